@@ -1,0 +1,107 @@
+//! Edits: one insertion, replacement or removal at a byte range. A rewrite is a short list of them, applied once.
+
+use std::ops::Range;
+
+use crate::submission::{Parameter, Parameters, Part, Syntax};
+
+/// A change to the bytes of one part of a request. It holds what it removes, so that it can be taken out again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// The part of the request it changes.
+    pub part: Part,
+    /// Where it begins, in the client's bytes.
+    pub at: usize,
+    /// The client's bytes there.
+    pub old: Vec<u8>,
+    /// What stands there instead.
+    pub new: Vec<u8>,
+}
+
+/// Applies the edits of one part to its bytes.
+pub fn apply(source: &[u8], part: Part, edits: &[Edit]) -> Vec<u8> {
+    let mut result = Vec::with_capacity(source.len() + 64);
+    let mut from = 0;
+    for edit in in_order(part, edits) {
+        result.extend_from_slice(&source[from..edit.at]);
+        result.extend_from_slice(&edit.new);
+        from = edit.at + edit.old.len();
+    }
+    result.extend_from_slice(&source[from..]);
+    result
+}
+
+/// Takes the edits out again: `revert(&apply(x, part, edits), part, edits)` is `x`.
+pub fn revert(result: &[u8], part: Part, edits: &[Edit]) -> Vec<u8> {
+    let mut inverse = Vec::new();
+    let (mut grown, mut shrunk) = (0, 0);
+    for edit in in_order(part, edits) {
+        inverse.push(Edit {
+            part,
+            at: edit.at + grown - shrunk,
+            old: edit.new.clone(),
+            new: edit.old.clone(),
+        });
+        grown += edit.new.len();
+        shrunk += edit.old.len();
+    }
+    apply(result, part, &inverse)
+}
+
+fn in_order(part: Part, edits: &[Edit]) -> Vec<&Edit> {
+    let mut edits: Vec<&Edit> = edits.iter().filter(|edit| edit.part == part).collect();
+    edits.sort_by_key(|edit| edit.at);
+    edits
+}
+
+/// Puts a text in the place of a range.
+pub(super) fn splice(list: &Parameters<'_>, range: Range<usize>, new: impl Into<Vec<u8>>) -> Edit {
+    Edit {
+        part: list.part,
+        at: range.start,
+        old: list.source[range].to_vec(),
+        new: new.into(),
+    }
+}
+
+/// Removes a range.
+pub(super) fn cut(list: &Parameters<'_>, range: Range<usize>) -> Edit {
+    splice(list, range, "")
+}
+
+/// Appends the parameter nocache to a list.
+pub(super) fn insert(list: &Parameters<'_>, value: &str) -> Edit {
+    let is_empty = list.items.is_empty();
+    let text = match &list.syntax {
+        Syntax::Json => format!("{}\"nocache\":{value}", if is_empty { "" } else { "," }),
+        Syntax::Query { has_mark: false } => format!("?nocache={value}"),
+        Syntax::Query { .. } | Syntax::Form => format!("{}nocache={value}", if is_empty { "" } else { "&" }),
+        Syntax::Multipart { boundary } => {
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"nocache\"\r\n\r\n{value}\r\n")
+        }
+    };
+    splice(list, list.end..list.end, text)
+}
+
+/// Puts another value in the place of a parameter's own.
+pub(super) fn replace(list: &Parameters<'_>, parameter: &Parameter<'_>, value: &str) -> Edit {
+    match parameter.value.clone() {
+        Some(range) => splice(list, range, value),
+        None => splice(list, parameter.span.end..parameter.span.end, format!("={value}")),
+    }
+}
+
+/// Removes the parameters at the given indices, in ascending order, each with one separator.
+pub(super) fn remove(list: &Parameters<'_>, doomed: &[usize]) -> Vec<Edit> {
+    let spans = |i: usize| list.items[i].span.clone();
+    let is_first_left = |i: usize| (0..i).all(|before| doomed.contains(&before));
+    doomed
+        .iter()
+        .map(|&i| match list.syntax {
+            Syntax::Multipart { .. } => spans(i),
+            _ if !is_first_left(i) => spans(i - 1).end..spans(i).end,
+            _ if i + 1 < list.items.len() => spans(i).start..spans(i + 1).start,
+            _ => spans(i),
+        })
+        .map(|range| cut(list, range))
+        .collect()
+}

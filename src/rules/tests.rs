@@ -1,0 +1,238 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::submission::captcha;
+
+fn site(text: &str) -> Site {
+    Site::parse(text).unwrap()
+}
+
+fn pattern(text: &str) -> SitePattern {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn task(name: &str) -> Captcha {
+    CaptchaNames::default().of_type(name, false)
+}
+
+fn rule(id: &str, sites: &[&str], captchas: &[&str]) -> Rule {
+    Rule {
+        id: id.into(),
+        sites: sites.iter().map(|text| pattern(text)).collect(),
+        captchas: captchas.iter().map(|text| text.parse().unwrap()).collect(),
+        action: Action::Add,
+        via: Via::Parameter,
+        line: None,
+    }
+}
+
+fn set(rules: Vec<Rule>) -> RuleSet {
+    RuleSet::new(rules, Rule::built_in_default(), None, CaptchaNames::default())
+}
+
+#[test]
+fn patterns_match_what_the_manual_says() {
+    for (text, matching, other) in [
+        (
+            "example.com",
+            &[
+                "example.com",
+                "www.example.com",
+                "a.b.example.com",
+                "EXAMPLE.COM.",
+                "example.com:8443/x",
+            ][..],
+            &["notexample.com", "example.com.evil.example", "com"][..],
+        ),
+        (
+            "*.example.com",
+            &["www.example.com"],
+            &["example.com", "notexample.com"],
+        ),
+        ("=example.com", &["example.com/x"], &["www.example.com"]),
+        ("*", &["example.com", "192.0.2.1", "[::1]"], &[]),
+        (
+            "example.com/login",
+            &[
+                "example.com/login",
+                "example.com/login/",
+                "www.example.com/login/x",
+                "example.com/%6cogin",
+            ],
+            &["example.com/login2", "example.com/", "example.com/Login"],
+        ),
+        ("example.com/login/", &["example.com/login"], &["example.com/login2"]),
+        ("example.com/", &["example.com", "example.com/x"], &["example.org"]),
+        ("*/login", &["a.example/login/x"], &["a.example/x/login"]),
+        ("192.0.2.1", &["192.0.2.1", "0xc0.0.2.1"], &["192.0.2.2"]),
+        ("[::1]", &["[::1]", "[0:0::1]:80/x"], &["[::2]"]),
+        (
+            "bücher.example",
+            &["xn--bcher-kva.example", "BÜCHER.example"],
+            &["bucher.example"],
+        ),
+        ("xn--bcher-kva.example", &["bücher.example"], &[]),
+        ("Example.COM.", &["example.com"], &[]),
+        ("example.com/a%2Fb", &["example.com/a/b"], &["example.com/a"]),
+    ] {
+        let pattern = pattern(text);
+        for url in matching {
+            assert!(pattern.matches(&site(url)), "{text} should match {url}");
+        }
+        for url in other {
+            assert!(!pattern.matches(&site(url)), "{text} should not match {url}");
+        }
+    }
+}
+
+#[test]
+fn patterns_that_are_none_say_what_to_write() {
+    use SitePatternError as E;
+    for (text, error) in [
+        ("", E::Empty),
+        ("a b", E::Space),
+        ("a\tb", E::Space),
+        ("https://example.com/x", E::Scheme("example.com/x".into())),
+        ("example.com:8080/x", E::Port("example.com/x".into())),
+        ("[::1]:80", E::Port("[::1]".into())),
+        ("me@example.com", E::UserInfo("example.com".into())),
+        ("example.com/x?y", E::Query("example.com/x".into())),
+        ("a*.example.com", E::Wildcard),
+        ("*example.com", E::Wildcard),
+        ("*.*.example.com", E::Wildcard),
+        ("*.192.0.2.1", E::Subdomains("192.0.2.1".into())),
+        ("a..example", E::EmptyLabel),
+        (".example.com", E::EmptyLabel),
+        ("example.com..", E::EmptyLabel),
+        ("a%zz.example", E::Host("a%zz.example".into())),
+        ("::1", E::Host("::1".into())),
+        ("=", E::Host("".into())),
+        ("/login", E::Host("".into())),
+    ] {
+        assert_eq!(text.parse::<SitePattern>().err(), Some(error), "{text}");
+    }
+}
+
+#[test]
+fn the_first_match_in_file_order_wins() {
+    let rules = set(vec![
+        rule("login", &["example.com/login"], &["recaptcha-v2"]),
+        rule("turnstile", &["*"], &["TurnstileTask", "method=turnstile"]),
+        rule("sub", &["*.example.com"], &["*"]),
+        rule("all", &["example.com"], &["*"]),
+    ]);
+    for (url, name, id) in [
+        ("example.com/login", "RecaptchaV2Task", Some("login")),
+        ("example.com/login", "RecaptchaV3Task", Some("all")),
+        ("www.example.com", "RecaptchaV3Task", Some("sub")),
+        ("www.example.com", "turnstiletask", Some("turnstile")),
+        ("other.example", "turnstiletask", Some("turnstile")),
+        ("other.example", "RecaptchaV2Task", Some("default")),
+        ("other.example", "RecaptchaV2EnterpriseTask", None),
+    ] {
+        let decided = rules.decide(&site(url), &task(name)).map(|rule| rule.id.as_str());
+        assert_eq!(decided, id, "{url} {name}");
+    }
+    let legacy = captcha::of_method("Turnstile", false, false);
+    assert_eq!(rules.decide(&site("a.example"), &legacy).unwrap().id, "turnstile");
+}
+
+#[test]
+fn a_deny_makes_unreadable_submissions_denied() {
+    let mut deny = rule("d", &["a.example"], &["*"]);
+    assert_eq!(set(vec![deny.clone()]).unreadable(), Unreadable::Forward);
+    deny.action = Action::Deny;
+    assert_eq!(set(vec![deny.clone()]).unreadable(), Unreadable::Deny);
+    let said = RuleSet::new(
+        vec![deny],
+        Rule::built_in_default(),
+        Some(Unreadable::Forward),
+        CaptchaNames::default(),
+    );
+    assert_eq!(said.unreadable(), Unreadable::Forward);
+}
+
+fn host() -> impl Strategy<Value = String> {
+    // Few labels, so that they are shared, and some that are each other's tails.
+    prop::collection::vec(prop::sample::select(vec!["a", "b", "ab", "ba", "xn--bcher-kva"]), 1..5)
+        .prop_map(|labels| labels.join("."))
+}
+
+fn path() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(vec!["/", "/a", "/b", "/ab", "//", "/a%2Fb"]), 0..4)
+        .prop_map(|parts| parts.concat())
+}
+
+fn site_pattern() -> impl Strategy<Value = SitePattern> {
+    (prop::sample::select(vec!["", "*.", "=", "*"]), host(), path()).prop_map(|(sign, host, path)| {
+        pattern(&match sign {
+            "*" => format!("*{path}"),
+            sign => format!("{sign}{host}{path}"),
+        })
+    })
+}
+
+fn captcha_pattern() -> impl Strategy<Value = CaptchaPattern> {
+    prop::sample::select(vec![
+        "*",
+        "recaptcha-v2",
+        "recaptcha-v3",
+        "recaptcha-v3-enterprise",
+        "TurnstileTask",
+        "RecaptchaV2Task",
+        "method=x",
+    ])
+    .prop_map(|text| text.parse().unwrap())
+}
+
+fn any_captcha() -> impl Strategy<Value = Captcha> {
+    prop_oneof![
+        prop::sample::select(vec![
+            "RecaptchaV2Task",
+            "NoCaptchaTask",
+            "RecaptchaV3Task",
+            "TURNSTILETASK",
+            "Other"
+        ])
+        .prop_map(task),
+        prop::sample::select(vec!["userrecaptcha", "X", "TurnstileTask"])
+            .prop_map(|name| captcha::of_method(name, true, true)),
+    ]
+}
+
+fn any_rule() -> impl Strategy<Value = Rule> {
+    (
+        prop::collection::vec(site_pattern(), 1..4),
+        prop::collection::vec(captcha_pattern(), 1..3),
+    )
+        .prop_map(|(sites, captchas)| Rule {
+            sites,
+            captchas,
+            ..Rule::built_in_default()
+        })
+}
+
+/// Compares rules by address: their ids are all the same here.
+fn same(a: Option<&Rule>, b: Option<&Rule>) -> bool {
+    a.map(std::ptr::from_ref) == b.map(std::ptr::from_ref)
+}
+
+proptest! {
+    // 2,500 rule sets × 40 sites: 100,000 decisions.
+    #![proptest_config(ProptestConfig { cases: 2_500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_index_decides_as_a_scan_does(
+        rules in prop::collection::vec(any_rule(), 0..12),
+        asked in prop::collection::vec((host(), path(), any_captcha()), 40),
+    ) {
+        let rules = set(rules);
+        for (host, path, captcha) in asked {
+            let site = site(&format!("https://{host}{path}"));
+            let (found, expected) = (rules.decide(&site, &captcha), rules.decide_by_scan(&site, &captcha));
+            prop_assert!(same(found, expected), "{site} {captcha}: {found:?}, expected {expected:?}");
+            let covered = rules.rules().iter().chain([rules.default_rule()]).any(|rule| rule.covers(&captcha));
+            prop_assert_eq!(rules.covers(&captcha), covered);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Which captcha a submission asks for: an exact list of names, never a prefix.
+//!
+//! `ComplexImageTask` with class recaptcha and `RecaptchaClickTask` are pictures, not tokens; a prefix would take them
+//! for reCAPTCHA v2.
+
+use std::{collections::HashMap, fmt, str::FromStr};
+
+/// A kind of captcha that the vendor's nocache is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// reCAPTCHA v2
+    RecaptchaV2,
+    /// reCAPTCHA v2 Enterprise
+    RecaptchaV2Enterprise,
+    /// reCAPTCHA v3
+    RecaptchaV3,
+    /// reCAPTCHA v3 Enterprise
+    RecaptchaV3Enterprise,
+}
+
+impl Kind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 4] = [
+        Self::RecaptchaV2,
+        Self::RecaptchaV2Enterprise,
+        Self::RecaptchaV3,
+        Self::RecaptchaV3Enterprise,
+    ];
+
+    /// The two that the vendor documents nocache for
+    /// (<https://docs.capmonster.cloud/docs/api/token-accept/>).
+    pub const DOCUMENTED: [Self; 2] = [Self::RecaptchaV2, Self::RecaptchaV3];
+
+    /// The name in configuration, log and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RecaptchaV2 => "recaptcha-v2",
+            Self::RecaptchaV2Enterprise => "recaptcha-v2-enterprise",
+            Self::RecaptchaV3 => "recaptcha-v3",
+            Self::RecaptchaV3Enterprise => "recaptcha-v3-enterprise",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or(())
+    }
+}
+
+/// How the request itself names its captcha.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// The JSON API's `type`.
+    Type(String),
+    /// The legacy API's `method`.
+    Method(String),
+}
+
+/// The captcha of a submission.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Captcha {
+    /// The kind, where the name is one of a kind.
+    pub kind: Option<Kind>,
+    /// The name, as the client spelled it.
+    pub name: Name,
+}
+
+impl fmt::Display for Captcha {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind, &self.name) {
+            (Some(kind), _) => kind.fmt(f),
+            (None, Name::Type(name)) => f.write_str(name),
+            (None, Name::Method(name)) => write!(f, "method={name}"),
+        }
+    }
+}
+
+/// The type names of each kind: the built-in list, and what the configuration's `[captchas]` adds.
+#[derive(Clone, Debug, Default)]
+pub struct CaptchaNames {
+    /// By name in ASCII lower case.
+    added: HashMap<String, Kind>,
+}
+
+/// Every spelling that the vendor's documentation or a client for its API has used, in ASCII lower case; the vendor's
+/// server folds case, and so capsolver's `ReCaptchaV2TaskProxyLess` is here too.
+const BUILT_IN: [(&str, Kind); 10] = [
+    ("recaptchav2task", Kind::RecaptchaV2),
+    ("recaptchav2taskproxyless", Kind::RecaptchaV2),
+    ("nocaptchatask", Kind::RecaptchaV2),
+    ("nocaptchataskproxyless", Kind::RecaptchaV2),
+    ("recaptchav2enterprisetask", Kind::RecaptchaV2Enterprise),
+    ("recaptchav2enterprisetaskproxyless", Kind::RecaptchaV2Enterprise),
+    ("recaptchav3task", Kind::RecaptchaV3),
+    ("recaptchav3taskproxyless", Kind::RecaptchaV3),
+    ("recaptchav3enterprisetask", Kind::RecaptchaV3Enterprise),
+    ("recaptchav3enterprisetaskproxyless", Kind::RecaptchaV3Enterprise),
+];
+
+impl CaptchaNames {
+    /// Adds a type name for a kind. A name that is known already changes its kind.
+    pub fn add(&mut self, name: &str, kind: Kind) {
+        self.added.insert(name.to_ascii_lowercase(), kind);
+    }
+
+    /// The captcha of a JSON task: its `type`, and whether `isEnterprise` is on, which counts on v3 types only
+    /// (<https://docs.capmonster.cloud/docs/captchas/recaptcha-v3-task/>).
+    pub fn of_type(&self, name: &str, is_enterprise: bool) -> Captcha {
+        let kind = self.kind(name).map(|kind| match kind {
+            Kind::RecaptchaV3 if is_enterprise => Kind::RecaptchaV3Enterprise,
+            kind => kind,
+        });
+        Captcha {
+            kind,
+            name: Name::Type(name.to_owned()),
+        }
+    }
+
+    fn kind(&self, name: &str) -> Option<Kind> {
+        let added = if self.added.is_empty() {
+            None
+        } else {
+            self.added.get(&name.to_ascii_lowercase()).copied()
+        };
+        added.or_else(|| {
+            BUILT_IN
+                .into_iter()
+                .find(|(known, _)| name.eq_ignore_ascii_case(known))
+                .map(|(_, kind)| kind)
+        })
+    }
+}
+
+/// The captcha of a legacy request: `method`, `version` and `enterprise`.
+pub fn of_method(method: &str, is_v3: bool, is_enterprise: bool) -> Captcha {
+    let kind = method
+        .eq_ignore_ascii_case("userrecaptcha")
+        .then_some(match (is_v3, is_enterprise) {
+            (false, false) => Kind::RecaptchaV2,
+            (false, true) => Kind::RecaptchaV2Enterprise,
+            (true, false) => Kind::RecaptchaV3,
+            (true, true) => Kind::RecaptchaV3Enterprise,
+        });
+    Captcha {
+        kind,
+        name: Name::Method(method.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exact_names_are_recaptcha() {
+        let names = CaptchaNames::default();
+        for (name, kind) in [
+            ("RecaptchaV2Task", Some(Kind::RecaptchaV2)),
+            ("NoCaptchaTaskProxyless", Some(Kind::RecaptchaV2)),
+            ("ReCaptchaV3TaskProxyLess", Some(Kind::RecaptchaV3)),
+            ("recaptchav2enterprisetask", Some(Kind::RecaptchaV2Enterprise)),
+            ("RecaptchaClickTask", None),
+            ("ComplexImageTask", None),
+            ("RecaptchaV2TaskX", None),
+            ("RecaptchaV2", None),
+            ("TurnstileTask", None),
+            ("", None),
+        ] {
+            assert_eq!(names.of_type(name, false).kind, kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn small_print_5_is_enterprise_counts_on_v3_types_only() {
+        let names = CaptchaNames::default();
+        assert_eq!(
+            names.of_type("RecaptchaV3TaskProxyless", true).kind,
+            Some(Kind::RecaptchaV3Enterprise)
+        );
+        assert_eq!(names.of_type("RecaptchaV2Task", true).kind, Some(Kind::RecaptchaV2));
+    }
+
+    #[test]
+    fn configured_names_join_the_list() {
+        let mut names = CaptchaNames::default();
+        names.add("MyVendorTask", Kind::RecaptchaV2);
+        assert_eq!(names.of_type("myvendortask", false).kind, Some(Kind::RecaptchaV2));
+    }
+}

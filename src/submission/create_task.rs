@@ -1,0 +1,118 @@
+//! `POST /createTask`: `{"clientKey": …, "task": {"type": …, "websiteURL": …}}`
+//! (<https://docs.capmonster.cloud/docs/api/methods/create-task/>).
+
+use super::{
+    At, CaptchaNames, Dialect, Parameters, Request, Scalar, Site, SiteError, Submission, Unread, json::Document,
+};
+
+/// The indices of the two lists of a createTask submission.
+const TOP: usize = 0;
+const TASK: usize = 1;
+
+/// Reads a createTask body.
+pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission<'a>, Unread> {
+    let document = Document::new(request.body);
+    let top = document.top()?;
+    let tasks: Vec<usize> = top.named("task").collect();
+    let task = match tasks[..] {
+        [] => return Err(Unread::NoTask),
+        [task] => top.items[task].value.clone().ok_or(Unread::NoTask)?,
+        [..] => return Err(Unread::Ambiguous),
+    };
+    if request.body[task.start] != b'{' {
+        return Err(Unread::NoTask);
+    }
+    let task = document.object(task)?;
+
+    let kind = once(&task, "type")?;
+    let url = once(&task, "websiteURL")?;
+    let enterprise: Vec<usize> = task.named("isEnterprise").collect();
+    let is_enterprise = enterprise.last().is_some_and(|&i| task.scalar(&task.items[i]).is_on());
+
+    Ok(Submission {
+        dialect: Dialect::CreateTask,
+        captcha: match kind {
+            Some(Scalar::Text(name)) => Some(names.of_type(&name, is_enterprise)),
+            _ => None,
+        },
+        site: match url {
+            None | Some(Scalar::Bare("null")) => Err(SiteError::Missing),
+            Some(Scalar::Text(text)) => Site::parse(&text),
+            Some(_) => Err(SiteError::Bad),
+        },
+        doubtful: enterprise.len() > 1,
+        wants_json: true,
+        key: top
+            .named("clientKey")
+            .last()
+            .map(|parameter| At { list: TOP, parameter }),
+        nocache: task
+            .named("nocache")
+            .map(|parameter| At { list: TASK, parameter })
+            .collect(),
+        lists: vec![top, task],
+        home: TASK,
+    })
+}
+
+/// The value of a member that may stand there only once.
+fn once<'a>(task: &Parameters<'a>, name: &str) -> Result<Option<Scalar<'a>>, Unread> {
+    let mut found = task.named(name);
+    let Some(first) = found.next() else {
+        return Ok(None);
+    };
+    if found.next().is_some() {
+        return Err(Unread::Ambiguous);
+    }
+    let item = &task.items[first];
+    match task.scalar(item) {
+        // A string that is not Unicode. Anything else that is no text is the caller's to judge.
+        Scalar::Other
+            if item
+                .value
+                .as_ref()
+                .is_some_and(|value| task.source[value.start] == b'"') =>
+        {
+            Err(Unread::Unreadable)
+        }
+        value => Ok(Some(value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unread(body: &str) -> Option<Unread> {
+        read(
+            Request {
+                target: "/createTask",
+                content_type: None,
+                body: body.as_bytes(),
+            },
+            &CaptchaNames::default(),
+        )
+        .err()
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why() {
+        for (body, reason) in [
+            ("", Unread::Unreadable),
+            ("[]", Unread::Unreadable),
+            (r#"{"task":{"#, Unread::Unreadable),
+            ("{}", Unread::NoTask),
+            (r#"{"task":[]}"#, Unread::NoTask),
+            (r#"{"task":null}"#, Unread::NoTask),
+            (r#"{"task":"{}"}"#, Unread::NoTask),
+            (r#"{"task":{},"Task":{}}"#, Unread::Ambiguous),
+            (r#"{"task":{"type":"a","TYPE":"a"}}"#, Unread::Ambiguous),
+            (r#"{"task":{"websiteURL":"a","websiteUrl":"a"}}"#, Unread::Ambiguous),
+            (r#"{"task":{"type":"\ud800"}}"#, Unread::Unreadable),
+        ] {
+            assert_eq!(unread(body), Some(reason), "{body}");
+        }
+        assert_eq!(unread(r#"{"task":{}}"#), None);
+        assert_eq!(unread(r#"{"task":{"type":["a"],"websiteURL":{}}}"#), None);
+    }
+}

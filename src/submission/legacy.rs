@@ -1,0 +1,197 @@
+//! `in.php` in its five shapes: GET with a query; POST with a query and no body; an urlencoded body; a multipart body; a
+//! JSON body. Parameters may be split between query and body, so both are read.
+//! (The vendor documents one example, <https://docs.capmonster.cloud/docs/api/token-accept/>; the rest is 2captcha's protocol.)
+
+use super::{
+    At, Dialect, Parameters, Request, Scalar, Site, SiteError, Submission, Unread, captcha, form, json::Document,
+    multipart,
+};
+
+/// Reads an `in.php` request.
+pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
+    let mut lists = vec![form::query(request.target)];
+    lists.extend(body(&request)?);
+    let all = All(&lists);
+
+    let method = all.only("method")?;
+    let url = all.only("pageurl")?;
+    let version = all.last("version");
+    let enterprise = all.last("enterprise");
+    let is_v3 = version.is_some_and(|version| matches!(version.as_text(), Some("v3" | "V3" | "3")));
+    let is_enterprise = enterprise.is_some_and(|enterprise| enterprise.is_on());
+
+    Ok(Submission {
+        dialect: Dialect::Legacy,
+        captcha: method
+            .as_ref()
+            .and_then(Scalar::as_text)
+            .map(|method| captcha::of_method(method, is_v3, is_enterprise)),
+        site: match url {
+            None | Some(Scalar::Bare("null")) => Err(SiteError::Missing),
+            Some(Scalar::Text(text)) => Site::parse(&text),
+            Some(_) => Err(SiteError::Bad),
+        },
+        doubtful: all.differ("version") || all.differ("enterprise"),
+        wants_json: all.last("json").is_some_and(|json| json.is_on()),
+        home: ["method", "key"]
+            .into_iter()
+            .find_map(|name| all.named(name).first().copied())
+            .map_or(0, |at| at.list),
+        key: all.named("key").first().copied(),
+        nocache: all.named("nocache"),
+        lists,
+    })
+}
+
+/// The body's parameters. Its first byte tells JSON from a form; its Content-Type is asked for a multipart boundary alone.
+fn body<'a>(request: &Request<'a>) -> Result<Option<Parameters<'a>>, Unread> {
+    let body = request.body;
+    if body.is_empty() {
+        return Ok(None);
+    }
+    if let Some(boundary) = request.content_type.and_then(multipart::boundary) {
+        return multipart::body(body, boundary).map(Some);
+    }
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    match text.trim_ascii_start().first() {
+        Some(b'{') => Document::new(body).top().map(Some),
+        _ => Ok(Some(form::body(body))),
+    }
+}
+
+/// The parameters of all lists together, the query's first.
+struct All<'l, 'a>(&'l [Parameters<'a>]);
+
+impl<'a> All<'_, 'a> {
+    fn named(&self, name: &str) -> Vec<At> {
+        let lists = self.0.iter().enumerate();
+        lists
+            .flat_map(|(list, parameters)| parameters.named(name).map(move |parameter| At { list, parameter }))
+            .collect()
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = Scalar<'a>> {
+        self.named(name).into_iter().map(|at| {
+            let list = &self.0[at.list];
+            list.scalar(&list.items[at.parameter])
+        })
+    }
+
+    fn last(&self, name: &str) -> Option<Scalar<'a>> {
+        self.values(name).last()
+    }
+
+    fn differ(&self, name: &str) -> bool {
+        let mut values = self.values(name);
+        values.next().is_some_and(|first| values.any(|other| other != first))
+    }
+
+    /// The value of a parameter that decides: given twice with different values, it decides nothing.
+    fn only(&self, name: &str) -> Result<Option<Scalar<'a>>, Unread> {
+        if self.differ(name) {
+            return Err(Unread::Ambiguous);
+        }
+        Ok(self.last(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::submission::Kind;
+
+    fn request<'a>(target: &'a str, content_type: Option<&'a str>, body: &'a str) -> Request<'a> {
+        Request {
+            target,
+            content_type: content_type.map(str::as_bytes),
+            body: body.as_bytes(),
+        }
+    }
+
+    #[test]
+    fn the_five_shapes_say_the_same() {
+        let multipart = "--B\r\nContent-Disposition: form-data; name=\"method\"\r\n\r\nuserrecaptcha\r\n\
+            --B\r\nContent-Disposition: form-data; name=pageURL\r\n\r\nhttps://a.example/x\r\n\
+            --B\r\nContent-Disposition: form-data; name=key\r\n\r\nK\r\n--B--\r\n";
+        let query = "/in.php?key=K&method=userrecaptcha&pageurl=https://a.example/x";
+        for (request, home) in [
+            (request(query, None, ""), 0),
+            (
+                request(
+                    "/in.php",
+                    None,
+                    "key=K&method=UserRecaptcha&pageurl=https%3A%2F%2Fa.example/x",
+                ),
+                1,
+            ),
+            (
+                request(
+                    "/in.php?key=K",
+                    Some("text/html"),
+                    "method=userrecaptcha&PageURL=a.example/x",
+                ),
+                1,
+            ),
+            (
+                request("/in.php?pageurl=a.example/x&method=userrecaptcha", None, "key=K"),
+                0,
+            ),
+            (
+                request("/in.php", Some("multipart/form-data; boundary=B"), multipart),
+                1,
+            ),
+            (
+                request(
+                    "/in.php",
+                    None,
+                    r#" {"key":"K","method":"userrecaptcha","pageurl":"https:\/\/a.example\/x"}"#,
+                ),
+                1,
+            ),
+        ] {
+            let submission = read(request).unwrap();
+            assert_eq!(
+                submission.captcha.as_ref().unwrap().kind,
+                Some(Kind::RecaptchaV2),
+                "{request:?}"
+            );
+            assert_eq!(
+                submission.site.as_ref().unwrap().to_string(),
+                "a.example/x",
+                "{request:?}"
+            );
+            assert_eq!(submission.home, home, "{request:?}");
+            assert_eq!(submission.key_text().unwrap(), "K", "{request:?}");
+        }
+    }
+
+    #[test]
+    fn small_print_12_versions() {
+        for (query, kind) in [
+            ("version=v2&enterprise=0", Kind::RecaptchaV2),
+            ("version=v3", Kind::RecaptchaV3),
+            ("version=3", Kind::RecaptchaV3),
+            ("version=v3&enterprise=1", Kind::RecaptchaV3Enterprise),
+            ("enterprise=true", Kind::RecaptchaV2Enterprise),
+        ] {
+            let target = format!("/in.php?method=userrecaptcha&{query}");
+            let submission = read(request(&target, None, "")).unwrap();
+            assert_eq!(submission.captcha.unwrap().kind, Some(kind), "{query}");
+        }
+        assert_eq!(read(request("/in.php?key=K", None, "")).unwrap().captcha, None);
+    }
+
+    #[test]
+    fn small_print_6_given_twice() {
+        for (target, expected) in [
+            ("/in.php?method=a&method=b", Some(Unread::Ambiguous)),
+            ("/in.php?pageurl=a&pageurl=b", Some(Unread::Ambiguous)),
+            ("/in.php?method=a&METHOD=a&pageurl=x&pageurl=%78", None),
+        ] {
+            assert_eq!(read(request(target, None, "")).err(), expected, "{target}");
+        }
+        let submission = read(request("/in.php?key=A&nocache=1", None, "key=B&nocache=0")).unwrap();
+        assert_eq!(submission.key_text().unwrap(), "A");
+        assert_eq!(submission.word(), Some(crate::submission::Word::Off));
+    }
+}

@@ -1,0 +1,130 @@
+//! A list of parameters as it stands in a request: the members of a JSON object, the pairs of a query or a form, the
+//! parts of a multipart body. One shape for all of them lets [`crate::rewrite`] insert, replace and remove by byte ranges.
+
+use std::{borrow::Cow, ops::Range};
+
+use super::{form, json};
+
+/// The piece of a request that byte ranges refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The request target, path and query.
+    Target,
+    /// The body.
+    Body,
+}
+
+/// How parameters are written in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Syntax {
+    /// Members of a JSON object.
+    Json,
+    /// `name=value` pairs joined with `&`, after the target's `?`.
+    Query {
+        /// Whether the target has a `?` already.
+        has_mark: bool,
+    },
+    /// The same pairs, in a body.
+    Form,
+    /// Parts of a multipart body.
+    Multipart {
+        /// The boundary, without the leading `--`.
+        boundary: String,
+    },
+}
+
+/// One parameter and where it stands. Ranges are in the bytes of the list's [`Part`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter<'a> {
+    /// The name, unescaped.
+    pub name: Cow<'a, str>,
+    /// The whole parameter; separators are outside, but a multipart part begins with its delimiter line.
+    pub span: Range<usize>,
+    /// The value as written, a JSON string with its quotes. A pair without `=` has none.
+    pub value: Option<Range<usize>>,
+}
+
+/// A list of parameters, in the order in which they stand.
+#[derive(Clone, Debug)]
+pub struct Parameters<'a> {
+    /// The piece of the request it stands in.
+    pub part: Part,
+    /// How it is written.
+    pub syntax: Syntax,
+    /// The bytes of that piece.
+    pub source: &'a [u8],
+    /// The parameters.
+    pub items: Vec<Parameter<'a>>,
+    /// Where a further parameter goes.
+    pub end: usize,
+}
+
+/// A parameter's value, as far as anything here has to understand it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scalar<'a> {
+    /// A string, unescaped. In a query, a form or a multipart body every value is one.
+    Text(Cow<'a, str>),
+    /// JSON's `true`, `false`, `null` or a number, as written.
+    Bare(&'a str),
+    /// A JSON object or array, or a string that is not Unicode.
+    Other,
+}
+
+impl<'a> Scalar<'a> {
+    /// Strings, numbers and the words `true` and `false` as text: in JSON bodies of `in.php` and in `isEnterprise`
+    /// clients write either.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Bare("null") | Self::Other => None,
+            Self::Bare(word) => Some(word),
+        }
+    }
+
+    /// Whether it is one of the spellings of on: `true`, `1`, `"true"`, `"1"`.
+    pub fn is_on(&self) -> bool {
+        matches!(self.as_text(), Some("true" | "1"))
+    }
+}
+
+/// What a client's own nocache parameter says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// `true`, `1`, `"true"` or `"1"`.
+    On,
+    /// `false`, `0` and the same as strings, the empty string; and any odd value, since the client said something and it was not on.
+    Off,
+    /// JSON's `null`: nothing said.
+    Null,
+}
+
+impl Word {
+    /// Reads the word in a value.
+    pub fn of(value: &Scalar<'_>) -> Self {
+        match value {
+            Scalar::Bare("null") => Self::Null,
+            value if value.is_on() => Self::On,
+            _ => Self::Off,
+        }
+    }
+}
+
+impl<'a> Parameters<'a> {
+    /// The indices of the parameters with this name, compared ASCII case-insensitively.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = usize> {
+        (0..self.items.len()).filter(move |&i| self.items[i].name.eq_ignore_ascii_case(name))
+    }
+
+    /// A parameter's value.
+    pub fn scalar(&self, parameter: &Parameter<'a>) -> Scalar<'a> {
+        let Some(range) = parameter.value.clone() else {
+            return Scalar::Text(Cow::Borrowed(""));
+        };
+        let bytes = &self.source[range];
+        match self.syntax {
+            Syntax::Json => json::scalar(bytes),
+            Syntax::Query { .. } | Syntax::Form => Scalar::Text(form::decode(bytes)),
+            Syntax::Multipart { .. } => Scalar::Text(String::from_utf8_lossy(bytes)),
+        }
+    }
+}
