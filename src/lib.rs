@@ -6,7 +6,22 @@
 //! - [`submission`] reads a request that creates a task: which captcha, which site, where nocache is
 //! - [`rules`] decides by site and captcha
 //! - [`rewrite`] turns a decision into edits of byte ranges, and applies them
+//!
+//! The shell carries requests through it, in the order of a request's way:
+//! - [`server`] accepts connections
+//! - [`api`] tells submissions from all else, and puts the core to work on them
+//! - [`upstream`] keeps connections to the vendor's API and sends a request at most once
+//!
+//! Beside it: [`config`] reads settings and rules, [`admin`] tells whether all is well,
+//! [`sandbox`] stands in for the vendor, and [`cli`] puts the parts together.
 
+pub mod admin;
+pub mod api;
+pub mod cli;
+pub mod config;
 pub mod rewrite;
 pub mod rules;
+pub mod sandbox;
+pub mod server;
 pub mod submission;
+pub mod upstream;

@@ -1,1 +1,7 @@
-fn main() {}
+//! nocache-gateway, the program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nocache_gateway::cli::run()
+}

@@ -1,0 +1,134 @@
+//! The admin side: whether the gateway lives and is ready.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/livez` | 200 while the process runs |
+//! | `/readyz` | 200 while it accepts work, 503 once it is stopping |
+//!
+//! It holds no secret; but pages in a browser could reach it under a name of their own (DNS rebinding), so it answers
+//! only to IP literals, `localhost` and names that were configured.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, uri::Authority};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Whom the admin side answers.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Names it answers to, beside IP literals and `localhost`.
+    pub hosts: Vec<String>,
+}
+
+/// Whether the gateway accepts work. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// Ready.
+    pub fn ready() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
+    /// Says that the gateway is stopping.
+    pub fn stop(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The admin side as a service.
+pub fn service(settings: Settings, readiness: Readiness) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "here are /livez and /readyz\n") })
+        .layer(middleware::from_fn_with_state(Arc::new(settings), check_host))
+        .with_state(readiness)
+}
+
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    if readiness.is_ready() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response()
+    }
+}
+
+async fn check_host(State(settings): State<Arc<Settings>>, request: Request, next: Next) -> Response {
+    if is_own_request(request.headers(), &settings) {
+        next.run(request).await
+    } else {
+        (
+            StatusCode::FORBIDDEN,
+            "the admin side answers to IP addresses, localhost and the names in [admin] hosts only\n",
+        )
+            .into_response()
+    }
+}
+
+/// Whether a request is none that a page on another site could send: a foreign Host, a foreign Origin, a cross-site fetch.
+fn is_own_request(fields: &HeaderMap, settings: &Settings) -> bool {
+    let field = |name| fields.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let origin_is_ours = |origin: &str| {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        authority.is_some_and(|authority| is_ours(authority, settings))
+    };
+    field(header::HOST).is_some_and(|host| is_ours(host, settings))
+        && field(header::ORIGIN).is_none_or(origin_is_ours)
+        && matches!(field(SEC_FETCH_SITE), None | Some("same-origin" | "none"))
+}
+
+fn is_ours(authority: &str, settings: &Settings) -> bool {
+    let Ok(authority) = authority.parse::<Authority>() else {
+        return false;
+    };
+    let host = authority.host();
+    let is_ip = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>()
+        .is_ok();
+    is_ip || host.eq_ignore_ascii_case("localhost") || settings.hosts.iter().any(|name| name.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rebinding_needs_a_name() {
+        let settings = Settings {
+            hosts: vec!["gateway.internal".into()],
+        };
+        for (host, served) in [
+            ("127.0.0.1:6623", true),
+            ("[::1]:6623", true),
+            ("10.1.2.3", true),
+            ("localhost:6623", true),
+            ("gateway.internal:80", true),
+            ("evil.example:6623", false),
+            ("localhost.evil.example", false),
+            ("", false),
+        ] {
+            assert_eq!(is_ours(host, &settings), served, "{host}");
+        }
+    }
+}

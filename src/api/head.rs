@@ -1,0 +1,163 @@
+//! Heads on their way through: hop-by-hop fields end here (RFC 9110, section 7.6.1), Host becomes the upstream's, and all
+//! else keeps its order and value. The maps are built anew, since removing from one would change the order of the rest.
+//! (Names keep their spelling by hyper's `preserve_header_case`, through the extensions of request and response.)
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// The field that tells a client what happened to its submission.
+pub const DECISION: HeaderName = HeaderName::from_static("x-nocache-gateway");
+
+/// How a request's body is framed on its way to the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// As it came.
+    AsSent,
+    /// Held in memory: this many bytes, which are the client's own.
+    Buffered(usize),
+    /// Held in memory and edited: this many bytes.
+    Edited(usize),
+}
+
+/// Fields that speak of the client's bytes, which an edited body no longer is.
+const DIGESTS: [HeaderName; 3] = [
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-digest"),
+];
+
+/// A request's fields as the upstream gets them.
+pub fn upstream_fields(fields: &HeaderMap, host: &HeaderValue, framing: Framing) -> HeaderMap {
+    let mut forwarded = HeaderMap::with_capacity(fields.len() + 1);
+    if !fields.contains_key(header::HOST) {
+        forwarded.append(header::HOST, host.clone());
+    }
+    let is_chunked = fields.contains_key(header::TRANSFER_ENCODING);
+    let length = match framing {
+        Framing::AsSent => None,
+        Framing::Buffered(length) | Framing::Edited(length) => Some(HeaderValue::from(length)),
+    };
+    let connection = connection_options(fields);
+    for (name, value) in fields {
+        if name == header::HOST {
+            if !forwarded.contains_key(header::HOST) {
+                forwarded.append(name, host.clone());
+            }
+        } else if name == header::TRANSFER_ENCODING || name == header::CONTENT_LENGTH && !is_chunked {
+            // The body's framing stands where the client's stood.
+            match &length {
+                Some(length) => drop(forwarded.insert(header::CONTENT_LENGTH, length.clone())),
+                None if is_chunked => drop(forwarded.insert(name, HeaderValue::from_static("chunked"))),
+                None => drop(forwarded.append(name, value.clone())),
+            }
+        } else if !is_dropped(name, framing) && !is_hop_by_hop(name, &connection) && name != header::CONTENT_LENGTH {
+            forwarded.append(name, value.clone());
+        }
+    }
+    forwarded
+}
+
+fn is_dropped(name: &HeaderName, framing: Framing) -> bool {
+    *name == DECISION || matches!(framing, Framing::Edited(_)) && DIGESTS.contains(name)
+}
+
+/// An answer's fields as the client gets them. `decision` is what the gateway has to say on a submission, in the place of
+/// an upstream's field of that name.
+pub fn client_fields(fields: &HeaderMap, is_submission: bool, decision: Option<HeaderValue>) -> HeaderMap {
+    let connection = connection_options(fields);
+    let mut forwarded = HeaderMap::with_capacity(fields.len() + 1);
+    for (name, value) in fields {
+        if !is_hop_by_hop(name, &connection) && !(is_submission && name == DECISION) {
+            forwarded.append(name, value.clone());
+        }
+    }
+    if let Some(decision) = decision {
+        forwarded.append(DECISION, decision);
+    }
+    forwarded
+}
+
+/// The names that the Connection field lists.
+fn connection_options(fields: &HeaderMap) -> Vec<HeaderName> {
+    fields
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect()
+}
+
+fn is_hop_by_hop(name: &HeaderName, connection: &[HeaderName]) -> bool {
+    const ALWAYS: [HeaderName; 6] = [
+        header::CONNECTION,
+        header::TE,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+    ];
+    // A Connection field that names what a request is made of does not take it away.
+    const NEVER: [HeaderName; 3] = [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE];
+    ALWAYS.contains(name) || connection.contains(name) && !NEVER.contains(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(list: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in list {
+            map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+        }
+        map
+    }
+
+    fn upstream(list: &[(&str, &str)], framing: Framing) -> Vec<(String, String)> {
+        let host = HeaderValue::from_static("api.example");
+        upstream_fields(&fields(list), &host, framing)
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .collect()
+    }
+
+    fn owned(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect()
+    }
+
+    #[test]
+    fn only_what_has_to_change_changes() {
+        let sent = [
+            ("accept", "*/*"),
+            ("host", "2captcha.com"),
+            ("connection", "keep-alive, x-hop, Content-Length"),
+            ("x-hop", "1"),
+            ("content-length", "10"),
+            ("x-nocache-gateway", "forged"),
+            ("content-md5", "abc"),
+            ("te", "trailers"),
+            ("x-last", "b"),
+            ("x-last", "a"),
+        ];
+        let kept = |length, md5: bool| {
+            let mut kept = vec![("accept", "*/*"), ("host", "api.example"), ("content-length", length)];
+            kept.extend(md5.then_some(("content-md5", "abc")));
+            kept.extend([("x-last", "b"), ("x-last", "a")]);
+            owned(&kept)
+        };
+        assert_eq!(upstream(&sent, Framing::AsSent), kept("10", true));
+        assert_eq!(upstream(&sent, Framing::Buffered(10)), kept("10", true));
+        assert_eq!(upstream(&sent, Framing::Edited(25)), kept("25", false));
+    }
+
+    #[test]
+    fn chunked_bodies_get_one_framing() {
+        let sent = [("transfer-encoding", "chunked"), ("a", "b"), ("content-length", "3")];
+        let streamed = owned(&[("host", "api.example"), ("transfer-encoding", "chunked"), ("a", "b")]);
+        assert_eq!(upstream(&sent, Framing::AsSent), streamed);
+        let buffered = owned(&[("host", "api.example"), ("content-length", "7"), ("a", "b")]);
+        assert_eq!(upstream(&sent, Framing::Buffered(7)), buffered);
+    }
+}

@@ -1,0 +1,90 @@
+//! Which request targets are served. This is a gateway to one API, not an open proxy: an absolute-form target (RFC 9112,
+//! section 3.2.2) has to name the upstream or the gateway itself, and CONNECT is refused. The Host field is never judged:
+//! clients that speak to a 2captcha address send that name on purpose.
+
+use std::net::IpAddr;
+
+use axum::extract::Request;
+use http::{Method, StatusCode, uri::Authority};
+
+use super::answer::Answer;
+use crate::{server::LocalAddress, upstream::Origin};
+
+/// Refuses a request that wants a proxy.
+pub fn check(
+    request: &Request,
+    upstream: &Origin,
+    local: Option<LocalAddress>,
+    names: &[String],
+) -> Result<(), Answer> {
+    if request.method() == Method::CONNECT {
+        return Err(Answer::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "ERROR_GATEWAY_NOT_A_PROXY",
+            "CONNECT is not served: this is a gateway, not a proxy; give your client its address in the place of the API's",
+        ));
+    }
+    match request.uri().authority() {
+        Some(authority) if !is_ours(authority, upstream, local, names) => Err(Answer::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "ERROR_GATEWAY_NOT_A_PROXY",
+            "this is a gateway to one API, not a proxy: the host of the request's target is not that API's ([server] names adds a name)",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn is_ours(authority: &Authority, upstream: &Origin, local: Option<LocalAddress>, names: &[String]) -> bool {
+    if authority.as_str().contains('@') {
+        return false;
+    }
+    let host = authority.host();
+    let port = authority.port_u16();
+    let is_upstream = host.eq_ignore_ascii_case(upstream.host())
+        && port.is_none_or(|port| [80, 443, upstream.port()].contains(&port));
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>()
+        .ok();
+    let is_local = local.is_some_and(|LocalAddress(local)| {
+        let is_loopback =
+            host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback());
+        port.unwrap_or(80) == local.port() && (is_loopback || address == Some(local.ip()))
+    });
+    is_upstream || is_local || names.iter().any(|name| name.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_upstream_and_the_gateway_itself_are_served() {
+        let upstream = "https://api.capmonster.cloud".parse().unwrap();
+        let local = Some(LocalAddress("192.0.2.7:6622".parse().unwrap()));
+        for (authority, served) in [
+            ("api.capmonster.cloud", true),
+            ("API.capmonster.cloud:80", true),
+            ("api.capmonster.cloud:443", true),
+            ("api.capmonster.cloud:8080", false),
+            ("localhost:6622", true),
+            ("127.0.0.1:6622", true),
+            ("[::1]:6622", true),
+            ("192.0.2.7:6622", true),
+            ("192.0.2.8:6622", false),
+            ("localhost:22", false),
+            ("localhost", false),
+            ("gate.internal", true),
+            ("evil.example", false),
+            ("user@api.capmonster.cloud", false),
+        ] {
+            let authority: Authority = authority.parse().unwrap();
+            assert_eq!(
+                is_ours(&authority, &upstream, local, &["gate.internal".into()]),
+                served,
+                "{authority}"
+            );
+        }
+    }
+}

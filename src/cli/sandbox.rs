@@ -1,0 +1,85 @@
+//! `sandbox`: the stand-in of the vendor's API, as a server.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tracing::info;
+
+use super::{Failure, log, runtime};
+use crate::{
+    config::{Config, Log, Overrides, units},
+    sandbox::{Sandbox, Settings, tls},
+    server::{self, Limits},
+};
+
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// Where it listens; port 0 picks a free one
+    #[arg(long = "at", value_name = "ADDRESS", default_value = "127.0.0.1:6624")]
+    at: SocketAddr,
+    /// How many polls find a task processing before it is ready
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    polls: u32,
+    /// How long a task is processing at least, such as 5s
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    delay: Duration,
+    /// Keep every request and show it under /sandbox/requests (not for real keys)
+    #[arg(long)]
+    record: bool,
+    /// Speak TLS, with a certificate made now and written to this file: for [upstream] ca_file
+    #[arg(long, value_name = "CERTIFICATE-FILE")]
+    tls: Option<PathBuf>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    units::duration(text).ok_or_else(|| "expected a duration with its unit, such as 5s or 250ms".to_owned())
+}
+
+pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
+    let defaults = Config::default().log;
+    log::init(Log {
+        level: overrides.log_level.unwrap_or(defaults.level),
+        ..defaults
+    });
+    runtime()?.block_on(serve(args))
+}
+
+async fn serve(args: &SandboxArgs) -> Result<(), Failure> {
+    let acceptor = match &args.tls {
+        Some(file) => {
+            let (acceptor, certificate) = tls::self_signed().map_err(Failure::failed)?;
+            std::fs::write(file, certificate)
+                .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", file.display())))?;
+            Some(acceptor)
+        }
+        None => None,
+    };
+    let listener = TcpListener::bind(args.at)
+        .await
+        .map_err(|error| Failure::Failed(format!("cannot listen on {} ({error}) (--at)", args.at)))?;
+    let address = listener.local_addr().map_err(Failure::failed)?;
+    let scheme = if acceptor.is_some() { "https" } else { "http" };
+    info!(%address, "sandbox listening: try nocache-gateway --upstream {scheme}://{address}");
+    let sandbox = Sandbox::new(Settings {
+        polls: args.polls,
+        delay: args.delay,
+        record: args.record,
+    });
+    let stop = async {
+        // Where there is no Ctrl-C to be had, it runs until it is killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    server::serve(
+        listener,
+        acceptor,
+        sandbox.service(),
+        Limits::default(),
+        stop,
+        Duration::from_secs(1),
+    )
+    .await;
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! `serve`: the gateway.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::handler::Handler;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tracing::info;
+
+use super::{Failure, load, log, runtime};
+use crate::{
+    admin::{self, Readiness},
+    api::{self, Gateway},
+    config::{AdminListen, Config, Overrides},
+    server::{self, Limits},
+    upstream::Upstream,
+};
+
+pub fn run(overrides: &Overrides) -> Result<(), Failure> {
+    let config = load(overrides)?;
+    log::init(config.log);
+    runtime()?.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    match &config.file {
+        Some(file) => info!(file = %file.display(), rules = config.rules.rules().len(), "configuration"),
+        None => info!("no configuration file: the defaults are in force"),
+    }
+    let upstream = Upstream::new(config.upstream).map_err(Failure::wrong)?;
+    info!(upstream = %upstream.origin(), "forwarding");
+    let listeners = bind_all(&config.server.listen).await?;
+    let admin = match config.admin.listen {
+        AdminListen::At(address) => Some(bind(address, "[admin] listen, --admin-listen").await?),
+        AdminListen::Off => None,
+    };
+
+    let (stop, stopped) = watch::channel(());
+    let readiness = Readiness::ready();
+    let grace = config.server.shutdown_grace;
+    let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream));
+    let mut serving = JoinSet::new();
+    for listener in listeners {
+        info!(address = %address(&listener)?, "listening");
+        let service = api::handle.with_state(gateway.clone());
+        let stop = closed(stopped.clone());
+        serving.spawn(server::serve(
+            listener,
+            None,
+            service,
+            config.server.limits.clone(),
+            stop,
+            grace,
+        ));
+    }
+    if let Some(listener) = admin {
+        info!(address = %address(&listener)?, "admin listening");
+        let service = admin::service(config.admin.settings, readiness.clone());
+        // It answers until the process ends.
+        tokio::spawn(server::serve(
+            listener,
+            None,
+            service,
+            Limits::default(),
+            std::future::pending(),
+            Duration::ZERO,
+        ));
+    }
+
+    let name = signal().await?;
+    info!(
+        signal = name,
+        "stopping: what runs may finish within {grace:?}; a second signal ends it at once"
+    );
+    readiness.stop();
+    drop(stop);
+    drop(stopped);
+    let drained = async { serving.join_all().await.into_iter().all(|finished| finished) };
+    tokio::select! {
+        finished = drained => match finished {
+            true => {
+                info!("stopped");
+                Ok(())
+            }
+            false => Err(Failure::failed("stopped with requests still running ([server] shutdown_grace)")),
+        },
+        _ = signal() => Err(Failure::failed("ended by a second signal")),
+    }
+}
+
+/// Completes when the sender is dropped.
+async fn closed(mut stopped: watch::Receiver<()>) {
+    while stopped.changed().await.is_ok() {}
+}
+
+/// Binds all addresses. `[::1]` is left out on a machine without IPv6.
+async fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
+    let mut listeners = Vec::new();
+    for &address in addresses {
+        match TcpListener::bind(address).await {
+            Ok(listener) => listeners.push(listener),
+            Err(error)
+                if address.ip() == std::net::Ipv6Addr::LOCALHOST && has_no_ipv6(&error) && addresses.len() > 1 =>
+            {
+                info!("this machine has no IPv6: {address} is left out");
+            }
+            Err(error) => return Err(bind_failure(address, &error, "[server] listen, --listen")),
+        }
+    }
+    Ok(listeners)
+}
+
+fn has_no_ipv6(error: &io::Error) -> bool {
+    const EAFNOSUPPORT: i32 = 97;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| bind_failure(address, &error, setting))
+}
+
+fn bind_failure(address: SocketAddr, error: &io::Error, setting: &str) -> Failure {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => ": is it running already? Else choose another port",
+        io::ErrorKind::PermissionDenied => ": ports below 1024 want privileges",
+        io::ErrorKind::AddrNotAvailable => ": this machine does not have that address",
+        _ => "",
+    };
+    Failure::Failed(format!("cannot listen on {address} ({error}){hint} ({setting})"))
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener.local_addr().map_err(Failure::failed)
+}
+
+/// Waits for a signal to stop.
+#[cfg(unix)]
+async fn signal() -> Result<&'static str, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+async fn signal() -> Result<&'static str, Failure> {
+    tokio::signal::ctrl_c().await.map_err(Failure::failed)?;
+    Ok("Ctrl-C")
+}

@@ -1,0 +1,145 @@
+//! Configuration: one TOML file, and a few flags and environment variables over it.
+//!
+//! # Layout
+//! - [`load`](mod@load): which file is read, and what overrides it
+//! - [`file`]: the file's sections and keys
+//! - [`reader`]: reads a spanned TOML tree and collects every mistake
+//! - [`report`]: shows mistakes with the line they stand in
+//! - [`units`]: durations and sizes
+
+pub mod file;
+pub mod load;
+pub mod reader;
+pub mod report;
+pub mod units;
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use crate::{admin, api, rules::RuleSet, server, upstream};
+
+pub use load::{LoadError, Overrides, load};
+
+/// Everything that can be configured.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it came from, if there is one.
+    pub file: Option<PathBuf>,
+    /// `[server]`
+    pub server: Server,
+    /// `[upstream]`
+    pub upstream: upstream::Settings,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[log]`
+    pub log: Log,
+    /// `[default]`, `[[rule]]` and `[captchas]`
+    pub rules: RuleSet,
+}
+
+/// `[server]`: the API listener.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where it listens. Port 0 picks a free one.
+    pub listen: Vec<SocketAddr>,
+    /// How it answers.
+    pub api: api::Settings,
+    /// What it grants connections.
+    pub limits: server::Limits,
+    /// How long what runs at a stop may finish.
+    pub shutdown_grace: Duration,
+}
+
+/// `[admin]`: the admin listener.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where it listens.
+    pub listen: AdminListen,
+    /// Whom it answers.
+    pub settings: admin::Settings,
+}
+
+/// Where the admin side listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminListen {
+    /// At an address.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+/// Why a text is no [`AdminListen`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected an address with a port such as \"127.0.0.1:6623\", or \"off\"")]
+pub struct AdminListenError;
+
+impl FromStr for AdminListen {
+    type Err = AdminListenError;
+
+    fn from_str(text: &str) -> Result<Self, AdminListenError> {
+        match text {
+            "off" => Ok(Self::Off),
+            _ => text.parse().map(Self::At).map_err(|_| AdminListenError),
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// The least important level that is logged.
+    pub level: tracing::Level,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// Every format with its name.
+    pub const NAMES: [(&'static str, Self); 3] = [("auto", Self::Auto), ("pretty", Self::Pretty), ("json", Self::Json)];
+}
+
+/// Every log level with its name.
+pub const LEVELS: [(&str, tracing::Level); 5] = [
+    ("error", tracing::Level::ERROR),
+    ("warn", tracing::Level::WARN),
+    ("info", tracing::Level::INFO),
+    ("debug", tracing::Level::DEBUG),
+    ("trace", tracing::Level::TRACE),
+];
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            file: None,
+            server: Server {
+                listen: vec![
+                    SocketAddr::from(([127, 0, 0, 1], 6622)),
+                    SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 6622)),
+                ],
+                api: api::Settings::default(),
+                limits: server::Limits::default(),
+                shutdown_grace: Duration::from_secs(30),
+            },
+            upstream: upstream::Settings::default(),
+            admin: Admin {
+                listen: AdminListen::At(SocketAddr::from(([127, 0, 0, 1], 6623))),
+                settings: admin::Settings::default(),
+            },
+            log: Log {
+                level: tracing::Level::INFO,
+                format: LogFormat::Auto,
+            },
+            rules: RuleSet::default(),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `in.php` and `res.php`: 2captcha's protocol, which the vendor emulates.
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Multipart, Request},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::header;
+use serde_json::{Value, json};
+
+use super::{
+    json_response, key_error, key_has_nocache,
+    tasks::{Nocache, Solution, Tasks},
+};
+
+/// Names and values from query and body.
+pub type Parameters = Vec<(String, String)>;
+
+/// Reads all parameters of a request.
+pub async fn parameters(query: &str, content_type: Option<&str>, body: Bytes) -> Parameters {
+    let mut parameters: Parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    if content_type.is_some_and(|content_type| content_type.starts_with("multipart/")) {
+        parameters.extend(multipart(content_type.unwrap_or(""), body).await);
+    } else if let Ok(Value::Object(object)) = serde_json::from_slice(&body) {
+        let text = |value: Value| value.as_str().map_or(value.to_string(), str::to_owned);
+        parameters.extend(object.into_iter().map(|(name, value)| (name, text(value))));
+    } else {
+        parameters.extend(form_urlencoded::parse(&body).into_owned());
+    }
+    parameters
+}
+
+async fn multipart(content_type: &str, body: Bytes) -> Parameters {
+    let mut parameters = Vec::new();
+    let request = Request::builder()
+        .header(header::CONTENT_TYPE, content_type)
+        .body(Body::from(body));
+    let Ok(request) = request else {
+        return parameters;
+    };
+    let Ok(mut parts) = Multipart::from_request(request, &()).await else {
+        return parameters;
+    };
+    while let Ok(Some(part)) = parts.next_field().await {
+        let Some(name) = part.name().map(str::to_owned) else {
+            continue;
+        };
+        if let Ok(value) = part.text().await {
+            parameters.push((name, value));
+        }
+    }
+    parameters
+}
+
+fn value<'p>(parameters: &'p Parameters, name: &str) -> &'p str {
+    parameters
+        .iter()
+        .find(|parameter| parameter.0.eq_ignore_ascii_case(name))
+        .map_or("", |parameter| &parameter.1)
+}
+
+/// `in.php`: creates a task.
+pub fn submit(parameters: &Parameters, tasks: &mut Tasks) -> Response {
+    let key = value(parameters, "key");
+    let method = value(parameters, "method");
+    let error = match method {
+        _ if key_error(key).is_some() => key_error(key),
+        "" => Some("ERROR_BAD_PARAMETERS"),
+        "userrecaptcha" if value(parameters, "googlekey").is_empty() => Some("ERROR_GOOGLEKEY"),
+        "userrecaptcha" if value(parameters, "pageurl").is_empty() => Some("ERROR_PAGEURL"),
+        _ => None,
+    };
+    let answer = match error {
+        Some(code) => Err(code),
+        None => {
+            let nocache = Nocache::of(
+                matches!(value(parameters, "nocache"), "1" | "true"),
+                key_has_nocache(key),
+            );
+            Ok(tasks.create(method, nocache).to_string())
+        }
+    };
+    respond(parameters, answer)
+}
+
+/// `res.php`: everything about tasks and accounts.
+pub fn result(parameters: &Parameters, tasks: &mut Tasks) -> Response {
+    if let Some(code) = key_error(value(parameters, "key")) {
+        return respond(parameters, Err(code));
+    }
+    let id = value(parameters, "id").parse().map_err(|_| "ERROR_WRONG_ID_FORMAT");
+    const WRONG_ID: &str = "ERROR_WRONG_CAPTCHA_ID";
+    let answer = match value(parameters, "action") {
+        "get" => match id.and_then(|id| tasks.poll(id).map_err(|_| WRONG_ID)) {
+            Ok(Solution::Processing) => Err("CAPCHA_NOT_READY"),
+            Ok(Solution::Token(token)) => Ok(token),
+            Ok(Solution::Text(text)) => Ok(text.to_owned()),
+            Err(code) => Err(code),
+        },
+        "getbalance" if is_json(parameters) => Ok("345.678".to_owned()),
+        "getbalance" => return "345.678".into_response(),
+        "reportbad" => report(id, tasks, "incorrect").map_err(|()| WRONG_ID),
+        "reportgood" => report(id, tasks, "correct").map_err(|()| WRONG_ID),
+        "" => Err("ERROR_EMPTY_ACTION"),
+        _ => Err("ERROR_BAD_PARAMETERS"),
+    };
+    match answer {
+        Ok(text) if text == RECORDED && !is_json(parameters) => RECORDED.into_response(),
+        answer => respond(parameters, answer),
+    }
+}
+
+const RECORDED: &str = "OK_REPORT_RECORDED";
+
+fn report(id: Result<u64, &'static str>, tasks: &mut Tasks, report: &'static str) -> Result<String, ()> {
+    tasks.report(id.map_err(|_| ())?, report).map_err(|_| ())?;
+    Ok(RECORDED.to_owned())
+}
+
+fn is_json(parameters: &Parameters) -> bool {
+    value(parameters, "json") == "1"
+}
+
+fn respond(parameters: &Parameters, answer: Result<String, &'static str>) -> Response {
+    match (answer, is_json(parameters)) {
+        (Ok(text), true) => json_response(&json!({ "status": 1, "request": text })),
+        (Err(code), true) => json_response(&json!({ "status": 0, "request": code })),
+        (Ok(text), false) => format!("OK|{text}").into_response(),
+        (Err(code), false) => code.into_response(),
+    }
+}

@@ -1,0 +1,137 @@
+//! The tasks of the sandbox.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tracing::info;
+
+/// The id of the first task, which is the one of the vendor's documentation.
+pub const FIRST_ID: u64 = 7_654_321;
+
+/// The vendor's error for an id that is none.
+pub const WRONG_ID: &str = "WRONG_CAPTCHA_ID";
+
+/// By which of the vendor's ways nocache reached a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nocache {
+    /// Not at all.
+    Off,
+    /// By the member or parameter.
+    Parameter,
+    /// By the key's suffix.
+    Key,
+}
+
+impl Nocache {
+    /// What a request says by its parameter and its key.
+    pub fn of(parameter: bool, key: bool) -> Self {
+        match (parameter, key) {
+            (true, _) => Self::Parameter,
+            (false, true) => Self::Key,
+            (false, false) => Self::Off,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Parameter => "parameter",
+            Self::Key => "key",
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Task {
+    captcha: String,
+    nocache: Nocache,
+    is_token: bool,
+    created: Instant,
+    polls: u32,
+    report: Option<&'static str>,
+}
+
+/// All tasks so far.
+#[derive(Debug)]
+pub struct Tasks {
+    by_id: BTreeMap<u64, Task>,
+    polls: u32,
+    delay: Duration,
+}
+
+/// A solution.
+pub enum Solution {
+    /// Not yet.
+    Processing,
+    /// A token.
+    Token(String),
+    /// A picture's text.
+    Text(&'static str),
+}
+
+impl Tasks {
+    /// No tasks. Each will be processing for some polls and some time.
+    pub fn new(polls: u32, delay: Duration) -> Self {
+        Self {
+            by_id: BTreeMap::new(),
+            polls,
+            delay,
+        }
+    }
+
+    /// Creates a task, says so in the log, and returns its id.
+    pub fn create(&mut self, captcha: &str, nocache: Nocache) -> u64 {
+        let id = FIRST_ID + self.by_id.len() as u64;
+        info!(task = id, captcha, nocache = nocache.name(), "task created");
+        self.by_id.insert(
+            id,
+            Task {
+                captcha: captcha.to_owned(),
+                nocache,
+                is_token: !matches!(captcha, "ImageToTextTask" | "base64" | "post"),
+                created: Instant::now(),
+                polls: 0,
+                report: None,
+            },
+        );
+        id
+    }
+
+    /// Asks for a task's solution, which counts as a poll.
+    pub fn poll(&mut self, id: u64) -> Result<Solution, &'static str> {
+        let task = self.by_id.get_mut(&id).ok_or(WRONG_ID)?;
+        task.polls += 1;
+        if task.polls <= self.polls || task.created.elapsed() < self.delay {
+            return Ok(Solution::Processing);
+        }
+        Ok(if task.is_token {
+            Solution::Token(format!("03AGsandbox.{id}.nocache-{}", task.nocache.name()))
+        } else {
+            Solution::Text("sandbox")
+        })
+    }
+
+    /// Notes a report on a task.
+    pub fn report(&mut self, id: u64, report: &'static str) -> Result<(), &'static str> {
+        let task = self.by_id.get_mut(&id).ok_or(WRONG_ID)?;
+        task.report = Some(report);
+        Ok(())
+    }
+
+    /// All tasks, for people and tests to look at.
+    pub fn to_json(&self) -> Value {
+        let task = |(id, task): (&u64, &Task)| {
+            json!({
+                "taskId": id,
+                "captcha": task.captcha,
+                "nocache": task.nocache.name(),
+                "polls": task.polls,
+                "report": task.report,
+            })
+        };
+        Value::Array(self.by_id.iter().map(task).collect())
+    }
+}

@@ -1,0 +1,214 @@
+//! Makes connections: name, TCP (both address families, by hyper-util's connector), TLS (rustls).
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use http::Uri;
+use hyper_util::{
+    client::legacy::connect::{HttpConnector, dns::Name},
+    rt::TokioIo,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tower::{Service, ServiceExt};
+
+use super::{Origin, Settings, UpstreamError};
+
+/// An open connection.
+pub enum Stream {
+    /// Without TLS.
+    Plain(TcpStream),
+    /// With TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file of [`Settings::ca_file`] cannot be read as PEM.
+    #[error("[upstream] ca_file: {path} cannot be read ({error})", path = path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: rustls::pki_types::pem::Error,
+    },
+    /// It holds no certificate.
+    #[error("[upstream] ca_file: there is no certificate in {}", .0.display())]
+    NoCertificate(PathBuf),
+    /// A certificate in it is broken, or the upstream's host is no name that a certificate can be for.
+    #[error("TLS to the upstream cannot be set up: {0}")]
+    Setup(String),
+}
+
+/// Dials the upstream.
+#[derive(Clone)]
+pub struct Dialer {
+    origin: Origin,
+    /// What is looked up and dialled: the origin, or `connect_to`.
+    target: Uri,
+    tcp: HttpConnector<Resolver>,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    timeout: Duration,
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dialer")
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Dialer {
+    /// Reads the certificates to trust. Nothing is dialled.
+    pub fn new(settings: &Settings) -> Result<Self, TlsError> {
+        let origin = settings.url.clone();
+        let authority = match settings.connect_to {
+            Some(address) => address.to_string(),
+            None => format!("{}:{}", origin.host(), origin.port()),
+        };
+        let target = format!("http://{authority}").parse::<Uri>();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver);
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(settings.connect_timeout));
+        Ok(Self {
+            target: target.map_err(|error| TlsError::Setup(error.to_string()))?,
+            tcp,
+            tls: origin
+                .is_https()
+                .then(|| tls(&origin, settings.ca_file.as_deref()))
+                .transpose()?,
+            timeout: settings.connect_timeout,
+            origin,
+        })
+    }
+
+    /// Makes a connection, within the connect timeout.
+    pub async fn dial(&self) -> Result<Stream, UpstreamError> {
+        match tokio::time::timeout(self.timeout, self.dial_all()).await {
+            Ok(result) => result,
+            Err(_) => Err(self.timed_out()),
+        }
+    }
+
+    async fn dial_all(&self) -> Result<Stream, UpstreamError> {
+        let tcp = self.tcp.clone().oneshot(self.target.clone()).await;
+        let stream = tcp.map(TokioIo::into_inner).map_err(|error| self.tcp_error(&error))?;
+        let Some((tls, name)) = &self.tls else {
+            return Ok(Stream::Plain(stream));
+        };
+        match tls.connect(name.clone(), stream).await {
+            Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+            Err(error) => Err(UpstreamError::Tls {
+                origin: self.origin.to_string(),
+                error,
+            }),
+        }
+    }
+
+    /// The connector's error is a chain without types of its own; what it began with is in it.
+    fn tcp_error(&self, error: &(dyn std::error::Error + 'static)) -> UpstreamError {
+        let origin = self.origin.to_string();
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(Unresolved(kind, text)) = error.downcast_ref() {
+                return UpstreamError::Resolve {
+                    host: self.origin.host().to_owned(),
+                    error: io::Error::new(*kind, text.clone()),
+                };
+            }
+            match error.downcast_ref::<io::Error>() {
+                Some(error) if error.kind() == io::ErrorKind::TimedOut => return self.timed_out(),
+                Some(error) => {
+                    let error = io::Error::new(error.kind(), error.to_string());
+                    return UpstreamError::Connect { origin, error };
+                }
+                None => cause = error.source(),
+            }
+        }
+        UpstreamError::Connect {
+            origin,
+            error: io::Error::other(error.to_string()),
+        }
+    }
+
+    fn timed_out(&self) -> UpstreamError {
+        UpstreamError::ConnectTimeout {
+            origin: self.origin.to_string(),
+            timeout: self.timeout,
+        }
+    }
+}
+
+fn tls(origin: &Origin, ca_file: Option<&Path>) -> Result<(TlsConnector, ServerName<'static>), TlsError> {
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    if let Some(path) = ca_file {
+        let unreadable = |error| TlsError::CaFile {
+            path: path.to_owned(),
+            error,
+        };
+        let mut added = 0;
+        for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+            roots
+                .add(certificate.map_err(unreadable)?)
+                .map_err(|error| TlsError::Setup(format!("{}: {error}", path.display())))?;
+            added += 1;
+        }
+        if added == 0 {
+            return Err(TlsError::NoCertificate(path.to_owned()));
+        }
+    }
+    let setup = |error: rustls::Error| TlsError::Setup(error.to_string());
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let host = origin.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let name = ServerName::try_from(host).map_err(|error| TlsError::Setup(error.to_string()))?;
+    Ok((TlsConnector::from(Arc::new(config)), name))
+}
+
+/// The system's resolver, which says so when it is what failed.
+#[derive(Clone, Copy, Debug)]
+struct Resolver;
+
+/// A name that did not resolve.
+#[derive(Debug, thiserror::Error)]
+#[error("{1}")]
+struct Unresolved(io::ErrorKind, String);
+
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = Unresolved;
+    type Future = BoxFuture<'static, Result<Self::Response, Unresolved>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unresolved>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        async move {
+            match tokio::net::lookup_host((name.as_str(), 0)).await {
+                Ok(addresses) => Ok(addresses.collect::<Vec<_>>().into_iter()),
+                Err(error) => Err(Unresolved(error.kind(), error.to_string())),
+            }
+        }
+        .boxed()
+    }
+}
