@@ -66,7 +66,8 @@ pub fn client_fields(fields: &HeaderMap, is_submission: bool, decision: Option<H
     let connection = connection_options(fields);
     let mut forwarded = HeaderMap::with_capacity(fields.len() + 1);
     for (name, value) in fields {
-        if !is_hop_by_hop(name, &connection) && !(is_submission && name == DECISION) {
+        let is_replaced = is_submission && name == DECISION;
+        if !is_replaced && !is_hop_by_hop(name, &connection) {
             forwarded.append(name, value.clone());
         }
     }

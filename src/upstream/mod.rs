@@ -16,6 +16,7 @@ pub mod pool;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
+use http::{HeaderValue, Version, header};
 use http_body_util::BodyExt;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -197,33 +198,47 @@ impl Upstream {
 
     async fn connect(&self) -> Result<Sender, UpstreamError> {
         match self.dialer.dial().await? {
-            Stream::Plain(stream) => handshake(TokioIo::new(stream)).await,
-            Stream::Tls(stream) => handshake(TokioIo::new(*stream)).await,
+            Stream::Plain(stream) => self.handshake(TokioIo::new(stream)).await,
+            Stream::Tls(stream) => self.handshake(TokioIo::new(*stream)).await,
         }
+    }
+
+    async fn handshake<I>(&self, io: I) -> Result<Sender, UpstreamError>
+    where
+        I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    {
+        let (sender, connection) = http1::Builder::new()
+            .preserve_header_case(true)
+            .handshake(io)
+            .await
+            .map_err(UpstreamError::Closed)?;
+        let pool = self.pool.clone();
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                debug!("a connection to the upstream ended: {error}");
+            }
+            pool.tidy();
+        });
+        Ok(sender)
     }
 
     /// The answer with its body, at whose end the connection goes back to rest.
     fn streaming(&self, response: http::Response<hyper::body::Incoming>, sender: Sender) -> Response {
         let (head, body) = response.into_parts();
-        let body = Leased::new(body, sender, self.pool.clone());
+        let may_rest = head.version == Version::HTTP_11
+            && (head.headers.contains_key(header::CONTENT_LENGTH)
+                || head.headers.contains_key(header::TRANSFER_ENCODING))
+            && !head.headers.get_all(header::CONNECTION).iter().any(says_close);
+        let body = Leased::new(body, may_rest, sender, self.pool.clone());
         let body = TimeoutBody::new(self.settings.idle_timeout, body.map_err(axum::Error::new));
         Response::from_parts(head, Body::new(body))
     }
 }
 
-async fn handshake<I>(io: I) -> Result<Sender, UpstreamError>
-where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::Builder::new()
-        .preserve_header_case(true)
-        .handshake(io)
-        .await
-        .map_err(UpstreamError::Closed)?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            debug!("a connection to the upstream ended: {error}");
-        }
-    });
-    Ok(sender)
+/// Whether a Connection field announces that the connection ends with this answer.
+fn says_close(connection: &HeaderValue) -> bool {
+    let options = connection.to_str().unwrap_or_default().split(',');
+    options
+        .into_iter()
+        .any(|option| option.trim().eq_ignore_ascii_case("close"))
 }

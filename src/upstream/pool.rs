@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -17,11 +17,22 @@ use super::Reuse;
 /// A connection, as what sends requests on it.
 pub type Sender = SendRequest<Body>;
 
-/// The connections at rest, the one that rests longest first.
+/// How long a close that was observed is remembered.
+const MEMORY: Duration = Duration::from_secs(10 * 60);
+
+/// The connections at rest, and what is known of how long the upstream lets them.
 #[derive(Debug)]
 pub struct Pool {
-    resting: Mutex<Vec<Resting>>,
+    state: Mutex<State>,
     longest_rest: Duration,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The one that rests longest comes first.
+    resting: Vec<Resting>,
+    /// The shortest rest after which the upstream closed a connection, and when that was seen.
+    closed_after: Option<(Duration, Instant)>,
 }
 
 #[derive(Debug)]
@@ -34,46 +45,76 @@ impl Pool {
     /// An empty pool. Connections that rested longer than `longest_rest` are closed.
     pub fn new(longest_rest: Duration) -> Self {
         Self {
-            resting: Mutex::new(Vec::new()),
+            state: Mutex::default(),
             longest_rest,
         }
     }
 
     /// Takes the connection that rested least, if it is open and rested no longer than the request can bear.
     pub fn take(&self, reuse: Reuse) -> Option<Sender> {
-        let bearable = match reuse {
-            Reuse::Any => self.longest_rest,
-            Reuse::Rested(rest) => rest.min(self.longest_rest),
+        let mut state = self.state();
+        state.tidy(self.longest_rest);
+        let bearable = match (reuse, state.closed_after) {
+            (Reuse::Any, _) => self.longest_rest,
+            (Reuse::Rested(rest), Some((closed, _))) => rest.min(closed / 2),
+            (Reuse::Rested(rest), None) => rest,
         };
-        let mut resting = self.lock();
-        self.close_old(&mut resting);
-        while resting.last()?.since.elapsed() <= bearable {
-            let sender = resting.pop()?.sender;
-            if sender.is_ready() {
-                return Some(sender);
-            }
-        }
-        None
+        let newest = state.resting.last()?;
+        (newest.since.elapsed() < bearable)
+            .then(|| state.resting.pop())
+            .flatten()
+            .map(|resting| resting.sender)
     }
 
     /// Puts a connection to rest.
     fn put(&self, sender: Sender) {
-        let mut resting = self.lock();
-        self.close_old(&mut resting);
-        resting.push(Resting {
+        let mut state = self.state();
+        state.tidy(self.longest_rest);
+        state.resting.push(Resting {
             sender,
             since: Instant::now(),
         });
     }
 
-    fn close_old(&self, resting: &mut Vec<Resting>) {
-        let old = resting.partition_point(|resting| resting.since.elapsed() > self.longest_rest);
-        resting.drain(..old);
+    /// Notes that the upstream closed a connection that could have rested, without having said that it would.
+    fn note_close(&self, rested: Duration) {
+        self.state().note_close(rested);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Resting>> {
+    /// Looks for connections that were closed at rest. Called when one ends.
+    pub fn tidy(&self) {
+        self.state().tidy(self.longest_rest);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held.
-        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Drops what is closed or has rested too long, and learns from it.
+    fn tidy(&mut self, longest_rest: Duration) {
+        if self.closed_after.is_some_and(|(_, seen)| seen.elapsed() > MEMORY) {
+            self.closed_after = None;
+        }
+        let mut closed = None;
+        self.resting.retain(|resting| {
+            let rested = resting.since.elapsed();
+            let is_open = !resting.sender.is_closed();
+            if !is_open {
+                closed = Some(closed.map_or(rested, |shortest: Duration| shortest.min(rested)));
+            }
+            is_open && rested <= longest_rest
+        });
+        if let Some(rested) = closed {
+            self.note_close(rested);
+        }
+    }
+
+    fn note_close(&mut self, rested: Duration) {
+        let shortest = self.closed_after.map_or(rested, |(before, _)| before.min(rested));
+        self.closed_after = Some((shortest, Instant::now()));
     }
 }
 
@@ -83,14 +124,17 @@ impl Pool {
 pub struct Leased {
     body: Incoming,
     lease: Option<(Sender, Arc<Pool>)>,
+    /// Whether the upstream did not say that it closes the connection after this answer.
+    may_rest: bool,
 }
 
 impl Leased {
     /// Ties a body to its connection.
-    pub fn new(body: Incoming, sender: Sender, pool: Arc<Pool>) -> Self {
+    pub fn new(body: Incoming, may_rest: bool, sender: Sender, pool: Arc<Pool>) -> Self {
         let mut leased = Self {
             body,
             lease: Some((sender, pool)),
+            may_rest,
         };
         leased.end_lease_at_end();
         leased
@@ -100,10 +144,13 @@ impl Leased {
         if http_body::Body::is_end_stream(&self.body)
             && let Some((mut sender, pool)) = self.lease.take()
         {
+            let may_rest = self.may_rest;
             tokio::spawn(async move {
-                // Ready once hyper has finished the exchange; an error if the connection is to be closed.
-                if sender.ready().await.is_ok() {
-                    pool.put(sender);
+                // Ready once hyper has finished the exchange; an error if the connection is closed.
+                match sender.ready().await {
+                    Ok(()) => pool.put(sender),
+                    Err(_) if may_rest => pool.note_close(Duration::ZERO),
+                    Err(_) => {}
                 }
             });
         }

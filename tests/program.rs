@@ -1,0 +1,337 @@
+//! The program as a user meets it: verbs, exit codes, signals, the admin side.
+
+mod fixtures;
+
+use std::{io::Write, process::Stdio, thread, time::Duration};
+
+use fixtures::{
+    Client, Folder, Gateway, OK, RawUpstream, SandboxServer, exchange, get, post, program, refused, run, wait,
+};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn the_demo_does_what_it_says() {
+    let demo = run(&["demo"]);
+    let shown = text(&demo.stdout);
+    assert_eq!(demo.status.code(), Some(0), "{shown}{}", text(&demo.stderr));
+    assert_eq!(shown.matches("✓ the sandbox received exactly this").count(), 6);
+    assert!(shown.contains(r#""websiteKey":"6Lc"{+,"nocache":true+}}}"#));
+    assert!(shown.contains("03AGsandbox.7654321.nocache-parameter"));
+}
+
+#[test]
+fn a_wrong_configuration_does_not_start_and_says_where() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "c.toml",
+        "[[rule]]\nid = \"a\"\nsites = [\"a.example\"]\naction = \"ad\"\n",
+    );
+    for verb in ["check", "serve", "explain"] {
+        let mut args = vec![verb, "--config", file.to_str().unwrap()];
+        args.extend((verb == "explain").then_some("--site=x.example"));
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(2), "{verb}");
+        let report = text(&output.stderr);
+        assert!(
+            report.contains("c.toml:4:10") && report.contains("did you mean \"add\"?"),
+            "{report}"
+        );
+        assert_eq!(text(&output.stdout), "");
+    }
+    let output = run(&["check", "--config", "no-such-file.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no-such-file.toml cannot be read"));
+
+    let file = folder.write("latin1.toml", b"# ok\n# caf\xe9\n");
+    let output = run(&["check", "--config", file.to_str().unwrap()]);
+    assert!(text(&output.stderr).contains("line 2 has a byte that is not"));
+
+    assert_eq!(run(&["serve", "--listen", "6622"]).status.code(), Some(2));
+    assert_eq!(
+        run(&["serve", "--upstream", "api.capmonster.cloud"]).status.code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn check_says_what_is_in_force() {
+    let folder = Folder::new();
+    let file = folder.write("c.toml", "[upstream]\nurl = \"http://127.0.0.1:1\"\n[[rule]]\nid = \"a\"\nsites = [\"a.example\", \"b.example\"]\naction = \"force\"\n");
+    let output = run(&[
+        "check",
+        "--config",
+        file.to_str().unwrap(),
+        "--listen",
+        "127.0.0.1:7000",
+    ]);
+    assert_eq!(output.status.code(), Some(0));
+    let shown = text(&output.stdout);
+    for expected in [
+        "c.toml is right",
+        "http://127.0.0.1:7000",
+        "http://127.0.0.1:1\n",
+        "1, with 2 site patterns; elsewhere add",
+    ] {
+        assert!(shown.contains(expected), "{expected} is missing in\n{shown}");
+    }
+    let output = program()
+        .args(["check"])
+        .current_dir(folder.path())
+        .env("NOCACHE_GATEWAY_CONFIG", "c.toml")
+        .output()
+        .unwrap();
+    assert!(text(&output.stdout).contains("c.toml is right"));
+}
+
+#[test]
+fn explain_shows_decision_rule_and_bytes() {
+    let folder = Folder::new();
+    let config = folder.write(
+        "c.toml",
+        "# rules\n[[rule]]\nid = \"shop\"\nsites = [\"shop.example/cart\"]\naction = \"force\"\nvia = \"key\"\n",
+    );
+    let body = folder.write("b.json", r#"{"clientKey":"SECRET__m","task":{"type":"RecaptchaV2Task","websiteURL":"https://shop.example/cart/1","proxyPassword":"SECRET"}}"#);
+    let config = config.to_str().unwrap();
+    let explain = |args: &[&str]| text(&run(&[&["explain", "--config", config], args].concat()).stdout);
+
+    let shown = explain(&[body.to_str().unwrap()]);
+    for expected in [
+        "captcha   recaptcha-v2\n",
+        "site      shop.example/cart/1\n",
+        "c.toml:2)\n",
+        "decision  set;action=force;via=key;rule=shop\n",
+        r#"after     {"clientKey":"***__m{+__nocache+}","task""#,
+    ] {
+        assert!(shown.contains(expected), "{expected} is missing in\n{shown}");
+    }
+    assert!(!shown.contains("SECRET"));
+    assert!(explain(&[body.to_str().unwrap(), "--show-secrets"]).contains("SECRET__m"));
+
+    let shown = explain(&["http://127.0.0.1:6622/in.php?key=SECRET&method=userrecaptcha&pageurl=https://a.example/"]);
+    assert!(
+        shown.contains("after     /in.php?key=***&method=userrecaptcha&pageurl=https://a.example/{+&nocache=1+}"),
+        "{shown}"
+    );
+    assert!(explain(&["--site", "shop.example"]).contains("rule=default"));
+    assert!(explain(&["--site", "shop.example/cart", "--captcha", "recaptcha-v3"]).contains("rule=shop"));
+    assert!(explain(&["--site", "shop.example/cart", "--captcha", "TurnstileTask"]).contains("captcha-not-covered"));
+
+    let json: serde_json::Value = serde_json::from_str(&explain(&[body.to_str().unwrap(), "--json"])).unwrap();
+    assert_eq!(json["rule"], "shop");
+    assert_eq!(json["edits"][0]["at"], 23);
+    assert_eq!(json["edits"][0]["new"], "__nocache");
+
+    let mut child = program()
+        .args(["explain", "-", "--config", config])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"{").unwrap();
+    assert!(text(&child.wait_with_output().unwrap().stdout).contains("skipped;reason=unreadable"));
+    assert_eq!(run(&["explain", "no-such-file.json"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_admin_side_tells_health_to_those_it_knows() {
+    let gateway = Gateway::start(&refused(), "[admin]\nhosts = [\"gate.internal\"]\n");
+    let ask =
+        |target: &str, fields: &str| exchange(gateway.admin, format!("GET {target} HTTP/1.1\r\n{fields}\r\n\r\n"));
+    for host in ["127.0.0.1:6623", "localhost", "10.0.0.7:6623", "gate.internal"] {
+        assert_eq!(ask("/livez", &format!("Host: {host}")).text(), "ok\n", "{host}");
+        assert_eq!(ask("/readyz", &format!("Host: {host}")).text(), "ready\n", "{host}");
+    }
+    for fields in [
+        "Host: evil.example",
+        "Host: localhost\r\nOrigin: https://evil.example",
+        "Host: localhost\r\nOrigin: null",
+        "Host: localhost\r\nSec-Fetch-Site: cross-site",
+    ] {
+        assert_eq!(ask("/readyz", fields).status(), 403, "{fields}");
+    }
+    assert_eq!(ask("/createTask", "Host: localhost").status(), 404);
+
+    let address = gateway.admin.to_string();
+    let healthcheck = |address: &str| {
+        let mut command = program();
+        command.args(["healthcheck", "--admin-listen", address]);
+        // A proxy that would fail: the gateway's own calls never take one.
+        command
+            .env("HTTP_PROXY", "http://127.0.0.1:1")
+            .env("http_proxy", "http://127.0.0.1:1");
+        command.output().unwrap().status.code()
+    };
+    assert_eq!(healthcheck(&address), Some(0));
+    assert_eq!(healthcheck(refused().trim_start_matches("http://")), Some(1));
+    let off = |listen: &str| {
+        run(&["healthcheck", "--admin-listen", "off", "--listen", listen])
+            .status
+            .code()
+    };
+    assert_eq!(off(&gateway.api.to_string()), Some(0));
+    assert_eq!(off(refused().trim_start_matches("http://")), Some(1));
+}
+
+#[test]
+fn a_stop_lets_what_runs_finish() {
+    let upstream = RawUpstream::serve(|_, stream| {
+        thread::sleep(Duration::from_millis(500));
+        stream.write_all(OK).is_ok()
+    });
+    let mut gateway = Gateway::start(&upstream.url, "");
+    let mut client = Client::connect(gateway.api);
+    client.0.write_all(&post("/createTask", "{}")).unwrap();
+    wait(|| upstream.received().pop());
+    gateway.server.signal("TERM");
+    assert_eq!(client.read().status(), 200);
+    assert_eq!(gateway.server.wait(), Some(0));
+}
+
+#[test]
+fn work_that_does_not_finish_in_time_ends_with_1() {
+    let upstream = RawUpstream::serve(|_, _| {
+        thread::sleep(fixtures::PATIENCE);
+        false
+    });
+    let mut gateway = Gateway::start(&upstream.url, "[server]\nshutdown_grace = \"100ms\"\n");
+    let mut client = Client::connect(gateway.api);
+    client.0.write_all(&post("/createTask", "{}")).unwrap();
+    wait(|| upstream.received().pop());
+    gateway.server.signal("INT");
+    assert_eq!(gateway.server.wait(), Some(1));
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let gateway = Gateway::start(&refused(), "");
+    let output = run(&["serve", "--listen", &gateway.api.to_string(), "--admin-listen", "off"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains(&format!("cannot listen on {}", gateway.api)));
+}
+
+#[test]
+fn the_sandbox_speaks_as_the_vendor_does() {
+    let sandbox = SandboxServer::start(&["--polls", "1"]);
+    let post = |path: &str, body: &str| exchange(sandbox.address, post(path, body)).text().to_owned();
+    let ask = |target: &str| exchange(sandbox.address, get(target)).text().to_owned();
+    let code = |answer: String| {
+        serde_json::from_str::<serde_json::Value>(&answer).unwrap()["errorCode"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let task = |rest: &str| format!(r#"{{"clientKey":"K","task":{{"type":"RecaptchaV2Task"{rest}}}}}"#);
+
+    assert_eq!(
+        post("/createTask", &task(r#","nocache":true"#)),
+        r#"{"errorId":0,"taskId":7654321}"#
+    );
+    assert_eq!(
+        ask("/in.php?key=K__nocache&method=userrecaptcha&googlekey=g&pageurl=p"),
+        "OK|7654322"
+    );
+    assert_eq!(
+        ask("/in.php?key=K&method=userrecaptcha&googlekey=g&pageurl=p&json=1"),
+        r#"{"request":"7654323","status":1}"#
+    );
+
+    assert!(post("/getTaskResult", r#"{"clientKey":"K","taskId":7654321}"#).contains(r#""status":"processing""#));
+    assert!(
+        post("/getTaskResult", r#"{"clientKey":"K","taskId":"7654321"}"#)
+            .contains("03AGsandbox.7654321.nocache-parameter")
+    );
+    assert_eq!(ask("/res.php?key=K&action=get&id=7654322"), "CAPCHA_NOT_READY");
+    assert_eq!(
+        ask("/res.php?key=K&action=get&id=7654322"),
+        "OK|03AGsandbox.7654322.nocache-key"
+    );
+    // One space of ids: a legacy task polled the other way.
+    post("/getTaskResult", r#"{"clientKey":"K","taskId":7654323}"#);
+    assert!(post("/getTaskResult", r#"{"clientKey":"K","taskId":7654323}"#).contains("nocache-off"));
+
+    assert_eq!(
+        post("/getBalance", r#"{"clientKey":"K"}"#),
+        r#"{"balance":345.678,"errorId":0}"#
+    );
+    assert_eq!(ask("/res.php?key=K&action=getbalance"), "345.678");
+    assert_eq!(ask("/res.php?key=K&action=reportbad&id=7654322"), "OK_REPORT_RECORDED");
+    assert_eq!(ask("/res.php?key=K&action=reportgood&id=1"), "ERROR_WRONG_CAPTCHA_ID");
+    assert_eq!(
+        post("/reportIncorrectTokenCaptcha", r#"{"clientKey":"K","taskId":7654321}"#),
+        r#"{"errorId":0,"status":"success"}"#
+    );
+
+    for (path, body, expected) in [
+        (
+            "/createTask",
+            task("").replace("\"K\"", "\"wrong-key\""),
+            "ERROR_KEY_DOES_NOT_EXIST",
+        ),
+        (
+            "/createTask",
+            task("").replace("\"K\"", "\"zero-balance\""),
+            "ERROR_ZERO_BALANCE",
+        ),
+        ("/createTask", r#"{"clientKey":"K"}"#.into(), "ERROR_TASK_ABSENT"),
+        ("/createTask", "{".into(), "ERROR_TASK_ABSENT"),
+        (
+            "/createTask",
+            task("").replace("RecaptchaV2Task", "NoSuchTask"),
+            "ERROR_TASK_NOT_SUPPORTED",
+        ),
+        (
+            "/getTaskResult",
+            r#"{"clientKey":"K","taskId":1}"#.into(),
+            "WRONG_CAPTCHA_ID",
+        ),
+        ("/noSuchMethod", r#"{"clientKey":"K"}"#.into(), "ERROR_NO_SUCH_METHOD"),
+    ] {
+        assert_eq!(code(post(path, &body)).as_deref(), Some(expected), "{path} {body}");
+    }
+    assert_eq!(
+        ask("/in.php?key=wrong-key&method=userrecaptcha"),
+        "ERROR_KEY_DOES_NOT_EXIST"
+    );
+
+    let tasks = ask("/sandbox/tasks");
+    assert!(
+        tasks.contains(r#""nocache":"parameter""#) && tasks.contains(r#""report":"incorrect""#),
+        "{tasks}"
+    );
+    assert_eq!(exchange(sandbox.address, get("/sandbox/requests")).status(), 404);
+}
+
+#[test]
+fn submissions_reach_a_solution_over_tls() {
+    let folder = Folder::new();
+    let certificate = folder.path().join("ca.pem");
+    let sandbox = SandboxServer::start(&["--record", "--tls", certificate.to_str().unwrap()]);
+    let config = format!("[upstream]\nca_file = {:?}\n", certificate.to_str().unwrap());
+    let gateway = Gateway::start(&format!("https://localhost:{}", sandbox.address.port()), &config);
+    let created = exchange(
+        gateway.api,
+        post(
+            "/createTask",
+            r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"a.example"}}"#,
+        ),
+    );
+    assert_eq!(created.text(), r#"{"errorId":0,"taskId":7654321}"#);
+    let poll = || {
+        exchange(
+            gateway.api,
+            post("/getTaskResult", r#"{"clientKey":"K","taskId":7654321}"#),
+        )
+    };
+    poll();
+    assert!(poll().text().contains("03AGsandbox.7654321.nocache-parameter"));
+    let requests: serde_json::Value =
+        serde_json::from_str(exchange(gateway.api, get("/sandbox/requests")).text()).unwrap();
+    assert!(
+        requests[0]["body"]
+            .as_str()
+            .unwrap()
+            .ends_with(r#""websiteURL":"a.example","nocache":true}}"#)
+    );
+}

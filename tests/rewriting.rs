@@ -1,0 +1,295 @@
+//! What the issue of rewriting is about, on the wire: bytes a client sends, bytes the upstream gets, and what the answer says.
+
+mod fixtures;
+
+use fixtures::{Gateway, Message, OK, RawUpstream, exchange, get, post};
+
+const SET: &str = "set;action=add;via=parameter;rule=default";
+const ALREADY_ON: &str = "kept;action=add;rule=default;reason=already-on";
+const NOT_COVERED: &str = "skipped;reason=captcha-not-covered";
+
+struct Setup {
+    upstream: RawUpstream,
+    gateway: Gateway,
+}
+
+impl Setup {
+    fn new(config: &str) -> Self {
+        let upstream = RawUpstream::start(OK);
+        let gateway = Gateway::start(&upstream.url, config);
+        Self { upstream, gateway }
+    }
+
+    /// Sends a request; the answer, which is the upstream's, and the request as it arrived.
+    fn send(&self, request: impl AsRef<[u8]>) -> (Message, Message) {
+        let answer = exchange(self.gateway.api, request);
+        assert_eq!(answer.text(), r#"{"errorId":0,"taskId":4321}"#);
+        (answer, self.upstream.last())
+    }
+
+    /// A createTask body: the decision, and the body as it arrived.
+    fn create_task(&self, body: &str) -> (String, String) {
+        let (answer, arrived) = self.send(post("/createTask", body));
+        assert_eq!(arrived.field("content-length").unwrap(), arrived.body.len().to_string());
+        (answer.decision().to_owned(), arrived.text().to_owned())
+    }
+}
+
+fn task(rest: &str) -> String {
+    format!(r#"{{"clientKey":"K","task":{{"type":"RecaptchaV2Task","websiteURL":"https://a.example/"{rest}}}}}"#)
+}
+
+#[test]
+fn json_bodies() {
+    let setup = Setup::new("");
+    for (body, header, arrived) in [
+        (task(r#","websiteKey":"s""#), SET, task(r#","websiteKey":"s","nocache":true"#)),
+        (
+            "\u{feff}{\r\n\t\"task\": {\r\n\t\t\"type\": \"RecaptchaV2Task\",\r\n\t\t\"websiteURL\": \"https://a.example/\"\r\n\t},\r\n\t\"clientKey\": \"K\" }\n".into(),
+            SET,
+            "\u{feff}{\r\n\t\"task\": {\r\n\t\t\"type\": \"RecaptchaV2Task\",\r\n\t\t\"websiteURL\": \"https://a.example/\",\"nocache\":true\r\n\t},\r\n\t\"clientKey\": \"K\" }\n".into(),
+        ),
+        (
+            task(r#","x":[12345678901234567890,1.0,1e400,[],"\/\u00e9"]"#),
+            SET,
+            task(r#","x":[12345678901234567890,1.0,1e400,[],"\/\u00e9"],"nocache":true"#),
+        ),
+        (
+            r#"{"t\u0061sk":{"typ\u0065":"recaptchav2task","websiteURL":"https:\/\/a.example\/"}}"#.into(),
+            SET,
+            r#"{"t\u0061sk":{"typ\u0065":"recaptchav2task","websiteURL":"https:\/\/a.example\/","nocache":true}}"#.into(),
+        ),
+    ] {
+        assert_eq!(setup.create_task(&body), (header.into(), arrived));
+    }
+    for (body, header) in [
+        (task(r#","nocache":true"#), ALREADY_ON),
+        (task("").replace("\"K\"", "\"K__module__x__NoCache\""), ALREADY_ON),
+        (
+            task(r#","nocache":false"#),
+            "kept;action=add;rule=default;reason=client-said-off",
+        ),
+        (
+            task("").replace("RecaptchaV2Task", "RecaptchaV2EnterpriseTask"),
+            NOT_COVERED,
+        ),
+        (task("").replace("RecaptchaV2Task", "TurnstileTask"), NOT_COVERED),
+        (task("").replace("RecaptchaV2Task", "RecaptchaClickTask"), NOT_COVERED),
+        (r#"{"task":"#.into(), "skipped;reason=unreadable"),
+        (String::new(), "skipped;reason=unreadable"),
+        (r#"{"task":[]}"#.into(), "skipped;reason=no-task"),
+        (r#"{"task":{}}"#.into(), NOT_COVERED),
+        (r#"{"task":{},"task":{}}"#.into(), "skipped;reason=ambiguous"),
+    ] {
+        assert_eq!(setup.create_task(&body), (header.into(), body.clone()));
+    }
+}
+
+#[test]
+fn bodies_that_are_not_utf8_arrive_as_sent() {
+    let setup = Setup::new("");
+    let body = b"{\"task\":{\"type\":\"RecaptchaV2Task\",\"websiteURL\":\"a.example\",\"userAgent\":\"\xff\xfe\"}}";
+    let (answer, arrived) = setup.send(post("/createTask", body));
+    assert_eq!(answer.decision(), SET);
+    let expected = [&body[..body.len() - 2], b",\"nocache\":true}}"].concat();
+    assert_eq!(
+        arrived.body.escape_ascii().to_string(),
+        expected.escape_ascii().to_string()
+    );
+}
+
+#[test]
+fn legacy_shapes() {
+    let setup = Setup::new("");
+    let query = "/in.php?key=K&method=userrecaptcha&googlekey=s&pageurl=https://a.example/v2.php?level=high";
+    for request in [get(query), post(query, "")] {
+        let (answer, arrived) = setup.send(request);
+        assert_eq!(
+            (answer.decision(), arrived.target()),
+            (SET, format!("{query}&nocache=1").as_str())
+        );
+        assert_eq!(arrived.text(), "");
+    }
+
+    let form = "key=K&method=userrecaptcha&pageurl=https%3A%2F%2Fa.example";
+    let chunked = format!(
+        "POST /in.php HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{form}\r\n0\r\n\r\n",
+        form.len()
+    );
+    for request in [post("/in.php", form), chunked.into_bytes()] {
+        let (answer, arrived) = setup.send(request);
+        assert_eq!(
+            (answer.decision(), arrived.text()),
+            (SET, format!("{form}&nocache=1").as_str())
+        );
+        assert_eq!(arrived.field("content-length").unwrap(), arrived.body.len().to_string());
+        assert_eq!(arrived.field("transfer-encoding"), None);
+    }
+
+    let part = |name: &str, value: &str| {
+        format!(
+            "--Upload----11/23/2025 08:24:00\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name={name}\r\n\r\n{value}\r\n"
+        )
+    };
+    let parts = part("key", "K") + &part("method", "userrecaptcha") + &part("pageurl", "https://a.example");
+    let last = "--Upload----11/23/2025 08:24:00--\r\n";
+    let body = format!("{parts}{last}");
+    let request = format!(
+        "POST /in.php HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=\"Upload----11/23/2025 08:24:00\"\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (answer, arrived) = setup.send(request);
+    let added = "--Upload----11/23/2025 08:24:00\r\nContent-Disposition: form-data; name=\"nocache\"\r\n\r\n1\r\n";
+    assert_eq!(
+        (answer.decision(), arrived.text()),
+        (SET, format!("{parts}{added}{last}").as_str())
+    );
+
+    let (answer, arrived) = setup.send(post(
+        "/in.php",
+        r#"{"key":"K","method":"userrecaptcha","pageurl":"a.example"}"#,
+    ));
+    let expected = r#"{"key":"K","method":"userrecaptcha","pageurl":"a.example","nocache":1}"#;
+    assert_eq!((answer.decision(), arrived.text()), (SET, expected));
+
+    for query in [
+        "method=base64",
+        "method=turnstile&pageurl=a.example",
+        "method=userrecaptcha&version=v3&enterprise=1&pageurl=a.example",
+    ] {
+        let target = format!("/in.php?key=K&{query}");
+        let (answer, arrived) = setup.send(get(&target));
+        assert_eq!((answer.decision(), arrived.target()), (NOT_COVERED, target.as_str()));
+    }
+}
+
+#[test]
+fn paths_are_treated_as_what_they_are_and_forwarded_as_written() {
+    let setup = Setup::new("");
+    for path in ["/CreateTask/", "//createTask", "/x/../createTask", "/create%54ask"] {
+        let (answer, arrived) = setup.send(post(path, task("")));
+        assert_eq!(
+            (answer.decision(), arrived.target(), arrived.text()),
+            (SET, path, task(r#","nocache":true"#).as_str())
+        );
+    }
+    let (answer, arrived) = setup.send(get("/IN.PHP?method=userrecaptcha&pageurl=a.example"));
+    assert_eq!(
+        (answer.decision(), arrived.target()),
+        (SET, "/IN.PHP?method=userrecaptcha&pageurl=a.example&nocache=1")
+    );
+}
+
+#[test]
+fn rules_decide() {
+    let setup = Setup::new(
+        r#"
+        [[rule]]
+        id = "forced"
+        sites = ["forced.example"]
+        action = "force"
+        [[rule]]
+        id = "by-key"
+        sites = ["key.example/login"]
+        captchas = ["*"]
+        action = "add"
+        via = "key"
+        "#,
+    );
+    let off = r#"{"task":{"nocache":false,"type":"RecaptchaV2Task","websiteURL":"www.forced.example"}}"#;
+    let (header, arrived) = setup.create_task(off);
+    assert_eq!(
+        (header.as_str(), arrived),
+        (
+            "set;action=force;via=parameter;rule=forced",
+            off.replace("false", "true")
+        )
+    );
+
+    let turnstile = r#"{"clientKey":"K__m","task":{"type":"TurnstileTask","websiteURL":"key.example/login/x"}}"#;
+    let (header, arrived) = setup.create_task(turnstile);
+    assert_eq!(
+        (header.as_str(), arrived),
+        (
+            "set;action=add;via=key;rule=by-key",
+            turnstile.replace("K__m", "K__m__nocache")
+        )
+    );
+
+    let (answer, arrived) = setup.send(get("/in.php?key=K&method=hcaptcha&pageurl=https://key.example/login"));
+    assert_eq!(
+        (answer.decision(), arrived.target()),
+        (
+            "set;action=add;via=key;rule=by-key",
+            "/in.php?key=K__nocache&method=hcaptcha&pageurl=https://key.example/login"
+        )
+    );
+}
+
+#[test]
+fn a_denied_submission_reaches_nobody() {
+    let setup = Setup::new("[[rule]]\nid = \"no\"\nsites = [\"=www.x.example\"]\naction = \"deny\"\n");
+    let denied = "denied;action=deny;rule=no;reason=action-deny";
+    let json = exchange(
+        setup.gateway.api,
+        post("/createTask", task("").replace("a.example", "WWW.X.EXAMPLE.")),
+    );
+    assert_eq!((json.status(), json.decision()), (200, denied));
+    assert_eq!(
+        json.text(),
+        r#"{"errorId":1,"errorCode":"ERROR_DOMAIN_NOT_ALLOWED","errorDescription":"nocache-gateway: the rule \"no\" denies this site","taskId":0}"#
+    );
+    let target = "/in.php?key=K&method=userrecaptcha&pageurl=https://good.example@www.x.example/";
+    let plain = exchange(setup.gateway.api, get(target));
+    assert_eq!(
+        (plain.status(), plain.decision(), plain.text()),
+        (200, denied, "ERROR_DOMAIN_NOT_ALLOWED")
+    );
+    let json = exchange(setup.gateway.api, get(&format!("{target}&json=1")));
+    assert_eq!(json.text(), r#"{"request":"ERROR_DOMAIN_NOT_ALLOWED","status":0}"#);
+
+    // What cannot be read is refused as well, under whatever method; a preflight is not.
+    for request in [
+        post("/createTask", "{"),
+        post("/createTask", task("").replace("{\"type", "{\"type\":1,\"type")),
+    ] {
+        assert_eq!(
+            exchange(setup.gateway.api, request).decision(),
+            "denied;reason=unreadable"
+        );
+    }
+    let put = b"PUT /createTask HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    assert!(
+        exchange(setup.gateway.api, put)
+            .text()
+            .contains("ERROR_GATEWAY_UNREADABLE")
+    );
+    assert_eq!(setup.upstream.received(), []);
+
+    let options = b"OPTIONS /createTask HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (answer, _) = setup.send(options);
+    assert_eq!(answer.decision(), "none");
+}
+
+#[test]
+fn each_decision_is_one_log_line_without_secrets() {
+    let setup = Setup::new("");
+    setup.create_task(
+        &task(r#","proxyPassword":"SECRET""#)
+            .replace("\"K\"", "\"SECRETKEY\"")
+            .replace("a.example/", "a.example/p?token=SECRET"),
+    );
+    setup.send(get(
+        "/in.php?key=SECRETKEY&method=userrecaptcha&pageurl=https://a.example/?SECRET",
+    ));
+    let decisions = setup.gateway.server.wait_for("submission", 2);
+    assert_eq!(decisions.len(), 2);
+    for (line, method) in decisions.iter().zip(["createTask", "in.php"]) {
+        assert_eq!(line["decision"], "set");
+        assert_eq!(line["rule"], "default");
+        assert_eq!(line["site"], "a.example");
+        assert_eq!(line["captcha"], "recaptcha-v2");
+        assert_eq!(line["method"], method);
+    }
+    assert!(!format!("{:?}", setup.gateway.server.log()).contains("SECRET"));
+}
