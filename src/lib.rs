@@ -15,6 +15,8 @@
 //! Beside it: [`config`] reads settings and rules, [`admin`] tells whether all is well,
 //! [`sandbox`] stands in for the vendor, and [`cli`] puts the parts together.
 
+#![warn(clippy::expect_used, clippy::unwrap_used)]
+
 pub mod admin;
 pub mod api;
 pub mod cli;

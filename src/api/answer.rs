@@ -12,7 +12,7 @@ use crate::submission::{Dialect, Endpoint};
 /// An error that the gateway answers itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status, before [`Asker::status`] has its say.
+    /// The HTTP status, which getTaskResult sees as 503 where it is a failure.
     pub status: StatusCode,
     /// The vendor's own code where one fits, else `ERROR_GATEWAY_…`.
     pub code: &'static str,

@@ -2,7 +2,7 @@
 //! it is wrong).
 //!
 //! # Layout
-//! A file per verb; [`log`](mod@log) sets up logging, [`show`] marks changed bytes.
+//! A file per verb; `log` sets up logging, `show` marks changed bytes.
 
 mod check;
 mod demo;

@@ -27,7 +27,7 @@ pub struct SandboxArgs {
     /// Keep every request and show it under /sandbox/requests (not for real keys)
     #[arg(long)]
     record: bool,
-    /// Speak TLS, with a certificate made now and written to this file: for [upstream] ca_file
+    /// Speak TLS, with a certificate made now and written to this file, for the setting ca_file of upstream
     #[arg(long, value_name = "CERTIFICATE-FILE")]
     tls: Option<PathBuf>,
 }

@@ -1,0 +1,78 @@
+//! Documents say what the program does: every configuration in them is checked by it.
+
+mod fixtures;
+
+use std::{fs, path::Path};
+
+use fixtures::{Folder, program, run};
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The blocks of a language in a Markdown text.
+fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
+    let fence = format!("```{language}\n");
+    text.split(&fence)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect()
+}
+
+fn assert_valid(name: &str, config: &str) {
+    let folder = Folder::new();
+    let file = folder.write("c.toml", config);
+    let output = run(&["check", "--config", file.to_str().unwrap()]);
+    assert!(
+        output.status.success(),
+        "{name}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn configurations_in_documents_are_valid() {
+    let readme = read("README.md");
+    let examples = blocks(&readme, "toml");
+    assert!(!examples.is_empty());
+    for example in examples {
+        assert_valid("README.md", example);
+    }
+}
+
+#[test]
+fn the_sample_is_valid_and_shows_the_defaults() {
+    let sample = read("config/nocache-gateway.toml");
+    assert_valid("the sample", &sample);
+    // With its defaults switched on it is still valid, but for what has no default.
+    let switched_on: String = sample
+        .lines()
+        .filter(|line| !line.contains("(none by default)"))
+        .map(|line| match line.strip_prefix("# ") {
+            Some(setting) if setting.contains(" = ") => setting,
+            _ => line,
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    assert_valid("the sample with its defaults", &switched_on);
+    assert!(switched_on.contains("\nbody_limit = "));
+}
+
+#[test]
+fn the_readme_names_every_verb_and_the_two_commands() {
+    let readme = read("README.md") + &read("CHANGELOG.md");
+    for command in ["cargo run --release -- demo", "./tests/run"] {
+        assert!(readme.contains(command), "{command}");
+    }
+    let help = program().arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let commands = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let verbs: Vec<&str> = commands
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        .collect();
+    assert!(verbs.len() >= 6, "{verbs:?}");
+    for verb in verbs.into_iter().filter(|verb| *verb != "help") {
+        assert!(readme.contains(verb), "{verb}");
+    }
+}
