@@ -66,8 +66,9 @@ struct OverrideArgs {
     /// The configuration file [default: ./nocache-gateway.toml, then /etc/nocache-gateway/config.toml, if one is there]
     #[arg(long, global = true, value_name = "FILE", env = "NOCACHE_GATEWAY_CONFIG")]
     config: Option<PathBuf>,
-    /// Where the API is mirrored; several addresses with commas [default: 127.0.0.1:6622,[::1]:6622]
+    // As `help`, since rustdoc would take the brackets for a link.
     #[arg(
+        help = "Where the API is mirrored; several addresses with commas [default: 127.0.0.1:6622,[::1]:6622; sandbox: 127.0.0.1:6624]",
         long,
         global = true,
         value_name = "ADDRESS",
@@ -75,8 +76,13 @@ struct OverrideArgs {
         value_delimiter = ','
     )]
     listen: Vec<SocketAddr>,
-    /// The API to forward to [default: https://api.capmonster.cloud]
-    #[arg(long, global = true, value_name = "URL", env = "NOCACHE_GATEWAY_UPSTREAM")]
+    #[arg(
+        help = "The API to forward to [default: https://api.capmonster.cloud]",
+        long,
+        global = true,
+        value_name = "URL",
+        env = "NOCACHE_GATEWAY_UPSTREAM"
+    )]
     upstream: Option<Origin>,
     /// Where health is shown, or "off" [default: 127.0.0.1:6623]
     #[arg(long, global = true, value_name = "ADDRESS", env = "NOCACHE_GATEWAY_ADMIN_LISTEN")]

@@ -1,6 +1,10 @@
 //! `sandbox`: the stand-in of the vendor's API, as a server.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -13,11 +17,11 @@ use crate::{
     server::{self, Limits},
 };
 
+/// Where it listens, unless `--listen` says otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6624);
+
 #[derive(Debug, Args)]
 pub struct SandboxArgs {
-    /// Where it listens; port 0 picks a free one
-    #[arg(long = "at", value_name = "ADDRESS", default_value = "127.0.0.1:6624")]
-    at: SocketAddr,
     /// How many polls find a task processing before it is ready
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     polls: u32,
@@ -42,10 +46,11 @@ pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
         level: overrides.log_level.unwrap_or(defaults.level),
         ..defaults
     });
-    runtime()?.block_on(serve(args))
+    let address = overrides.listen.first().copied().unwrap_or(LISTEN);
+    runtime()?.block_on(serve(address, args))
 }
 
-async fn serve(args: &SandboxArgs) -> Result<(), Failure> {
+async fn serve(address: SocketAddr, args: &SandboxArgs) -> Result<(), Failure> {
     let acceptor = match &args.tls {
         Some(file) => {
             let (acceptor, certificate) = tls::self_signed().map_err(Failure::failed)?;
@@ -55,9 +60,9 @@ async fn serve(args: &SandboxArgs) -> Result<(), Failure> {
         }
         None => None,
     };
-    let listener = TcpListener::bind(args.at)
+    let listener = TcpListener::bind(address)
         .await
-        .map_err(|error| Failure::Failed(format!("cannot listen on {} ({error}) (--at)", args.at)))?;
+        .map_err(|error| Failure::Failed(format!("cannot listen on {address} ({error}) (--listen)")))?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let scheme = if acceptor.is_some() { "https" } else { "http" };
     info!(%address, "sandbox listening: try nocache-gateway --upstream {scheme}://{address}");

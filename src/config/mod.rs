@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`load`](mod@load): which file is read, and what overrides it
-//! - [`file`]: the file's sections and keys
+//! - [`file`](mod@file): the file's sections and keys
 //! - [`reader`]: reads a spanned TOML tree and collects every mistake
 //! - [`report`]: shows mistakes with the line they stand in
 //! - [`units`]: durations and sizes

@@ -39,7 +39,7 @@ class Stage:
         certificate = os.path.join(self.folder.name, "ca.pem")
         config = os.path.join(self.folder.name, "gateway.toml")
         tls = ["--tls", certificate] if scheme == "https" else []
-        self.sandbox, (sandbox,) = start(["sandbox", "--at", "127.0.0.1:0", "--record", *tls], "sandbox listening")
+        self.sandbox, (sandbox,) = start(["sandbox", "--listen", "127.0.0.1:0", "--record", *tls], "sandbox listening")
         with open(config, "w") as file:
             file.write(f'[upstream]\nurl = "{scheme}://{sandbox}"\n')
             if tls:
