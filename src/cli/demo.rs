@@ -1,7 +1,7 @@
 //! `demo`: the main job to look at. Sandbox and gateway on free ports of this machine, one request of each kind through
 //! them, and a check of what arrived.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use axum::handler::Handler;
 use reqwest::{Client, Method};
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{self, Gateway, head},
-    config::file,
+    config::{Config, Source, file},
     rewrite,
     sandbox::{Received, Sandbox, Settings},
     server::{self, Limits},
@@ -180,8 +180,12 @@ impl Case {
     }
 }
 
-fn rules() -> Result<crate::config::Config, Failure> {
-    file::read(RULES, std::path::Path::new("")).map_err(|problems| Failure::Failed(format!("{problems:?}")))
+fn rules() -> Result<Config, Failure> {
+    let source = Source {
+        path: "demo".to_owned(),
+        text: RULES.to_owned(),
+    };
+    file::read(source, Path::new("")).map_err(Failure::failed)
 }
 
 async fn spawn_gateway(upstream: &str) -> Result<String, Failure> {

@@ -6,56 +6,79 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    Failure, has_colours, load, print,
+    Failure, batch,
+    check::place,
+    has_colours, load, print,
     show::{self, Style},
 };
 use crate::{
-    config::{Config, Overrides},
+    config::{Config, Overrides, report::closest},
     rewrite::{self, Plan, Reason},
-    rules::Rule,
-    submission::{self, Captcha, Dialect, Kind, Part, Request, Site, Submission, Unread},
+    rules::{CaptchaPattern, NearMiss, Why},
+    submission::{self, Captcha, Dialect, Kind, Part, Request, Site, Submission, Unread, captcha},
 };
 
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// A file with a createTask body, "-" for stdin, or a legacy URL such as 'http://…/in.php?key=…'
-    #[arg(required_unless_present = "site", conflicts_with = "site")]
-    request: Option<String>,
+    #[arg(required_unless_present_any = ["site", "batch"], conflicts_with_all = ["site", "batch"])]
+    pub request: Option<String>,
     /// A target site, in the place of a whole request
-    #[arg(long, value_name = "URL")]
-    site: Option<String>,
-    /// With --site: the captcha, a kind or a JSON type name
-    #[arg(long, value_name = "NAME", default_value = "recaptcha-v2", requires = "site")]
-    captcha: String,
-    /// One JSON object, for machines
+    #[arg(long, value_name = "URL", conflicts_with = "batch")]
+    pub site: Option<String>,
+    /// A file with a target site a line, or "-" for stdin: one line of CSV for each
+    #[arg(long, value_name = "FILE")]
+    pub batch: Option<String>,
+    /// With --site and --batch: the captcha, a kind or a JSON type name
+    #[arg(long, value_name = "NAME", default_value = "recaptcha-v2")]
+    pub captcha: String,
+    /// With --site and --batch: another configuration; shows only the sites that it decides otherwise
+    #[arg(long, value_name = "FILE", conflicts_with = "request")]
+    pub against: Option<PathBuf>,
+    /// One JSON object (with --batch one a line), for machines
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     /// Show keys, proxy passwords and cookies as they are
     #[arg(long)]
-    show_secrets: bool,
+    pub show_secrets: bool,
 }
 
 pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
     let config = load(overrides)?;
-    let input = input(args)?;
-    let request = input.request();
-    let reading = submission::read(input.dialect, request, config.rules.names());
-    let plan = rewrite::plan(&reading, &config.rules);
-    let explanation = Explanation {
-        config: &config,
-        request,
-        reading: &reading,
-        plan: &plan,
-        shows_secrets: args.show_secrets,
-        shows_bytes: args.site.is_none(),
-    };
-    if args.json {
-        return print(&explanation.json().to_string());
+    if args.batch.is_some() || args.against.is_some() {
+        return batch::run(overrides, &config, args);
     }
     let style = Style {
         colours: has_colours(&std::io::stdout()),
     };
-    print(&explanation.text(style))
+    let show = |explanation: &Explanation<'_>| match args.json {
+        true => print(&explanation.json().to_string()),
+        false => print(&explanation.text(style)),
+    };
+    if let Some(site) = &args.site {
+        let reading = Ok(Submission::bare(captcha(&args.captcha, &config)?, site));
+        return show(&Explanation::new(&config, None, &reading, args));
+    }
+    let input = input(args.request.as_deref().unwrap_or_default())?;
+    let reading = submission::read(input.dialect, input.request(), config.rules.names());
+    show(&Explanation::new(&config, Some(input.request()), &reading, args))
+}
+
+/// The captcha that a flag names.
+pub fn captcha(name: &str, config: &Config) -> Result<Captcha, Failure> {
+    match name.parse() {
+        Ok(CaptchaPattern::Kind(kind)) => Ok(config.rules.names().of_type(captcha::type_of(kind), false)),
+        Ok(CaptchaPattern::Type(name)) => Ok(config.rules.names().of_type(&name, false)),
+        Ok(CaptchaPattern::Method(method)) => Ok(captcha::of_method(&method, false, false)),
+        Ok(CaptchaPattern::Any) | Err(_) => {
+            let kinds = Kind::ALL.map(Kind::name);
+            let hint = closest(name, kinds).map_or(String::new(), |kind| format!("; did you mean \"{kind}\"?"));
+            Err(Failure::Wrong(format!(
+                "error: --captcha takes {}, a JSON type name or \"method=…\", not \"{name}\"{hint}",
+                kinds.join(", ")
+            )))
+        }
+    }
 }
 
 /// What is explained, as the gateway would get it.
@@ -75,15 +98,11 @@ impl Input {
     }
 }
 
-fn input(args: &ExplainArgs) -> Result<Input, Failure> {
+fn input(request: &str) -> Result<Input, Failure> {
     let create_task = |body| Input {
         dialect: Dialect::CreateTask,
         target: "/createTask".to_owned(),
         body,
-    };
-    let Some(request) = &args.request else {
-        let site = args.site.as_deref().unwrap_or_default();
-        return Ok(create_task(site_body(site, &args.captcha)?));
     };
     if request == "-" {
         let mut body = Vec::new();
@@ -105,34 +124,31 @@ fn input(args: &ExplainArgs) -> Result<Input, Failure> {
         .map_err(|error| Failure::Wrong(format!("error: {} cannot be read: {error}", path.display())))
 }
 
-/// A createTask body for a bare site.
-fn site_body(site: &str, captcha: &str) -> Result<Vec<u8>, Failure> {
-    let kind = match captcha.parse() {
-        Ok(Kind::RecaptchaV2) => "RecaptchaV2Task",
-        Ok(Kind::RecaptchaV2Enterprise) => "RecaptchaV2EnterpriseTask",
-        Ok(Kind::RecaptchaV3) => "RecaptchaV3Task",
-        Ok(Kind::RecaptchaV3Enterprise) => "RecaptchaV3EnterpriseTask",
-        Err(()) if captcha.bytes().all(|byte| byte.is_ascii_alphanumeric()) => captcha,
-        Err(()) => {
-            let kinds = Kind::ALL.map(Kind::name).join(", ");
-            return Err(Failure::Wrong(format!(
-                "error: --captcha takes {kinds}, or a JSON type name, not \"{captcha}\""
-            )));
-        }
-    };
-    Ok(json!({ "task": { "type": kind, "websiteURL": site } })
-        .to_string()
-        .into_bytes())
-}
-
-/// Everything there is to say about one request.
+/// Everything there is to say about one submission.
 struct Explanation<'e> {
     config: &'e Config,
-    request: Request<'e>,
+    /// The request, unless it is a bare site that is explained.
+    request: Option<Request<'e>>,
     reading: &'e Result<Submission<'e>, Unread>,
-    plan: &'e Plan<'e>,
+    plan: Plan<'e>,
     shows_secrets: bool,
-    shows_bytes: bool,
+}
+
+impl<'e> Explanation<'e> {
+    fn new(
+        config: &'e Config,
+        request: Option<Request<'e>>,
+        reading: &'e Result<Submission<'e>, Unread>,
+        args: &ExplainArgs,
+    ) -> Self {
+        Self {
+            config,
+            request,
+            reading,
+            plan: rewrite::plan(reading, &config.rules),
+            shows_secrets: args.show_secrets,
+        }
+    }
 }
 
 impl Explanation<'_> {
@@ -144,34 +160,27 @@ impl Explanation<'_> {
         self.reading.as_ref().ok()?.site.as_ref().ok()
     }
 
-    /// The part that is shown: the one that holds the request's parameters.
-    fn part(&self) -> Part {
-        if self.request.body.is_empty() {
-            Part::Target
-        } else {
-            Part::Body
+    /// The rules that came close, unless there is nothing to compare.
+    fn near_misses(&self) -> Vec<NearMiss<'_>> {
+        match (self.site(), self.captcha()) {
+            (Some(site), Some(captcha)) => self.config.rules.near_misses(site, captcha),
+            _ => Vec::new(),
         }
     }
 
-    fn before_and_after(&self, style: Style) -> (String, String) {
-        let part = self.part();
+    /// The part that is shown, the one that holds the request's parameters, before and after.
+    fn before_and_after(&self, request: &Request<'_>, style: Style) -> (String, String) {
+        let part = if request.body.is_empty() {
+            Part::Target
+        } else {
+            Part::Body
+        };
         let masked = match self.reading {
             Ok(submission) if !self.shows_secrets => show::secrets(submission, part),
             _ => Vec::new(),
         };
-        let before = show::before(&self.request, part, &masked);
-        (
-            before,
-            show::after(&self.request, part, &self.plan.edits, &masked, style),
-        )
-    }
-
-    /// Where a rule stands.
-    fn place(&self, rule: &Rule) -> String {
-        match (&self.config.file, rule.line) {
-            (Some(file), Some(line)) => format!("{}:{line}", file.display()),
-            _ => "built in".to_owned(),
-        }
+        let before = show::before(request, part, &masked);
+        (before, show::after(request, part, &self.plan.edits, &masked, style))
     }
 
     fn text(&self, style: Style) -> String {
@@ -182,11 +191,14 @@ impl Explanation<'_> {
             Ok(submission) => {
                 line(
                     "captcha",
-                    self.captcha().map_or("none is named".to_owned(), Captcha::to_string),
+                    self.captcha()
+                        .map_or("none is named".to_owned(), |captcha| named(captcha)),
                 );
+                let field = submission.dialect.site_field();
                 line(
                     "site",
                     match &submission.site {
+                        Ok(site) if self.request.is_some() => format!("{site} (read from {field})"),
                         Ok(site) => site.to_string(),
                         Err(error) => error.to_string(),
                     },
@@ -195,26 +207,59 @@ impl Explanation<'_> {
         }
         let outcome = &self.plan.outcome;
         if let Some(rule) = outcome.rule {
-            line("rule", format!("{} ({})", rule.id, self.place(rule)));
+            line("rule", format!("{} ({})", rule.id, place(rule, self.config)));
+        }
+        let misses = self.near_misses();
+        for miss in misses.iter().take(CLOSE) {
+            let why = match miss.why {
+                Why::Captcha => format!("{} matches, but not the captcha", miss.pattern),
+                Why::Path => format!("{} matches the host, but not the path", miss.pattern),
+                Why::Host => format!("{} is close, but does not match the host", miss.pattern),
+            };
+            line(
+                "close",
+                format!("{} ({}): {why}", miss.rule.id, place(miss.rule, self.config)),
+            );
         }
         line("decision", outcome.to_string());
         if let Some(reason) = outcome.reason {
             line("", style.dim(in_words(reason)));
         }
-        if self.shows_bytes {
-            let (before, after) = self.before_and_after(style);
-            line("before", before);
-            if self.plan.edits.is_empty() {
-                line("after", "the same bytes".to_owned());
-            } else {
-                line("after", after);
+        if let Some(request) = &self.request {
+            for edit in &self.plan.edits {
+                let change = format!("{}{}", style.removed(&lossy(&edit.old)), style.added(&lossy(&edit.new)));
+                line(
+                    "edit",
+                    format!("{} at byte {}: {}", part_name(edit.part), edit.at, change.trim_end()),
+                );
             }
+            let (before, after) = self.before_and_after(request, style);
+            line("before", before);
+            line(
+                "after",
+                if self.plan.edits.is_empty() {
+                    "the same bytes".to_owned()
+                } else {
+                    after
+                },
+            );
         }
         lines.join("\n")
     }
 
     fn json(&self) -> Value {
         let outcome = &self.plan.outcome;
+        let close = self.near_misses().into_iter().take(CLOSE).map(|miss| {
+            json!({
+                "rule": miss.rule.id,
+                "pattern": miss.pattern.to_string(),
+                "differs": match miss.why {
+                    Why::Captcha => "captcha",
+                    Why::Path => "path",
+                    Why::Host => "host",
+                },
+            })
+        });
         let mut value = json!({
             "captcha": self.captcha().map(Captcha::to_string),
             "site": self.site().map(Site::to_string),
@@ -222,26 +267,42 @@ impl Explanation<'_> {
             "action": outcome.action().map(|action| action.to_string()),
             "via": outcome.via.map(|via| via.to_string()),
             "rule": outcome.rule.map(|rule| &rule.id),
-            "place": outcome.rule.map(|rule| self.place(rule)),
+            "place": outcome.rule.map(|rule| place(rule, self.config)),
             "reason": outcome.reason.map(Reason::name),
+            "close": close.collect::<Vec<_>>(),
         });
-        if self.shows_bytes {
+        if let Some(request) = &self.request {
             let edits = self.plan.edits.iter().map(|edit| {
-                json!({
-                    "part": match edit.part {
-                        Part::Target => "target",
-                        Part::Body => "body",
-                    },
-                    "at": edit.at,
-                    "old": String::from_utf8_lossy(&edit.old),
-                    "new": String::from_utf8_lossy(&edit.new),
-                })
+                json!({ "part": part_name(edit.part), "at": edit.at, "old": lossy(&edit.old), "new": lossy(&edit.new) })
             });
             value["edits"] = Value::Array(edits.collect());
-            value["before"] = Value::from(self.before_and_after(Style { colours: false }).0);
+            value["before"] = Value::from(self.before_and_after(request, Style { colours: false }).0);
         }
         value
     }
+}
+
+/// How many rules that came close are shown.
+const CLOSE: usize = 5;
+
+/// A captcha and the name it was read from.
+fn named(captcha: &Captcha) -> String {
+    match (&captcha.kind, &captcha.name) {
+        (Some(kind), captcha::Name::Type(name)) => format!("{kind} (type {name})"),
+        (Some(kind), captcha::Name::Method(name)) => format!("{kind} (method={name})"),
+        (None, _) => captcha.to_string(),
+    }
+}
+
+fn part_name(part: Part) -> &'static str {
+    match part {
+        Part::Target => "target",
+        Part::Body => "body",
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A reason for people.

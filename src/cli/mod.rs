@@ -4,10 +4,12 @@
 //! # Layout
 //! A file per verb; `log` sets up logging, `show` marks changed bytes.
 
+mod batch;
 mod check;
 mod demo;
 mod explain;
 mod healthcheck;
+mod init;
 mod log;
 mod sandbox;
 mod serve;
@@ -20,11 +22,11 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
 
 use crate::{
-    config::{self, AdminListen, Config, LoadError, Overrides},
-    upstream::Origin,
+    config::{self, AdminListen, Config, LoadError, Origin, Override, Overrides, settings::SETTINGS},
+    upstream,
 };
 
 /// A local gateway for the CapMonster Cloud API: sets nocache on reCAPTCHA tasks, by rules per target site, and forwards
@@ -47,8 +49,13 @@ struct Cli {
 enum Verb {
     /// Run the gateway (the default)
     Serve,
-    /// Validate the configuration; exit code 2 if something is wrong
-    Check,
+    /// Validate the configuration and run its tests; exit code 2 if something is wrong
+    Check(check::CheckArgs),
+    /// Show the configuration that is in force
+    Config {
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
     /// Show what the rules do to a request or a site, without sending anything
     Explain(explain::ExplainArgs),
     /// See it work: sandbox, gateway and one request of each kind; no account, no network
@@ -57,6 +64,21 @@ enum Verb {
     Sandbox(sandbox::SandboxArgs),
     /// Exit 0 if the gateway is ready, else 1
     Healthcheck,
+    /// Write a commented configuration to begin with
+    Init(init::InitArgs),
+    /// Print the JSON Schema of the configuration file, for editors
+    Schema,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigVerb {
+    /// Every setting with its value and where that comes from
+    Show(check::ShowArgs),
 }
 
 /// What overrides the configuration file.
@@ -83,7 +105,7 @@ struct OverrideArgs {
         value_name = "URL",
         env = "NOCACHE_GATEWAY_UPSTREAM"
     )]
-    upstream: Option<Origin>,
+    upstream: Option<upstream::Origin>,
     /// Where health is shown, or "off" [default: 127.0.0.1:6623]
     #[arg(long, global = true, value_name = "ADDRESS", env = "NOCACHE_GATEWAY_ADMIN_LISTEN")]
     admin_listen: Option<AdminListen>,
@@ -99,16 +121,35 @@ fn level(text: &str) -> Result<tracing::Level, String> {
         .ok_or_else(|| "expected error, warn, info, debug or trace".to_owned())
 }
 
-impl From<OverrideArgs> for Overrides {
-    fn from(args: OverrideArgs) -> Self {
-        Self {
-            file: args.config,
-            listen: args.listen,
-            upstream: args.upstream,
-            admin_listen: args.admin_listen,
-            log_level: args.log_level,
+impl OverrideArgs {
+    /// The overrides, each with whether its flag or its variable said it.
+    fn overrides(self, matches: &ArgMatches) -> Overrides {
+        fn said<T>(value: Option<T>, matches: &ArgMatches, id: &str, path: &str) -> Option<Override<T>> {
+            let by = SETTINGS
+                .iter()
+                .find(|setting| format!("{}.{}", setting.section, setting.key) == path);
+            let (flag, variable) = by?.overridden_by?;
+            let origin = match source(matches, id) {
+                Some(ValueSource::EnvVariable) => Origin::Variable(variable),
+                _ => Origin::Flag(flag),
+            };
+            value.map(|value| Override { value, origin })
+        }
+        let listen = Some(self.listen).filter(|addresses| !addresses.is_empty());
+        Overrides {
+            file: self.config,
+            listen: said(listen, matches, "listen", "server.listen"),
+            upstream: said(self.upstream, matches, "upstream", "upstream.url"),
+            admin_listen: said(self.admin_listen, matches, "admin_listen", "admin.listen"),
+            log_level: said(self.log_level, matches, "log_level", "log.level"),
         }
     }
+}
+
+/// Where an argument's value comes from: it may stand before the verb or behind it.
+fn source(matches: &ArgMatches, id: &str) -> Option<ValueSource> {
+    let behind = matches.subcommand().and_then(|(_, verb)| source(verb, id));
+    behind.or_else(|| matches.try_get_raw(id).ok().and_then(|_| matches.value_source(id)))
 }
 
 /// Why a verb ends without success.
@@ -134,11 +175,21 @@ impl Failure {
 
 /// Reads the command line and does what it says.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
-    let overrides = Overrides::from(cli.overrides);
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let overrides = cli.overrides.overrides(&matches);
     let result = match cli.verb.unwrap_or(Verb::Serve) {
-        Verb::Serve => serve::run(&overrides),
-        Verb::Check => check::run(&overrides),
+        Verb::Serve => serve::run(overrides),
+        Verb::Check(args) => check::run(&overrides, &args),
+        Verb::Config {
+            verb: ConfigVerb::Show(args),
+        } => check::show(&overrides, &args),
+        Verb::Init(args) => init::run(&args),
+        Verb::Schema => print(&init::schema()),
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "nocache-gateway", &mut std::io::stdout());
+            Ok(())
+        }
         Verb::Explain(args) => explain::run(&overrides, &args),
         Verb::Demo => demo::run(),
         Verb::Sandbox(args) => sandbox::run(&args, &overrides),

@@ -43,10 +43,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
     let defaults = Config::default().log;
     log::init(Log {
-        level: overrides.log_level.unwrap_or(defaults.level),
+        level: overrides.log_level.as_ref().map_or(defaults.level, |said| said.value),
         ..defaults
     });
-    let address = overrides.listen.first().copied().unwrap_or(LISTEN);
+    let said = overrides.listen.as_ref().and_then(|said| said.value.first());
+    let address = said.copied().unwrap_or(LISTEN);
     runtime()?.block_on(serve(address, args))
 }
 

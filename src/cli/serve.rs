@@ -15,8 +15,8 @@ use crate::{
     upstream::Upstream,
 };
 
-pub fn run(overrides: &Overrides) -> Result<(), Failure> {
-    let config = load(overrides)?;
+pub fn run(overrides: Overrides) -> Result<(), Failure> {
+    let config = load(&overrides)?;
     log::init(config.log);
     runtime()?.block_on(serve(config))
 }

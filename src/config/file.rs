@@ -1,47 +1,95 @@
 //! The sections and keys of the configuration file.
 
-use std::{collections::HashMap, ops::Range, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    ops::Range,
+    path::Path,
+};
 
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Config, LEVELS, LogFormat,
-    reader::{self, Section, Value, unexpected},
-    report::Problem,
+    Config, LEVELS, LogFormat, Origin, Test,
+    reader::{self, Findings, Read, Section, Value, unexpected},
+    report::{Problem, Report, Source, closest},
 };
 use crate::{
-    rules::{Action, CaptchaPattern, CaptchaPatternError, Rule, RuleSet, Unreadable, Via},
-    submission::{CaptchaNames, Kind},
+    rewrite::Token,
+    rules::{Action, CaptchaPattern, CaptchaPatternError, LegacyPlace, Rule, RuleSet, SitePattern, Unreadable, Via},
+    submission::{Captcha, CaptchaNames, Kind, captcha},
 };
 
-/// Reads a file's text over the defaults. Paths in it are relative to `folder`. All mistakes are returned, in file order.
-pub fn read(text: &str, folder: &Path) -> Result<Config, Vec<Problem>> {
-    let (root, errors) = DeTable::parse_recoverable(text);
-    let mut problems: Vec<Problem> = errors
-        .iter()
-        .map(|error| Problem::new(error.span().unwrap_or_default(), error.message()))
-        .collect();
+/// Reads a file over the defaults, and the files it names, relative to `folder`. All mistakes are reported, in file order.
+pub fn read(source: Source, folder: &Path) -> Result<Config, Report> {
+    let text = source.text.clone();
+    let (root, errors) = DeTable::parse_recoverable(&text);
+    let syntax = |error: &toml::de::Error| Problem::new(error.span().unwrap_or_default(), error.message());
+    let mut files = Files {
+        folder,
+        sources: vec![source],
+    };
+    let mut problems: Vec<Problem> = errors.iter().map(syntax).collect();
+    let mut config = Config::default();
+    // A tree with holes in it would only raise mistakes that are none.
     if problems.is_empty() {
-        let mut config = Config::default();
-        let mut root = Section::new("", root.get_ref());
-        root.section("server", |section| server(section, &mut config));
-        root.section("upstream", |section| upstream(section, &mut config, folder));
-        root.section("admin", |section| {
-            section.set(&mut config.admin.listen, "listen", reader::parsed);
-            section.set(&mut config.admin.settings.hosts, "hosts", names);
-        });
-        root.section("log", |section| {
-            section.set(&mut config.log.level, "level", reader::name(&LEVELS));
-            section.set(&mut config.log.format, "format", reader::name(&LogFormat::NAMES));
-        });
-        config.rules = rules(&mut root, text);
-        problems = root.finish();
-        if problems.is_empty() {
-            return Ok(config);
-        }
+        let findings = sections(root.get_ref(), &mut config, &mut files);
+        config.origins = origins(&findings, &files.sources[0]);
+        problems = findings.problems;
     }
-    problems.sort_by_key(|problem| problem.span.start);
-    Err(problems)
+    config.sources = files.sources;
+    if problems.is_empty() {
+        return Ok(config);
+    }
+    let mut report = Report {
+        sources: config.sources,
+        problems,
+    };
+    report.sort();
+    Err(report)
+}
+
+/// The files of a configuration, as they are read.
+struct Files<'f> {
+    folder: &'f Path,
+    sources: Vec<Source>,
+}
+
+impl Files<'_> {
+    /// The line of the configuration file that an offset is in.
+    fn line(&self, offset: usize) -> usize {
+        self.sources[0].line(offset)
+    }
+}
+
+fn origins(findings: &Findings, source: &Source) -> BTreeMap<String, Origin> {
+    let origin = |offset| Origin::File {
+        path: source.path.clone(),
+        line: source.line(offset),
+    };
+    findings
+        .set
+        .iter()
+        .map(|(path, offset)| (path.clone(), origin(*offset)))
+        .collect()
+}
+
+/// Reads every section.
+fn sections(root: &DeTable<'_>, config: &mut Config, files: &mut Files<'_>) -> Findings {
+    let mut root = Section::new("", root);
+    root.section("server", |section| server(section, config));
+    root.section("upstream", |section| upstream(section, config, files.folder));
+    root.section("admin", |section| {
+        section.set(&mut config.admin.listen, "listen", reader::parsed);
+        section.set(&mut config.admin.settings.hosts, "hosts", names);
+    });
+    root.section("log", |section| {
+        section.set(&mut config.log.level, "level", reader::name(&LEVELS));
+        section.set(&mut config.log.format, "format", reader::name(&LogFormat::NAMES));
+    });
+    config.rules = rules(&mut root, files);
+    config.tests = tables(&mut root, "test", |value| test(value, &config.rules));
+    root.finish()
 }
 
 fn server(section: &mut Section<'_, '_>, config: &mut Config) {
@@ -72,21 +120,24 @@ fn upstream(section: &mut Section<'_, '_>, config: &mut Config, folder: &Path) {
     });
 }
 
-fn names(value: &Value<'_>) -> reader::Read<Vec<String>> {
+fn names(value: &Value<'_>) -> Read<Vec<String>> {
     reader::list("a list of names", |name| reader::string(name).map(str::to_owned))(value)
 }
 
-fn rules(root: &mut Section<'_, '_>, text: &str) -> RuleSet {
+fn rules(root: &mut Section<'_, '_>, files: &mut Files<'_>) -> RuleSet {
     let mut default = Rule::built_in_default();
     let mut unreadable = None;
     root.section("default", |section| {
-        let settings = settings(section);
+        let line = section.place("action").map(|span| files.line(span.start));
         default = Rule {
-            sites: Vec::new(),
-            line: line_of(section, text),
-            ..settings.rule(Rule::DEFAULT.to_owned())
+            line,
+            ..settings(section).rule(Rule::DEFAULT.to_owned())
         };
         unreadable = section.take("unreadable", reader::name(&Unreadable::NAMES));
+    });
+    let mut place = LegacyPlace::Auto;
+    root.section("legacy", |section| {
+        section.set(&mut place, "place", reader::name(&LegacyPlace::NAMES))
     });
     let mut captcha_names = CaptchaNames::default();
     root.section("captchas", |section| {
@@ -96,17 +147,36 @@ fn rules(root: &mut Section<'_, '_>, text: &str) -> RuleSet {
             }
         }
     });
-    let rules = root.take("rule", |value| match value.get_ref() {
+    let mut ids = HashMap::new();
+    let rules = tables(root, "rule", |value| rule(value, files, &mut ids));
+    RuleSet::new(rules, default, unreadable, captcha_names).with_legacy_place(place)
+}
+
+/// The tables of a list such as `[[rule]]`; those with mistakes are left out.
+fn tables<'t, 'i: 't, T>(
+    root: &mut Section<'t, 'i>,
+    key: &'static str,
+    mut read: impl FnMut(&'t Value<'i>) -> Result<T, Findings>,
+) -> Vec<T> {
+    let mut values = Vec::new();
+    let mut findings = Findings::default();
+    root.take(key, |value| match value.get_ref() {
         DeValue::Array(entries) => {
-            let mut ids = HashMap::new();
-            reader::collect(entries.iter().map(|entry| rule(entry, text, &mut ids)))
+            for entry in entries.iter() {
+                match read(entry) {
+                    Ok(value) => values.push(value),
+                    Err(more) => findings.problems.extend(more.problems),
+                }
+            }
+            Ok(())
         }
-        other => Err(vec![
-            unexpected(value.span(), "a list of tables", other)
-                .help("write [[rule]], with two brackets, above each rule"),
-        ]),
+        other => {
+            let help = format!("write [[{key}]], with two brackets, above each");
+            Err(vec![unexpected(value.span(), "a list of tables", other).help(help)])
+        }
     });
-    RuleSet::new(rules.unwrap_or_default(), default, unreadable, captcha_names)
+    findings.problems.into_iter().for_each(|problem| root.problem(problem));
+    values
 }
 
 /// The settings that rules and the default share.
@@ -138,51 +208,164 @@ impl Settings {
     }
 }
 
-fn rule(value: &Value<'_>, text: &str, ids: &mut HashMap<String, usize>) -> reader::Read<Rule> {
-    let DeValue::Table(table) = value.get_ref() else {
-        return Err(vec![unexpected(value.span(), "a table", value.get_ref())]);
-    };
-    let line = line_at(text, value.span().start);
-    let mut section = Section::new("rule", table);
+fn rule(value: &Value<'_>, files: &mut Files<'_>, ids: &mut HashMap<String, usize>) -> Result<Rule, Findings> {
+    let line = files.line(value.span().start);
+    let mut section = table("rule", value)?;
     let id = section.take("id", |value| id(value, ids, line));
-    let sites = section.take("sites", reader::list("a list of site patterns", reader::parsed));
+    let sites = section.take("sites", reader::list("a list of site patterns", site_pattern));
+    let file = section.take("sites_file", |value| sites_file(value, files));
     let settings = settings(&mut section);
-    if table.get("action").is_none() {
-        section.problem(missing(value.span(), "action", "add, force, strip, keep or deny"));
+    for (key, what) in [
+        ("id", "a name such as \"shop\", for the log and the answer's header"),
+        ("action", "add, force, strip, keep or deny"),
+    ] {
+        require(&mut section, value, key, what);
     }
-    if table.get("id").is_none() {
-        section.problem(missing(
-            value.span(),
-            "id",
-            "a name such as \"shop\", for the log and the answer's header",
-        ));
+    let says_no_sites = !section.has("sites") && !section.has("sites_file");
+    if says_no_sites {
+        require(
+            &mut section,
+            value,
+            "sites",
+            "a list such as [\"example.com\"]; or sites_file names a file with one pattern a line",
+        );
     }
-    match &sites {
-        Some(sites) if sites.is_empty() => {
-            section.problem(Problem::new(value.span(), "this rule has no sites").help("\"*\" is every site"));
-        }
-        None if table.get("sites").is_none() => {
-            section.problem(missing(value.span(), "sites", "a list such as [\"example.com\"]"));
-        }
-        _ => {}
+    let sites: Vec<SitePattern> = sites.into_iter().chain(file).flatten().collect();
+    if sites.is_empty() && !says_no_sites && section.is_right() {
+        section.problem(Problem::new(value.span(), "this rule has no sites").help("\"*\" is every site"));
     }
-    let problems = section.finish();
-    match (id, sites) {
-        (Some(id), Some(sites)) if problems.is_empty() => Ok(Rule {
+    let findings = section.finish();
+    match id {
+        Some(id) if findings.problems.is_empty() => Ok(Rule {
             sites,
             line: Some(line),
             ..settings.rule(id)
         }),
-        _ => Err(problems),
+        _ => Err(findings),
     }
 }
 
-fn missing(span: Range<usize>, key: &str, what: &str) -> Problem {
-    Problem::new(span, format!("this rule has no \"{key}\"")).help(format!("{key} is {what}"))
+fn test(value: &Value<'_>, rules: &RuleSet) -> Result<Test, Findings> {
+    let mut section = table("test", value)?;
+    let site = section.take("site", |value| reader::string(value).map(str::to_owned));
+    let captcha = section.take("captcha", |value| captcha_of_test(value, rules.names()));
+    let expect = section.take("expect", reader::name(&Token::NAMES));
+    let rule = section.take("rule", |value| known_rule(value, rules));
+    for (key, what) in [
+        ("site", "a target page such as \"https://shop.example/\""),
+        ("expect", "set, removed, kept, skipped or denied"),
+    ] {
+        require(&mut section, value, key, what);
+    }
+    let span = section.place("expect").unwrap_or_default();
+    let findings = section.finish();
+    match (site, expect) {
+        (Some(site), Some(expect)) if findings.problems.is_empty() => Ok(Test {
+            site,
+            captcha: captcha.unwrap_or_else(|| rules.names().of_type("RecaptchaV2Task", false)),
+            expect,
+            rule,
+            span,
+        }),
+        _ => Err(findings),
+    }
+}
+
+fn known_rule(value: &Value<'_>, rules: &RuleSet) -> Read<String> {
+    let id = reader::string(value)?;
+    let known: Vec<&str> = rules
+        .rules()
+        .iter()
+        .map(|rule| rule.id.as_str())
+        .chain([Rule::DEFAULT])
+        .collect();
+    if known.contains(&id) {
+        return Ok(id.to_owned());
+    }
+    let problem = Problem::new(value.span(), format!("there is no rule with the id \"{id}\""));
+    Err(vec![problem.suggest(id, known)])
+}
+
+fn captcha_of_test(value: &Value<'_>, names: &CaptchaNames) -> Read<Captcha> {
+    match captcha_pattern(value)? {
+        CaptchaPattern::Kind(kind) => Ok(names.of_type(captcha::type_of(kind), false)),
+        CaptchaPattern::Type(name) => Ok(names.of_type(&name, false)),
+        CaptchaPattern::Method(method) => Ok(captcha::of_method(&method, false, false)),
+        CaptchaPattern::Any => Err(vec![Problem::new(
+            value.span(),
+            "a test is about one captcha: write a kind or a type name",
+        )]),
+    }
+}
+
+/// A table of a list.
+fn table<'t, 'i>(name: &'static str, value: &'t Value<'i>) -> Result<Section<'t, 'i>, Findings> {
+    match value.get_ref() {
+        DeValue::Table(table) => Ok(Section::new(name, table)),
+        other => Err(Findings {
+            problems: vec![unexpected(value.span(), "a table", other)],
+            ..Findings::default()
+        }),
+    }
+}
+
+/// Notes that a key is missing.
+fn require(section: &mut Section<'_, '_>, value: &Value<'_>, key: &str, what: &str) {
+    if !section.has(key) {
+        section.problem(missing(value.span(), section.name(), key, what));
+    }
+}
+
+/// A file of site patterns: one a line, `#` and what follows it is a comment.
+fn sites_file(value: &Value<'_>, files: &mut Files<'_>) -> Read<Vec<SitePattern>> {
+    let path = files.folder.join(reader::string(value)?);
+    let problem = |message: String| Err(vec![Problem::new(value.span(), message)]);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) => return problem(format!("{} cannot be read: {error}", path.display())),
+    };
+    let Ok(text) = String::from_utf8(bytes) else {
+        return problem(format!("{} is not UTF-8 text", path.display()));
+    };
+    let number = files.sources.len();
+    let patterns = reader::collect(lines(&text).filter(|span| !span.is_empty()).map(|span| {
+        let pattern = text[span.clone()].parse::<SitePattern>();
+        pattern.map_err(|error| vec![Problem::new(span, error.to_string()).in_source(number)])
+    }));
+    files.sources.push(Source {
+        path: path.display().to_string(),
+        text: text.clone(),
+    });
+    patterns
+}
+
+/// Where each line's content stands: without a byte order mark, comment and white space.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    text.split_inclusive('\n').map(move |line| {
+        let start = at;
+        at += line.len();
+        let content = line.split('#').next().unwrap_or_default();
+        let content = content.trim_start_matches('\u{feff}');
+        let skipped = content.as_ptr() as usize - line.as_ptr() as usize;
+        let leading = content.len() - content.trim_start().len();
+        let begin = start + skipped + leading;
+        begin..begin + content.trim().len()
+    })
+}
+
+fn site_pattern(value: &Value<'_>) -> Read<SitePattern> {
+    let text = reader::string(value)?;
+    text.parse()
+        .map_err(|error: crate::rules::SitePatternError| vec![Problem::new(value.span(), error.to_string())])
+}
+
+fn missing(span: Range<usize>, name: &str, key: &str, what: &str) -> Problem {
+    Problem::new(span, format!("this {name} has no \"{key}\"")).help(format!("{key} is {what}"))
 }
 
 /// A rule's id: a token that is not taken.
-fn id(value: &Value<'_>, ids: &mut HashMap<String, usize>, line: usize) -> reader::Read<String> {
+fn id(value: &Value<'_>, ids: &mut HashMap<String, usize>, line: usize) -> Read<String> {
     let id = reader::string(value)?;
     let problem = |message: String| Err(vec![Problem::new(value.span(), message)]);
     let is_token = id.starts_with(|c: char| c.is_ascii_lowercase())
@@ -203,14 +386,14 @@ fn id(value: &Value<'_>, ids: &mut HashMap<String, usize>, line: usize) -> reade
     Ok(id.to_owned())
 }
 
-fn captcha_pattern(value: &Value<'_>) -> reader::Read<CaptchaPattern> {
+fn captcha_pattern(value: &Value<'_>) -> Read<CaptchaPattern> {
     let text = reader::string(value)?;
     text.parse().map_err(|error| {
         let problem = Problem::new(value.span(), format!("\"{text}\" is no captcha: {error}"));
         let kinds = Kind::ALL.map(Kind::name);
         vec![match error {
             CaptchaPatternError::EmptyMethod => problem.help("write the legacy method's name, such as \"method=hcaptcha\""),
-            CaptchaPatternError::Unknown => match super::report::closest(text, kinds) {
+            CaptchaPatternError::Unknown => match closest(text, kinds) {
                 Some(kind) => problem.help(format!("did you mean \"{kind}\"?")),
                 None => problem.help(format!(
                     "a captcha is one of {}, \"*\", a JSON type name such as \"TurnstileTask\", or a legacy method such as \"method=hcaptcha\"",
@@ -219,14 +402,6 @@ fn captcha_pattern(value: &Value<'_>) -> reader::Read<CaptchaPattern> {
             },
         }]
     })
-}
-
-fn line_of(section: &Section<'_, '_>, text: &str) -> Option<usize> {
-    section.keys().map(|(_, span, _)| line_at(text, span.start)).min()
-}
-
-fn line_at(text: &str, offset: usize) -> usize {
-    text.as_bytes()[..offset].iter().filter(|&&byte| byte == b'\n').count() + 1
 }
 
 #[cfg(test)]

@@ -1,30 +1,40 @@
 //! Which configuration file is read, and what overrides it: flag, environment, file, default, in this order.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use super::{AdminListen, Config, file, report::Report};
-use crate::upstream::Origin;
+use super::{AdminListen, Config, Origin, Report, Source, file};
+use crate::upstream;
 
 /// Where a file is looked for that nobody named.
 pub const PLACES: [&str; 2] = ["nocache-gateway.toml", "/etc/nocache-gateway/config.toml"];
 
-/// What flags and environment say. (The command line reads the environment where a flag is absent.)
+/// What flags and environment say.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// `--config`
     pub file: Option<PathBuf>,
     /// `--listen`
-    pub listen: Vec<SocketAddr>,
+    pub listen: Option<Override<Vec<SocketAddr>>>,
     /// `--upstream`
-    pub upstream: Option<Origin>,
+    pub upstream: Option<Override<upstream::Origin>>,
     /// `--admin-listen`
-    pub admin_listen: Option<AdminListen>,
+    pub admin_listen: Option<Override<AdminListen>>,
     /// `--log-level`
-    pub log_level: Option<tracing::Level>,
+    pub log_level: Option<Override<tracing::Level>>,
+}
+
+/// A value, and which flag or variable said it.
+#[derive(Clone, Debug)]
+pub struct Override<T> {
+    /// The value.
+    pub value: T,
+    /// Where it comes from.
+    pub origin: Origin,
 }
 
 /// Why there is no configuration.
@@ -53,26 +63,34 @@ pub enum LoadError {
 
 /// Loads the configuration.
 pub fn load(overrides: &Overrides) -> Result<Config, LoadError> {
-    let mut config = match &overrides.file {
-        Some(path) => read(path)?,
-        None => match PLACES.iter().map(Path::new).find(|path| path.exists()) {
-            Some(path) => read(path)?,
-            None => Config::default(),
-        },
+    let mut config = match path(overrides) {
+        Some(path) => read(&path)?,
+        None => Config::default(),
     };
-    if !overrides.listen.is_empty() {
-        config.server.listen.clone_from(&overrides.listen);
-    }
-    if let Some(url) = &overrides.upstream {
-        config.upstream.url = url.clone();
-    }
-    if let Some(listen) = overrides.admin_listen {
-        config.admin.listen = listen;
-    }
-    if let Some(level) = overrides.log_level {
-        config.log.level = level;
-    }
+    let origins = &mut config.origins;
+    apply(&overrides.listen, &mut config.server.listen, "server.listen", origins);
+    apply(&overrides.upstream, &mut config.upstream.url, "upstream.url", origins);
+    apply(
+        &overrides.admin_listen,
+        &mut config.admin.listen,
+        "admin.listen",
+        origins,
+    );
+    apply(&overrides.log_level, &mut config.log.level, "log.level", origins);
     Ok(config)
+}
+
+/// The file that is read: the one that was named, or the first that is there.
+pub fn path(overrides: &Overrides) -> Option<PathBuf> {
+    let found = || PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+    overrides.file.clone().or_else(found)
+}
+
+fn apply<T: Clone>(said: &Option<Override<T>>, setting: &mut T, path: &str, origins: &mut BTreeMap<String, Origin>) {
+    if let Some(said) = said {
+        setting.clone_from(&said.value);
+        origins.insert(path.to_owned(), said.origin.clone());
+    }
 }
 
 fn read(path: &Path) -> Result<Config, LoadError> {
@@ -87,16 +105,14 @@ fn read(path: &Path) -> Result<Config, LoadError> {
             .filter(|&&b| b == b'\n')
             .count(),
     })?;
+    let source = Source {
+        path: path.display().to_string(),
+        text,
+    };
     let folder = path.parent().unwrap_or(Path::new(""));
-    match file::read(&text, folder) {
-        Ok(config) => Ok(Config {
-            file: Some(path.to_owned()),
-            ..config
-        }),
-        Err(problems) => Err(LoadError::Mistakes(Report {
-            path: path.display().to_string(),
-            text,
-            problems,
-        })),
-    }
+    let config = file::read(source, folder).map_err(LoadError::Mistakes)?;
+    Ok(Config {
+        file: Some(path.to_owned()),
+        ..config
+    })
 }

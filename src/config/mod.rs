@@ -5,19 +5,24 @@
 //! - [`file`](mod@file): the file's sections and keys
 //! - [`reader`]: reads a spanned TOML tree and collects every mistake
 //! - [`report`]: shows mistakes with the line they stand in
+//! - [`settings`]: every setting with its default, for documents, schema and `config show`
+//! - [`lint`]: what is no mistake but cannot be meant; and the file's own tests
 //! - [`units`]: durations and sizes
 
 pub mod file;
+pub mod lint;
 pub mod load;
 pub mod reader;
 pub mod report;
+pub mod settings;
 pub mod units;
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use crate::{admin, api, rules::RuleSet, server, upstream};
+use crate::{admin, api, rewrite::Token, rules::RuleSet, server, submission::Captcha, upstream};
 
-pub use load::{LoadError, Overrides, load};
+pub use load::{LoadError, Override, Overrides, load};
+pub use report::{Report, Source};
 
 /// Everything that can be configured.
 #[derive(Debug)]
@@ -32,8 +37,57 @@ pub struct Config {
     pub admin: Admin,
     /// `[log]`
     pub log: Log,
-    /// `[default]`, `[[rule]]` and `[captchas]`
+    /// `[default]`, `[[rule]]`, `[captchas]` and `[legacy]`
     pub rules: RuleSet,
+    /// `[[test]]`
+    pub tests: Vec<Test>,
+    /// The text of every file that was read, the configuration file first.
+    pub sources: Vec<Source>,
+    /// Where values come from that are no defaults, by `section.key`.
+    pub origins: BTreeMap<String, Origin>,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is built in.
+    Default,
+    /// A line of the configuration file.
+    File {
+        /// The file.
+        path: String,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Variable(&'static str),
+    /// A flag.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{path}:{line}"),
+            Self::Variable(name) | Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// `[[test]]`: what has to become of a submission for a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Test {
+    /// The target page, as a client would send it.
+    pub site: String,
+    /// The captcha.
+    pub captcha: Captcha,
+    /// What has to happen.
+    pub expect: Token,
+    /// The rule that has to decide, if that is said.
+    pub rule: Option<String>,
+    /// Where `expect` stands in the configuration file.
+    pub span: std::ops::Range<usize>,
 }
 
 /// `[server]`: the API listener.
@@ -140,6 +194,9 @@ impl Default for Config {
                 format: LogFormat::Auto,
             },
             rules: RuleSet::default(),
+            tests: Vec::new(),
+            sources: Vec::new(),
+            origins: BTreeMap::new(),
         }
     }
 }

@@ -18,7 +18,26 @@ pub struct Section<'t, 'i> {
     name: &'static str,
     table: &'t DeTable<'i>,
     known: Vec<&'static str>,
-    problems: Vec<Problem>,
+    findings: Findings,
+}
+
+/// What came of a section.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// The mistakes in it.
+    pub problems: Vec<Problem>,
+    /// The keys that were set, as `section.key`, with the offset they stand at.
+    pub set: Vec<(String, usize)>,
+    /// Every key that is known, set or not, as `section.key`.
+    pub known: Vec<String>,
+}
+
+impl Findings {
+    fn extend(&mut self, other: Self) {
+        self.problems.extend(other.problems);
+        self.set.extend(other.set);
+        self.known.extend(other.known);
+    }
 }
 
 impl<'t, 'i> Section<'t, 'i> {
@@ -28,20 +47,45 @@ impl<'t, 'i> Section<'t, 'i> {
             name,
             table,
             known: Vec::new(),
-            problems: Vec::new(),
+            findings: Findings::default(),
         }
     }
 
     /// Takes a key; none if it is absent or its value is wrong, which is noted.
     pub fn take<T>(&mut self, key: &'static str, read: impl FnOnce(&'t Value<'i>) -> Read<T>) -> Option<T> {
         self.known.push(key);
-        match read(self.table.get(key)?) {
+        let path = format!("{}.{key}", self.name);
+        self.findings.known.push(path.clone());
+        let value = self.table.get(key)?;
+        self.findings.set.push((path, value.span().start));
+        match read(value) {
             Ok(value) => Some(value),
             Err(problems) => {
-                self.problems.extend(problems);
+                self.findings.problems.extend(problems);
                 None
             }
         }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether a key is there, right or wrong.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Whether there was no mistake so far.
+    pub fn is_right(&self) -> bool {
+        self.findings.problems.is_empty()
+    }
+
+    /// The place of a key, or of the section's first key where it is absent.
+    pub fn place(&self, key: &str) -> Option<Range<usize>> {
+        let value = self.table.get(key).map(Spanned::span);
+        value.or_else(|| self.keys().map(|(_, span)| span).min_by_key(|span| span.start))
     }
 
     /// Takes a key into a setting that has a default.
@@ -61,7 +105,7 @@ impl<'t, 'i> Section<'t, 'i> {
             DeValue::Table(table) => {
                 let mut section = Section::new(key, table);
                 read(&mut section);
-                self.problems.extend(section.finish());
+                self.findings.extend(section.finish());
             }
             other => {
                 let help = format!("write a line [{key}] and its settings below it");
@@ -72,20 +116,18 @@ impl<'t, 'i> Section<'t, 'i> {
 
     /// Notes a mistake.
     pub fn problem(&mut self, problem: Problem) {
-        self.problems.push(problem);
+        self.findings.problems.push(problem);
     }
 
     /// Every key in it, with its place.
-    pub fn keys(&self) -> impl Iterator<Item = (&'t str, Range<usize>, &'t Value<'i>)> + use<'t, 'i> {
+    pub fn keys(&self) -> impl Iterator<Item = (&'t str, Range<usize>)> + use<'t, 'i> {
         let table = self.table;
-        table
-            .iter()
-            .map(|(key, value)| (key.get_ref().as_ref(), key.span(), value))
+        table.keys().map(|key| (key.get_ref().as_ref(), key.span()))
     }
 
-    /// All mistakes in it, unknown keys among them.
-    pub fn finish(mut self) -> Vec<Problem> {
-        for (key, span, _) in self.keys() {
+    /// What came of it, unknown keys among the mistakes.
+    pub fn finish(mut self) -> Findings {
+        for (key, span) in self.keys() {
             if !self.known.contains(&key) {
                 let place = match self.name {
                     "" => "at the top level".to_owned(),
@@ -96,10 +138,10 @@ impl<'t, 'i> Section<'t, 'i> {
                     Some(word) => problem.help(format!("did you mean \"{word}\"?")),
                     None => problem.help(format!("known here: {}", self.known.join(", "))),
                 };
-                self.problems.push(problem);
+                self.findings.problems.push(problem);
             }
         }
-        self.problems
+        self.findings
     }
 }
 

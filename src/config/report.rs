@@ -4,10 +4,43 @@ use std::{fmt, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+/// A file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its name as the user gave it.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl Source {
+    /// The line of an offset, counted from 1.
+    pub fn line(&self, offset: usize) -> usize {
+        self.text.as_bytes()[..offset]
+            .iter()
+            .filter(|&&byte| byte == b'\n')
+            .count()
+            + 1
+    }
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The configuration is not used.
+    Error,
+    /// It is used, but cannot be meant.
+    Warning,
+}
+
 /// One mistake, or something that cannot be meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where, as bytes of the file.
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file, as an index of [`Report::sources`].
+    pub source: usize,
+    /// Where in it, as bytes.
     pub span: Range<usize>,
     /// What is wrong.
     pub message: String,
@@ -18,14 +51,28 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A mistake at a place.
+    /// A mistake at a place of the configuration file.
     pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self {
+            severity: Severity::Error,
+            source: 0,
             span,
             message: message.into(),
             label: String::new(),
             help: None,
         }
+    }
+
+    /// Makes it a warning.
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// Puts it into another file.
+    pub fn in_source(mut self, source: usize) -> Self {
+        self.source = source;
+        self
     }
 
     /// Adds a word under the mark.
@@ -60,33 +107,48 @@ pub fn closest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> O
         .map(|(_, word)| word)
 }
 
-/// All mistakes of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// All that was found in a configuration and the files it names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The file's name as the user gave it.
-    pub path: String,
-    /// Its text.
-    pub text: String,
-    /// The mistakes, in file order.
+    /// The configuration file, and then the others.
+    pub sources: Vec<Source>,
+    /// What was found, in file order.
     pub problems: Vec<Problem>,
 }
 
 impl Report {
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// Whether there is a mistake among what was found.
+    pub fn has_errors(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Brings everything into file order.
+    pub fn sort(&mut self) {
+        self.problems
+            .sort_by_key(|problem| (problem.source, problem.span.start));
+    }
+
     /// Renders it, with colours for a terminal if wanted.
     pub fn render(&self, colours: bool) -> String {
         let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
-        let reports: Vec<String> = self
-            .problems
-            .iter()
-            .map(|problem| renderer.render(&[self.group(problem)]))
-            .collect();
-        reports.join("\n\n")
+        let one = |problem| renderer.render(&[self.group(problem)]);
+        self.problems.iter().map(one).collect::<Vec<_>>().join("\n\n")
     }
 
     fn group<'a>(&'a self, problem: &'a Problem) -> Group<'a> {
+        let source = &self.sources[problem.source];
         let mark = AnnotationKind::Primary.span(problem.span.clone()).label(&problem.label);
-        let snippet = Snippet::source(&self.text).path(&self.path).annotation(mark);
-        let group = Level::ERROR.primary_title(&problem.message).element(snippet);
+        let snippet = Snippet::source(&source.text).path(&source.path).annotation(mark);
+        let level = match problem.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let group = level.primary_title(&problem.message).element(snippet);
         match &problem.help {
             Some(help) => group.element(Level::HELP.message(help)),
             None => group,

@@ -15,6 +15,28 @@ pub fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(milliseconds).map(Duration::from_millis)
 }
 
+/// Writes a duration as it is read: in the largest unit that keeps it whole.
+pub fn show_duration(duration: Duration) -> String {
+    match duration.as_millis() {
+        0 => "0s".to_owned(),
+        ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        // Up to two minutes people think in seconds.
+        ms if ms % 60_000 == 0 && ms > 120_000 => format!("{}m", ms / 60_000),
+        ms if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+/// Writes a size as it is read: in the largest unit that keeps it whole.
+pub fn show_size(bytes: usize) -> String {
+    match bytes {
+        b if b > 0 && b % (1 << 30) == 0 => format!("{} GiB", b >> 30),
+        b if b > 0 && b % (1 << 20) == 0 => format!("{} MiB", b >> 20),
+        b if b > 0 && b % (1 << 10) == 0 => format!("{} KiB", b >> 10),
+        b => format!("{b} B"),
+    }
+}
+
 /// Reads a size in bytes.
 pub fn size(text: &str) -> Option<usize> {
     let (number, unit) = split(text)?;
@@ -59,7 +81,12 @@ mod tests {
             ("99999999999999999999s", None),
             ("18446744073709551615h", None),
         ] {
-            assert_eq!(duration(text), expected.map(Duration::from_millis), "{text}");
+            let expected = expected.map(Duration::from_millis);
+            assert_eq!(duration(text), expected, "{text}");
+            assert!(
+                expected.is_none_or(|read| duration(&show_duration(read)) == Some(read)),
+                "{text}"
+            );
         }
         for (text, expected) in [
             ("32 MiB", Some(32 << 20)),
@@ -70,6 +97,10 @@ mod tests {
             ("32 mib", None),
         ] {
             assert_eq!(size(text), expected, "{text}");
+            assert!(
+                expected.is_none_or(|read| size(&show_size(read)) == Some(read)),
+                "{text}"
+            );
         }
     }
 }

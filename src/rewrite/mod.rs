@@ -8,7 +8,7 @@ pub use edit::{Edit, apply, revert};
 pub use outcome::{Outcome, Reason, Token};
 
 use crate::{
-    rules::{Action, Rule, RuleSet, Unreadable, Via},
+    rules::{Action, LegacyPlace, Rule, RuleSet, Unreadable, Via},
     submission::{At, Dialect, SiteError, Submission, Unread, Word, key},
 };
 
@@ -38,7 +38,7 @@ pub fn plan<'r>(reading: &Result<Submission<'_>, Unread>, rules: &'r RuleSet) ->
         Err(unread) => Plan::untouched(Outcome::skipped((*unread).into())),
         Ok(submission) if fails_closed && submission.doubtful => Plan::untouched(Outcome::denied_unreadable()),
         Ok(submission) => match decide(submission, rules, fails_closed) {
-            Ok(rule) => carry_out(submission, rule),
+            Ok(rule) => carry_out(submission, rule, rules.legacy_place()),
             Err(outcome) => Plan::untouched(outcome),
         },
     }
@@ -87,14 +87,14 @@ fn said(submission: &Submission<'_>) -> Said {
     }
 }
 
-fn carry_out<'r>(submission: &Submission<'_>, rule: &'r Rule) -> Plan<'r> {
+fn carry_out<'r>(submission: &Submission<'_>, rule: &'r Rule, place: LegacyPlace) -> Plan<'r> {
     let kept = |reason| Plan::untouched(Outcome::kept(rule, reason));
     match (rule.action, said(submission)) {
         (Action::Deny, _) => Plan::untouched(Outcome::denied(rule)),
         (Action::Keep, _) => kept(Reason::ActionKeep),
         (Action::Add | Action::Force, Said::On) => kept(Reason::AlreadyOn),
         (Action::Add, Said::Off) => kept(Reason::ClientSaidOff),
-        (Action::Add | Action::Force, Said::Nothing) => set(submission, rule),
+        (Action::Add | Action::Force, Said::Nothing) => set(submission, rule, place),
         (Action::Force, Said::Off) => overrule(submission, rule),
         (Action::Strip, Said::On) => remove(submission, rule),
         (Action::Strip, Said::Off | Said::Nothing) => kept(Reason::AlreadyOff),
@@ -102,7 +102,7 @@ fn carry_out<'r>(submission: &Submission<'_>, rule: &'r Rule) -> Plan<'r> {
 }
 
 /// Turns nocache on where the client said nothing.
-fn set<'r>(submission: &Submission<'_>, rule: &'r Rule) -> Plan<'r> {
+fn set<'r>(submission: &Submission<'_>, rule: &'r Rule, place: LegacyPlace) -> Plan<'r> {
     if rule.via == Via::Key
         && let Some(edit) = append_key_suffix(submission)
     {
@@ -113,8 +113,11 @@ fn set<'r>(submission: &Submission<'_>, rule: &'r Rule) -> Plan<'r> {
     }
     // A null that stands there is replaced: a second member of the name would be ambiguous.
     let edits = if submission.nocache.is_empty() {
-        let home = &submission.lists[submission.home];
-        vec![edit::insert(home, on(submission))]
+        let home = match (submission.dialect, place) {
+            (Dialect::Legacy, LegacyPlace::Query) => Submission::QUERY,
+            _ => submission.home,
+        };
+        vec![edit::insert(&submission.lists[home], on(submission))]
     } else {
         replace_all(submission)
     };

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    rules::{Action, Rule, Via},
+    rules::{Action, Rule, Via, name_of},
     submission::Unread,
 };
 
@@ -23,15 +23,18 @@ pub enum Token {
 }
 
 impl Token {
+    /// Every token with its word.
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("set", Self::Set),
+        ("removed", Self::Removed),
+        ("kept", Self::Kept),
+        ("skipped", Self::Skipped),
+        ("denied", Self::Denied),
+    ];
+
     /// The word.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Set => "set",
-            Self::Removed => "removed",
-            Self::Kept => "kept",
-            Self::Skipped => "skipped",
-            Self::Denied => "denied",
-        }
+        name_of(&Self::NAMES, &self)
     }
 }
 

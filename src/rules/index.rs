@@ -69,24 +69,52 @@ impl Index {
     pub fn first(&self, site: &Site, captcha: &Captcha) -> Option<usize> {
         let selectors = self.selectors_of(captcha);
         let mut first = None;
+        self.each_above(Reach::Here, site.host(), site.is_ip(), site.path(), |found| {
+            first = earlier(first, found.of(&selectors));
+        });
+        first.map(|rule| rule as usize)
+    }
+
+    /// The number of the last of those rules, all before `rule`, which together leave a pattern nothing to match.
+    pub fn shadow_of(&self, pattern: &SitePattern, captchas: &[CaptchaPattern], rule: u32) -> Option<usize> {
+        let is_ip = pattern.host.parse::<std::net::Ipv4Addr>().is_ok() || pattern.host.starts_with('[');
+        let mut last = None;
+        for &reach in pattern.scope.reaches() {
+            for captcha in captchas {
+                let selector = self.selector(captcha)?;
+                let mut first = None;
+                self.each_above(reach, &pattern.host, is_ip, &pattern.path, |found| {
+                    first = earlier(first, found.of(&[Some(ANY), Some(selector), None]));
+                });
+                let first = first.filter(|first| *first < rule)?;
+                last = last.max(Some(first));
+            }
+        }
+        last.map(|rule| rule as usize)
+    }
+
+    /// Visits what is known of every host and path that a host and a path lie at or below.
+    fn each_above(&self, reach: Reach, host: &str, is_ip: bool, path: &[u8], mut visit: impl FnMut(&First)) {
         let mut look = |reach, host| {
             let Some(node) = self.hosts.get(&HostQuery { reach, host }) else {
                 return;
             };
-            first = earlier(first, node.whole.of(&selectors));
-            for path in prefixes(site.path(), node.longest_path) {
-                let found = self.paths.get(&PathQuery { reach, host, path });
-                first = earlier(first, found.and_then(|found| found.of(&selectors)));
+            visit(&node.whole);
+            for path in prefixes(path, node.longest_path) {
+                if let Some(found) = self.paths.get(&PathQuery { reach, host, path }) {
+                    visit(found);
+                }
             }
         };
         look(Reach::Below, "");
-        look(Reach::Here, site.host());
-        if !site.is_ip() {
-            for (dot, _) in site.host().match_indices('.') {
-                look(Reach::Below, &site.host()[dot + 1..]);
+        if !host.is_empty() {
+            look(reach, host);
+        }
+        if !is_ip {
+            for (dot, _) in host.match_indices('.') {
+                look(Reach::Below, &host[dot + 1..]);
             }
         }
-        first.map(|rule| rule as usize)
     }
 
     /// Whether any rule speaks of a captcha.
@@ -96,12 +124,7 @@ impl Index {
     }
 
     fn add(&mut self, pattern: &SitePattern, selectors: &[Selector], rule: u32) {
-        let reaches: &[Reach] = match pattern.scope {
-            Scope::Exact => &[Reach::Here],
-            Scope::Subdomains | Scope::Every => &[Reach::Below],
-            Scope::Domain => &[Reach::Here, Reach::Below],
-        };
-        for &reach in reaches {
+        for &reach in pattern.scope.reaches() {
             let node = self
                 .hosts
                 .entry(HostKey {
@@ -128,15 +151,21 @@ impl Index {
     }
 
     fn intern(&mut self, pattern: &CaptchaPattern) -> Selector {
-        let (sort, name) = match pattern {
-            CaptchaPattern::Any => return ANY,
-            CaptchaPattern::Kind(kind) => return kind_selector(*kind),
-            CaptchaPattern::Type(name) => (NameSort::Type, name),
-            CaptchaPattern::Method(name) => (NameSort::Method, name),
-        };
         let next = 1 + Kind::ALL.len() as Selector + self.names.len() as Selector;
-        let name = name.as_str().into();
-        *self.names.entry(NameKey { sort, name }).or_insert(next)
+        self.selector(pattern).unwrap_or_else(|| {
+            if let Some(query) = NameQuery::of(pattern) {
+                self.names.insert(query.to_key(), next);
+            }
+            next
+        })
+    }
+
+    fn selector(&self, pattern: &CaptchaPattern) -> Option<Selector> {
+        match pattern {
+            CaptchaPattern::Any => Some(ANY),
+            CaptchaPattern::Kind(kind) => Some(kind_selector(*kind)),
+            CaptchaPattern::Type(_) | CaptchaPattern::Method(_) => self.names.get(&NameQuery::of(pattern)?).copied(),
+        }
     }
 
     fn selectors_of(&self, captcha: &Captcha) -> [Option<Selector>; 3] {
@@ -150,6 +179,16 @@ impl Index {
             self.names.get(&NameQuery { sort, name }).copied()
         };
         [Some(ANY), captcha.kind.map(kind_selector), named]
+    }
+}
+
+impl Scope {
+    fn reaches(self) -> &'static [Reach] {
+        match self {
+            Self::Exact => &[Reach::Here],
+            Self::Subdomains | Self::Every => &[Reach::Below],
+            Self::Domain => &[Reach::Here, Reach::Below],
+        }
     }
 }
 
@@ -247,6 +286,24 @@ impl NameKey {
         NameQuery {
             sort: self.sort,
             name: &self.name,
+        }
+    }
+}
+
+impl<'a> NameQuery<'a> {
+    fn of(pattern: &'a CaptchaPattern) -> Option<Self> {
+        let (sort, name) = match pattern {
+            CaptchaPattern::Any | CaptchaPattern::Kind(_) => return None,
+            CaptchaPattern::Type(name) => (NameSort::Type, name),
+            CaptchaPattern::Method(name) => (NameSort::Method, name),
+        };
+        Some(Self { sort, name })
+    }
+
+    fn to_key(&self) -> NameKey {
+        NameKey {
+            sort: self.sort,
+            name: self.name.into(),
         }
     }
 }

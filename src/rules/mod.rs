@@ -17,9 +17,11 @@
 
 mod captchas;
 mod index;
+mod near;
 mod pattern;
 
 pub use captchas::{CaptchaPattern, CaptchaPatternError};
+pub use near::{NearMiss, Why};
 pub use pattern::{SitePattern, SitePatternError};
 
 use std::fmt;
@@ -87,6 +89,21 @@ pub enum Unreadable {
 impl Unreadable {
     /// Both, with their names in configuration.
     pub const NAMES: [(&'static str, Self); 2] = [("forward", Self::Forward), ("deny", Self::Deny)];
+}
+
+/// Where a legacy request gets the parameter nocache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LegacyPlace {
+    /// Where the request carries `method`, or else `key`.
+    #[default]
+    Auto,
+    /// Always at the end of the URL, the only place that the vendor documents.
+    Query,
+}
+
+impl LegacyPlace {
+    /// Both, with their names in configuration.
+    pub const NAMES: [(&'static str, Self); 2] = [("auto", Self::Auto), ("query", Self::Query)];
 }
 
 /// The name of a value in a table of names.
@@ -159,6 +176,7 @@ pub struct RuleSet {
     default: Rule,
     unreadable: Unreadable,
     names: CaptchaNames,
+    legacy_place: LegacyPlace,
     index: Index,
 }
 
@@ -173,7 +191,27 @@ impl RuleSet {
             rules,
             default,
             names,
+            legacy_place: LegacyPlace::Auto,
         }
+    }
+
+    /// Says where legacy requests get nocache.
+    pub fn with_legacy_place(mut self, place: LegacyPlace) -> Self {
+        self.legacy_place = place;
+        self
+    }
+
+    /// Where legacy requests get nocache.
+    pub fn legacy_place(&self) -> LegacyPlace {
+        self.legacy_place
+    }
+
+    /// The rule before which a pattern can match nothing, because that rule matches all of its sites for each of its
+    /// captchas; none if the pattern can match.
+    pub fn shadow_of(&self, pattern: &SitePattern, rule: usize) -> Option<&Rule> {
+        let captchas = &self.rules[rule].captchas;
+        let shadow = self.index.shadow_of(pattern, captchas, u32::try_from(rule).ok()?)?;
+        Some(&self.rules[shadow])
     }
 
     /// The rule for a submission; none if no rule for its site, nor the default, speaks of its captcha. The cost does

@@ -83,6 +83,11 @@ impl SitePattern {
                 .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
     }
 
+    /// The domain that it matches with all its subdomains, or below; none for a single host and for every site.
+    pub fn domain(&self) -> Option<&str> {
+        matches!(self.scope, Scope::Domain | Scope::Subdomains).then_some(&*self.host)
+    }
+
     /// Whether it is `*` without a path.
     pub fn is_every_site(&self) -> bool {
         self.scope == Scope::Every && self.path.is_empty()
@@ -142,6 +147,9 @@ fn host(name: &str, scope: Scope) -> Result<String, SitePatternError> {
     }
     if name.starts_with('.') || name.contains("..") {
         return Err(SitePatternError::EmptyLabel);
+    }
+    if name.is_empty() {
+        return Err(SitePatternError::Host(name.to_owned()));
     }
     let is_not_a_host = || SitePatternError::Host(name.to_owned());
     let host = match Host::parse(name).map_err(|_| is_not_a_host())? {

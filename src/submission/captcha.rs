@@ -140,6 +140,16 @@ impl CaptchaNames {
     }
 }
 
+/// The vendor's current type name for a kind.
+pub fn type_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::RecaptchaV2 => "RecaptchaV2Task",
+        Kind::RecaptchaV2Enterprise => "RecaptchaV2EnterpriseTask",
+        Kind::RecaptchaV3 => "RecaptchaV3Task",
+        Kind::RecaptchaV3Enterprise => "RecaptchaV3EnterpriseTask",
+    }
+}
+
 /// The captcha of a legacy request: `method`, `version` and `enterprise`.
 pub fn of_method(method: &str, is_v3: bool, is_enterprise: bool) -> Captcha {
     let kind = method

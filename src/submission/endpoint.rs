@@ -11,6 +11,16 @@ pub enum Dialect {
     Legacy,
 }
 
+impl Dialect {
+    /// The field that holds the target page.
+    pub fn site_field(self) -> &'static str {
+        match self {
+            Self::CreateTask => "websiteURL",
+            Self::Legacy => "pageurl",
+        }
+    }
+}
+
 /// The methods that the gateway tells apart. Everything else is [`Endpoint::Other`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {

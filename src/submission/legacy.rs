@@ -3,8 +3,8 @@
 //! (The vendor documents one example, <https://docs.capmonster.cloud/docs/api/token-accept/>; the rest is 2captcha's protocol.)
 
 use super::{
-    At, Dialect, Parameters, Request, Scalar, Site, SiteError, Submission, Unread, captcha, form, json::Document,
-    multipart,
+    At, Dialect, Parameters, Request, Scalar, Site, SiteError, Submission, Syntax, Unread, captcha, form,
+    json::Document, multipart,
 };
 
 /// Reads an `in.php` request.
@@ -31,7 +31,7 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
             Some(Scalar::Text(text)) => Site::parse(&text),
             Some(_) => Err(SiteError::Bad),
         },
-        doubtful: all.differ("version") || all.differ("enterprise"),
+        doubtful: all.differ("version") || all.differ("enterprise") || differs_when_split_at_semicolons(&lists),
         wants_json: all.last("json").is_some_and(|json| json.is_on()),
         home: ["method", "key"]
             .into_iter()
@@ -41,6 +41,40 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
         nocache: all.named("nocache"),
         lists,
     })
+}
+
+/// Whether a reader that takes `;` for a separator as well, as some did, would see another captcha or site.
+fn differs_when_split_at_semicolons(lists: &[Parameters<'_>]) -> bool {
+    let text = |list: &Parameters<'_>| {
+        let start = list.items.first().map_or(list.end, |first| first.span.start);
+        match list.syntax {
+            Syntax::Query { .. } | Syntax::Form => list.source[start..].to_vec(),
+            Syntax::Json | Syntax::Multipart { .. } => Vec::new(),
+        }
+    };
+    let texts: Vec<Vec<u8>> = lists.iter().map(text).collect();
+    if !texts.iter().any(|text| text.contains(&b';')) {
+        return false;
+    }
+    let deciding = ["method", "pageurl", "version", "enterprise"];
+    let values = |texts: &[Vec<u8>]| -> Vec<Vec<String>> {
+        let lists: Vec<Parameters<'_>> = texts.iter().map(|text| form::body(text)).collect();
+        let all = All(&lists);
+        let text = |value: Scalar<'_>| value.as_text().unwrap_or_default().to_owned();
+        deciding
+            .iter()
+            .map(|name| all.values(name).map(text).collect())
+            .collect()
+    };
+    let split: Vec<Vec<u8>> = texts
+        .iter()
+        .map(|text| {
+            text.iter()
+                .map(|&byte| if byte == b';' { b'&' } else { byte })
+                .collect()
+        })
+        .collect();
+    values(&texts) != values(&split)
 }
 
 /// The body's parameters. Its first byte tells JSON from a form; its Content-Type is asked for a multipart boundary alone.

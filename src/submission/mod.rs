@@ -101,6 +101,24 @@ pub struct At {
 }
 
 impl<'a> Submission<'a> {
+    /// The index of a legacy submission's query in `lists`.
+    pub const QUERY: usize = 0;
+
+    /// A submission that says nothing but its captcha and its site: what a rule is asked for without a whole request.
+    pub fn bare(captcha: Captcha, site: &str) -> Self {
+        Self {
+            dialect: Dialect::CreateTask,
+            captcha: Some(captcha),
+            site: Site::parse(site),
+            doubtful: false,
+            wants_json: true,
+            lists: vec![form::body(b"")],
+            home: 0,
+            key: None,
+            nocache: Vec::new(),
+        }
+    }
+
     /// The list and the parameter at a place.
     pub fn at(&self, at: At) -> (&Parameters<'a>, &Parameter<'a>) {
         let list = &self.lists[at.list];

@@ -1,14 +1,18 @@
 use super::*;
-use crate::config::report::Report;
 
-fn report(text: &str) -> String {
-    let problems = read(text, Path::new("")).err().unwrap_or_default();
-    let report = Report {
+fn read_text(text: &str, folder: &Path) -> Result<Config, Report> {
+    let source = Source {
         path: "c.toml".into(),
         text: text.into(),
-        problems,
     };
-    report.to_string()
+    read(source, folder)
+}
+
+fn report(text: &str) -> String {
+    read_text(text, Path::new(""))
+        .err()
+        .map(|report| report.to_string())
+        .unwrap_or_default()
 }
 
 #[test]
@@ -55,7 +59,7 @@ fn a_rule_has_id_sites_and_action() {
 
 #[test]
 fn the_file_is_read_over_the_defaults() {
-    let config = read(
+    let config = read_text(
         "[server]\nlisten = \"127.0.0.1:0\"\nbody_limit = \"1 MiB\"\n[upstream]\nurl = \"http://127.0.0.1:1\"\nca_file = \"ca.pem\"\n[admin]\nlisten = \"off\"\n[default]\naction = \"keep\"\n[captchas]\n\"recaptcha-v2\" = [\"MyTask\"]\n[[rule]]\nid = \"a\"\nsites = [\"a.example\"]\naction = \"deny\"\n",
         Path::new("/etc/x"),
     )
@@ -74,4 +78,55 @@ fn the_file_is_read_over_the_defaults() {
         Some(Kind::RecaptchaV2)
     );
     assert_eq!(config.upstream.timeout, Config::default().upstream.timeout);
+    assert_eq!(config.origins["server.body_limit"].to_string(), "c.toml:3");
+}
+
+#[test]
+fn every_setting_of_the_table_is_read_and_no_other() {
+    use crate::config::settings::SETTINGS;
+    // A file with every key: examples where there is no default.
+    let mut text = String::new();
+    let mut last = "";
+    for setting in SETTINGS {
+        if setting.section != last {
+            last = setting.section;
+            let is_list = matches!(last, "rule" | "test");
+            text += &if is_list {
+                format!("[[{last}]]\n")
+            } else {
+                format!("[{last}]\n")
+            };
+        }
+        text += &format!("{} = {}\n", setting.key, setting.example());
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs");
+    let (root, errors) = DeTable::parse_recoverable(&text);
+    assert!(errors.is_empty(), "{errors:?}");
+    let mut files = Files {
+        folder: &folder,
+        sources: vec![Source {
+            path: String::new(),
+            text: text.clone(),
+        }],
+    };
+    let findings = sections(root.get_ref(), &mut Config::default(), &mut files);
+    assert_eq!(
+        findings.problems,
+        [],
+        "every key of the table is known, and its example is right"
+    );
+    let known: Vec<&String> = findings.known.iter().filter(|path| !path.starts_with('.')).collect();
+    for path in known {
+        let is_listed = SETTINGS
+            .iter()
+            .any(|setting| *path == format!("{}.{}", setting.section, setting.key));
+        assert!(is_listed, "{path} is missing in the table");
+    }
+}
+
+#[test]
+fn a_file_of_sites_has_comments_and_any_line_ends() {
+    let text = "\u{feff}a.example # one\r\n\r\n# none\n  *.b.example/x  \nc.example";
+    let spans: Vec<&str> = lines(text).map(|span| &text[span]).collect();
+    assert_eq!(spans, ["a.example", "", "", "*.b.example/x", "c.example"]);
 }

@@ -1,0 +1,44 @@
+//! `init` and `schema`: a configuration to begin with, and what editors know of it.
+
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Write},
+    path::PathBuf,
+};
+
+use clap::Args;
+
+use super::{Failure, print};
+use crate::config::settings;
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The file to write, or "-" for stdout
+    #[arg(default_value = "nocache-gateway.toml")]
+    file: PathBuf,
+}
+
+pub fn run(args: &InitArgs) -> Result<(), Failure> {
+    if args.file.as_os_str() == "-" {
+        return print(settings::sample().trim_end());
+    }
+    let path = args.file.display();
+    // A file that is there is somebody's rules.
+    let file = OpenOptions::new().write(true).create_new(true).open(&args.file);
+    let written = file.and_then(|mut file| file.write_all(settings::sample().as_bytes()));
+    match written {
+        Ok(()) => print(&format!(
+            "{path} is written: every line in it is commented out and shows a default. Then: nocache-gateway check --config {path}"
+        )),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Failure::Wrong(format!(
+            "error: {path} is there already and was left as it is"
+        ))),
+        Err(error) => Err(Failure::Failed(format!("{path} cannot be written: {error}"))),
+    }
+}
+
+/// The schema as it is shipped.
+pub fn schema() -> String {
+    // A JSON value of our own always has a text.
+    serde_json::to_string_pretty(&settings::schema()).unwrap_or_default()
+}
