@@ -3,17 +3,14 @@
 //! | path | answer |
 //! |---|---|
 //! | `/livez` | 200 while the process runs |
-//! | `/readyz` | 200 while it accepts work, 503 once it is stopping |
+//! | `/readyz` | 200 while it accepts work, 503 once it is stopping; the body says if the configuration on disk is not in force |
 //!
 //! It holds no secret; but pages in a browser could reach it under a name of their own (DNS rebinding), so it answers
 //! only to IP literals, `localhost` and names that were configured.
 
 use std::{
     net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::{
@@ -35,22 +32,29 @@ pub struct Settings {
 }
 
 /// Whether the gateway accepts work. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Readiness(Arc<AtomicBool>);
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<Mutex<Facts>>);
+
+#[derive(Debug, Default)]
+struct Facts {
+    is_stopping: bool,
+    complaint: Option<String>,
+}
 
 impl Readiness {
-    /// Ready.
-    pub fn ready() -> Self {
-        Self(Arc::new(AtomicBool::new(true)))
-    }
-
     /// Says that the gateway is stopping.
     pub fn stop(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.facts().is_stopping = true;
     }
 
-    fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// Says that something is wrong that does not keep the gateway from working, or that it no longer is.
+    pub fn set_complaint(&self, complaint: Option<String>) {
+        self.facts().complaint = complaint;
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -65,13 +69,17 @@ pub fn service(settings: Settings, readiness: Readiness) -> Router {
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
-    if readiness.is_ready() {
-        "ready\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response()
+    let facts = readiness.facts();
+    if facts.is_stopping {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
+    match &facts.complaint {
+        Some(complaint) => format!("ready, but: {complaint}\n").into_response(),
+        None => "ready\n".into_response(),
     }
 }
 
+/// Answers only what is no other site's doing.
 async fn check_host(State(settings): State<Arc<Settings>>, request: Request, next: Next) -> Response {
     if is_own_request(request.headers(), &settings) {
         next.run(request).await

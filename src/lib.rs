@@ -12,8 +12,8 @@
 //! - [`api`] tells submissions from all else, and puts the core to work on them
 //! - [`upstream`] keeps connections to the vendor's API and sends a request at most once
 //!
-//! Beside it: [`config`] reads settings and rules, [`admin`] tells whether all is well,
-//! [`sandbox`] stands in for the vendor, and [`cli`] puts the parts together.
+//! Beside it: [`config`] reads settings and rules, [`reload`] follows its files, [`admin`] tells whether all
+//! is well, [`sandbox`] stands in for the vendor, and [`cli`] puts the parts together.
 
 #![warn(clippy::expect_used, clippy::unwrap_used)]
 
@@ -21,6 +21,7 @@ pub mod admin;
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod reload;
 pub mod rewrite;
 pub mod rules;
 pub mod sandbox;

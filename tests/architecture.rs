@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Which modules of the crate each may use, and which crates the core must not.
-const LAW: [(&str, &[&str]); 10] = [
+const LAW: [(&str, &[&str]); 11] = [
     ("submission", &[]),
     ("rules", &["submission"]),
     ("rewrite", &["rules", "submission"]),
@@ -15,13 +15,18 @@ const LAW: [(&str, &[&str]); 10] = [
     ("admin", &[]),
     ("api", &["rewrite", "rules", "server", "submission", "upstream"]),
     ("sandbox", &[]),
-    ("config", &["admin", "api", "rules", "server", "submission", "upstream"]),
+    (
+        "config",
+        &["admin", "api", "rewrite", "rules", "server", "submission", "upstream"],
+    ),
+    ("reload", &["admin", "api", "config"]),
     (
         "cli",
         &[
             "admin",
             "api",
             "config",
+            "reload",
             "rewrite",
             "rules",
             "sandbox",

@@ -71,9 +71,11 @@ fn check_says_what_is_in_force() {
     let shown = text(&output.stdout);
     for expected in [
         "c.toml is right",
-        "http://127.0.0.1:7000",
-        "http://127.0.0.1:1\n",
-        "1, with 2 site patterns; elsewhere add",
+        "listens   [127.0.0.1:7000] (--listen)\n",
+        "forwards  http://127.0.0.1:1 (",
+        "c.toml:2)\n",
+        "1, with 2 site patterns\n",
+        "elsewhere add (default)",
     ] {
         assert!(shown.contains(expected), "{expected} is missing in\n{shown}");
     }
@@ -99,10 +101,11 @@ fn explain_shows_decision_rule_and_bytes() {
 
     let shown = explain(&[body.to_str().unwrap()]);
     for expected in [
-        "captcha   recaptcha-v2\n",
-        "site      shop.example/cart/1\n",
+        "captcha   recaptcha-v2 (type RecaptchaV2Task)\n",
+        "site      shop.example/cart/1 (read from websiteURL)\n",
         "c.toml:2)\n",
         "decision  set;action=force;via=key;rule=shop\n",
+        "edit      body at byte 23: {+__nocache+}\n",
         r#"after     {"clientKey":"***__m{+__nocache+}","task""#,
     ] {
         assert!(shown.contains(expected), "{expected} is missing in\n{shown}");

@@ -7,7 +7,7 @@ use std::{
     net::TcpStream,
 };
 
-use fixtures::{Client, Gateway, OK, RawUpstream, exchange, get, post};
+use fixtures::{Client, Gateway, OK, RawUpstream, exchange, get, memory, post};
 
 #[test]
 fn heads_arrive_as_sent() {
@@ -174,14 +174,6 @@ fn decision_header_can_be_switched_off() {
 
 const LARGE: usize = 64 << 20;
 
-/// The most memory a process ever held, in bytes.
-#[cfg(target_os = "linux")]
-fn peak_memory(pid: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
-}
-
 #[test]
 #[cfg(target_os = "linux")]
 fn large_bodies_stream_both_ways_without_being_held() {
@@ -195,7 +187,7 @@ fn large_bodies_stream_both_ways_without_being_held() {
     let answer = exchange(gateway.api, post("/getBalance", vec![b'u'; LARGE]));
     assert_eq!(answer.body.len(), LARGE);
     assert!(answer.body.iter().all(|&byte| byte == b'd'));
-    let peak = peak_memory(gateway.server.pid());
+    let (_, peak) = memory(gateway.server.pid());
     assert!(peak < LARGE / 2, "{} MiB", peak >> 20);
 }
 

@@ -11,7 +11,10 @@ pub mod answer;
 pub mod head;
 pub mod target;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use axum::{
     body::Body,
@@ -62,7 +65,7 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Gateway {
     settings: Settings,
-    rules: Arc<RuleSet>,
+    rules: RwLock<Arc<RuleSet>>,
     upstream: Upstream,
 }
 
@@ -71,9 +74,25 @@ impl Gateway {
     pub fn new(settings: Settings, rules: RuleSet, upstream: Upstream) -> Self {
         Self {
             settings,
-            rules: Arc::new(rules),
+            rules: RwLock::new(Arc::new(rules)),
             upstream,
         }
+    }
+
+    /// Puts other rules in force. Requests that began under the old ones end under them.
+    pub fn set_rules(&self, rules: RuleSet) {
+        let old = std::mem::replace(
+            &mut *self.rules.write().unwrap_or_else(PoisonError::into_inner),
+            Arc::new(rules),
+        );
+        // Freeing a long list takes a while, and happens here, outside of the lock.
+        drop(old);
+    }
+
+    /// The rules in force.
+    fn rules(&self) -> Arc<RuleSet> {
+        // Nothing panics while the lock is held.
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -94,9 +113,9 @@ pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
         }
         // Not read, and so not known to be harmless where a rule denies.
         (Endpoint::CreateTask | Endpoint::In, method)
-            if method != Method::OPTIONS && gateway.rules.unreadable() == Unreadable::Deny =>
+            if method != Method::OPTIONS && gateway.rules().unreadable() == Unreadable::Deny =>
         {
-            let rules = gateway.rules.clone();
+            let rules = gateway.rules();
             let outcome = rewrite::plan(&Err(Unread::Unreadable), &rules).outcome;
             answer_denied(&gateway, asker, &outcome)
         }
@@ -133,7 +152,7 @@ async fn submit(gateway: &Gateway, dialect: Dialect, mut asker: Asker, head: Par
         Ok(body) => body,
         Err(answer) => return asker.answer(&answer),
     };
-    let rules = gateway.rules.clone();
+    let rules = gateway.rules();
     let target = path_and_query(&head.uri);
     let request = submission::Request {
         target: target.as_str(),

@@ -189,11 +189,7 @@ impl Explanation<'_> {
         match self.reading {
             Err(unread) => line("unread", unread.to_string()),
             Ok(submission) => {
-                line(
-                    "captcha",
-                    self.captcha()
-                        .map_or("none is named".to_owned(), |captcha| named(captcha)),
-                );
+                line("captcha", self.captcha().map_or("none is named".to_owned(), named));
                 let field = submission.dialect.site_field();
                 line(
                     "site",

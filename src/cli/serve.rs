@@ -3,7 +3,11 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::handler::Handler;
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tracing::info;
 
 use super::{Failure, load, log, runtime};
@@ -11,6 +15,7 @@ use crate::{
     admin::{self, Readiness},
     api::{self, Gateway},
     config::{AdminListen, Config, Overrides},
+    reload::Reloader,
     server::{self, Limits},
     upstream::Upstream,
 };
@@ -18,15 +23,15 @@ use crate::{
 pub fn run(overrides: Overrides) -> Result<(), Failure> {
     let config = load(&overrides)?;
     log::init(config.log);
-    runtime()?.block_on(serve(config))
+    runtime()?.block_on(serve(overrides, config))
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     match &config.file {
         Some(file) => info!(file = %file.display(), rules = config.rules.rules().len(), "configuration"),
         None => info!("no configuration file: the defaults are in force"),
     }
-    let upstream = Upstream::new(config.upstream).map_err(Failure::wrong)?;
+    let upstream = Upstream::new(config.upstream.clone()).map_err(Failure::wrong)?;
     info!(upstream = %upstream.origin(), "forwarding");
     let listeners = bind_all(&config.server.listen).await?;
     let admin = match config.admin.listen {
@@ -35,9 +40,11 @@ async fn serve(config: Config) -> Result<(), Failure> {
     };
 
     let (stop, stopped) = watch::channel(());
-    let readiness = Readiness::ready();
+    let readiness = Readiness::default();
     let grace = config.server.shutdown_grace;
+    let reloader = Reloader::new(overrides, &config, readiness.clone());
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream));
+    tokio::spawn(reloader.run(gateway.clone(), reload_signals()?));
     let mut serving = JoinSet::new();
     for listener in listeners {
         info!(address = %address(&listener)?, "listening");
@@ -131,6 +138,22 @@ fn bind_failure(address: SocketAddr, error: &io::Error, setting: &str) -> Failur
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
     listener.local_addr().map_err(Failure::failed)
+}
+
+/// SIGHUP asks for a reload.
+#[cfg(unix)]
+fn reload_signals() -> Result<mpsc::Receiver<()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (sender, receiver) = mpsc::channel(1);
+    let mut hangup = signal(SignalKind::hangup()).map_err(Failure::failed)?;
+    tokio::spawn(async move { while hangup.recv().await.is_some() && sender.send(()).await.is_ok() {} });
+    Ok(receiver)
+}
+
+/// There is no such signal.
+#[cfg(not(unix))]
+fn reload_signals() -> Result<mpsc::Receiver<()>, Failure> {
+    Ok(mpsc::channel(1).1)
 }
 
 /// Waits for a signal to stop.

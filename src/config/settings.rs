@@ -502,7 +502,8 @@ pub fn sample() -> String {
     let section = |name: &str| -> String { of_section(name).map(line).collect() };
     let mut sample = String::from(
         "#:schema ./nocache-gateway.schema.json\n\
-         # nocache-gateway. A line that is commented out shows a default. To check this file: nocache-gateway check\n",
+         # nocache-gateway. A line that is commented out shows a default. To check this file: nocache-gateway check\n\
+         # The first line is for editors: nocache-gateway schema > nocache-gateway.schema.json\n",
     );
     for name in PLAIN_SECTIONS {
         sample += &format!("\n[{name}]\n{}", section(name));

@@ -1,0 +1,241 @@
+//! Files that change under a running gateway.
+
+#![cfg(unix)]
+
+mod fixtures;
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+};
+
+use fixtures::{Client, Folder, Gateway, OK, RawUpstream, exchange, get, memory, post, wait};
+
+const TASK: &str = r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"a.example"}}"#;
+
+fn rule(id: &str, sites: &str) -> String {
+    format!("[[rule]]\nid = \"{id}\"\n{sites}\naction = \"force\"\n")
+}
+
+fn for_all(id: &str) -> String {
+    rule(id, "sites = [\"a.example\"]")
+}
+
+/// Waits until a submission is decided by a rule.
+fn wait_for_rule(gateway: &Gateway, id: &str) {
+    let decided_by = format!("set;action=force;via=parameter;rule={id}");
+    wait(|| (exchange(gateway.api, post("/createTask", TASK)).decision() == decided_by).then_some(()));
+}
+
+fn start(upstream: &RawUpstream, folder: Folder, file: &str) -> Gateway {
+    let file = folder.path().join(file);
+    Gateway::start_with(&upstream.url, &file, folder)
+}
+
+fn readyz(gateway: &Gateway) -> (u16, String) {
+    let answer = exchange(
+        gateway.admin,
+        get("/readyz")
+            .iter()
+            .map(|b| *b as char)
+            .collect::<String>()
+            .replace("gateway", "localhost"),
+    );
+    (answer.status(), answer.text().to_owned())
+}
+
+#[test]
+fn a_file_is_followed_however_it_is_replaced() {
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    folder.write("c.toml", for_all("one"));
+    let gateway = start(&upstream, folder, "c.toml");
+    wait_for_rule(&gateway, "one");
+    gateway.server.folder.rename_over("c.toml", for_all("two"));
+    wait_for_rule(&gateway, "two");
+    gateway.server.folder.write("c.toml", for_all("three"));
+    wait_for_rule(&gateway, "three");
+    fs::remove_file(gateway.server.folder.path().join("c.toml")).unwrap();
+    gateway.server.folder.write("c.toml", for_all("four"));
+    wait_for_rule(&gateway, "four");
+}
+
+#[test]
+fn a_config_map_is_followed_through_its_links() {
+    // As kubectl mounts it: c.toml -> ..data/c.toml, ..data -> a folder that is replaced.
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    let mount = |version: &str, text: String| {
+        fs::create_dir(folder.path().join(version)).unwrap();
+        folder.write(&format!("{version}/c.toml"), text);
+        symlink(version, folder.path().join("..new")).unwrap();
+        fs::rename(folder.path().join("..new"), folder.path().join("..data")).unwrap();
+    };
+    mount("..1", for_all("one"));
+    symlink("..data/c.toml", folder.path().join("c.toml")).unwrap();
+    let file = folder.path().join("c.toml");
+    let gateway = Gateway::start_with(&upstream.url, &file, Folder::new());
+    wait_for_rule(&gateway, "one");
+    mount("..2", for_all("two"));
+    wait_for_rule(&gateway, "two");
+    fs::remove_dir_all(folder.path().join("..1")).unwrap();
+    mount("..3", for_all("three"));
+    wait_for_rule(&gateway, "three");
+}
+
+#[test]
+fn lists_of_sites_are_followed_too() {
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    folder.write("c.toml", rule("listed", "sites_file = \"lists/sites.txt\""));
+    fs::create_dir(folder.path().join("lists")).unwrap();
+    folder.write("lists/sites.txt", "b.example\n");
+    let gateway = start(&upstream, folder, "c.toml");
+    wait_for_rule_default(&gateway);
+    gateway
+        .server
+        .folder
+        .write("lists/sites.txt", "b.example\na.example # new\n");
+    wait_for_rule(&gateway, "listed");
+}
+
+fn wait_for_rule_default(gateway: &Gateway) {
+    assert_eq!(
+        exchange(gateway.api, post("/createTask", TASK)).decision(),
+        "set;action=add;via=parameter;rule=default"
+    );
+}
+
+#[test]
+fn a_broken_file_leaves_the_running_rules_in_force_and_shows() {
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    folder.write("c.toml", for_all("one"));
+    let gateway = start(&upstream, folder, "c.toml");
+    assert_eq!(readyz(&gateway), (200, "ready\n".into()));
+    gateway
+        .server
+        .folder
+        .rename_over("c.toml", for_all("two").replace("force", "forse"));
+    let complaint = wait(|| Some(readyz(&gateway)).filter(|(_, text)| text != "ready\n"));
+    assert_eq!(
+        complaint,
+        (
+            200,
+            "ready, but: the configuration on disk is not in force (1 mistakes); nocache-gateway check says more\n"
+                .into()
+        )
+    );
+    wait_for_rule(&gateway, "one");
+    let complaints = |gateway: &Gateway| {
+        let log = gateway.server.log();
+        let is_complaint = |line: &&serde_json::Value| {
+            line["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("did you mean \"force\"?"))
+        };
+        log.iter().filter(is_complaint).count()
+    };
+    wait(|| (complaints(&gateway) == 1).then_some(()));
+    gateway.server.folder.rename_over("c.toml", for_all("three"));
+    wait_for_rule(&gateway, "three");
+    assert_eq!(readyz(&gateway), (200, "ready\n".into()));
+    assert_eq!(complaints(&gateway), 1, "it is said once");
+}
+
+#[test]
+fn settings_that_want_a_restart_are_named() {
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    folder.write("c.toml", for_all("one"));
+    let gateway = start(&upstream, folder, "c.toml");
+    let changed = "[server]\nbody_limit = \"1 MiB\"\n[upstream]\ntimeout = \"1s\"\n[default]\naction = \"keep\"\n";
+    gateway
+        .server
+        .folder
+        .rename_over("c.toml", changed.to_owned() + &for_all("two"));
+    let line = gateway
+        .server
+        .wait_for("these settings changed, but take effect only at the next start", 1);
+    assert_eq!(line[0]["settings"], "server.body_limit, upstream.timeout");
+    wait_for_rule(&gateway, "two");
+}
+
+/// Under the rules "a" nocache goes into the body, under "b" into the key: an answer under half of each would show.
+#[test]
+fn a_thousand_reloads_under_load_lose_and_mix_nothing() {
+    const RELOADS: usize = 1_000;
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    // Long enough that a leak of a rule set would be seen.
+    let filler: String = (0..200).map(|i| format!("\"site-{i}.example\",")).collect();
+    let config = |id: &str, via: &str| {
+        format!(
+            "{}[[rule]]\nid = \"filler\"\nsites = [{filler}]\naction = \"keep\"\n",
+            for_all(id).replace("action", &format!("via = \"{via}\"\naction"))
+        )
+    };
+    let configs = [config("a", "parameter"), config("b", "key")];
+    folder.write("c.toml", &configs[0]);
+    let gateway = start(&upstream, folder, "c.toml");
+    let path = gateway.server.folder.path().to_owned();
+    let replace = |text: &str| {
+        let new = Path::new(&path).join("c.toml.new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, Path::new(&path).join("c.toml")).unwrap();
+    };
+
+    let is_over = AtomicBool::new(false);
+    let (seen_a, seen_b) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut client = Client::connect(gateway.api);
+                while !is_over.load(Ordering::Relaxed) {
+                    let answer = client.exchange(post("/createTask", TASK));
+                    assert_eq!(answer.status(), 200);
+                    match answer.decision() {
+                        "set;action=force;via=parameter;rule=a" => seen_a.fetch_add(1, Ordering::Relaxed),
+                        "set;action=force;via=key;rule=b" => seen_b.fetch_add(1, Ordering::Relaxed),
+                        other => panic!("{other}"),
+                    };
+                    thread::sleep(std::time::Duration::from_millis(1));
+                }
+            });
+        }
+        let mut early = 0;
+        for count in 1..=RELOADS {
+            replace(&configs[count % 2]);
+            gateway.server.signal("HUP");
+            wait(|| (gateway.server.count("configuration reloaded") >= count).then_some(()));
+            if count == RELOADS / 10 {
+                early = memory(gateway.server.pid()).0;
+            }
+        }
+        let late = memory(gateway.server.pid()).0;
+        is_over.store(true, Ordering::Relaxed);
+        assert!(
+            late < early + early / 4,
+            "{} KiB after 100 reloads, {} KiB after 1,000",
+            early >> 10,
+            late >> 10
+        );
+    });
+    let (a, b) = (seen_a.into_inner(), seen_b.into_inner());
+    assert!(a > 100 && b > 100, "both were in force: {a}, {b}");
+    // Every request arrived once, as its answer said.
+    let arrived = upstream.received();
+    let by_key = arrived
+        .iter()
+        .filter(|request| request.text().contains("K__nocache\"") && !request.text().contains("\"nocache\""))
+        .count();
+    let by_member = arrived
+        .iter()
+        .filter(|request| request.text().contains("\"nocache\":true") && request.text().contains("\"K\""))
+        .count();
+    assert_eq!((by_member, by_key), (a, b));
+    assert_eq!(arrived.len(), a + b);
+}
