@@ -393,7 +393,8 @@ fn captcha_pattern(value: &Value<'_>) -> Read<CaptchaPattern> {
         let kinds = Kind::ALL.map(Kind::name);
         vec![match error {
             CaptchaPatternError::EmptyMethod => problem.help("write the legacy method's name, such as \"method=hcaptcha\""),
-            CaptchaPatternError::Unknown => match closest(text, kinds) {
+            // A kind's name is known by its hyphen or what somebody took for one.
+            CaptchaPatternError::Unknown => match closest(text, kinds).filter(|_| text.contains(['-', '_'])) {
                 Some(kind) => problem.help(format!("did you mean \"{kind}\"?")),
                 None => problem.help(format!(
                     "a captcha is one of {}, \"*\", a JSON type name such as \"TurnstileTask\", or a legacy method such as \"method=hcaptcha\"",

@@ -8,7 +8,11 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{report::Problem, units};
+use super::{
+    report::{Problem, closest},
+    settings::SETTINGS,
+    units,
+};
 
 /// A value and where it stands.
 pub type Value<'i> = Spanned<DeValue<'i>>;
@@ -134,8 +138,16 @@ impl<'t, 'i> Section<'t, 'i> {
                     name => format!("in [{name}]"),
                 };
                 let problem = Problem::new(span, format!("unknown key \"{key}\" {place}")).label("not known here");
-                let problem = match super::report::closest(key, self.known.iter().copied()) {
+                let elsewhere: Vec<String> = SETTINGS
+                    .iter()
+                    .filter(|setting| setting.key == key)
+                    .map(|setting| format!("[{}]", setting.section))
+                    .collect();
+                let problem = match closest(key, self.known.iter().copied()) {
                     Some(word) => problem.help(format!("did you mean \"{word}\"?")),
+                    None if !elsewhere.is_empty() => {
+                        problem.help(format!("\"{key}\" belongs below {}", elsewhere.join(" or ")))
+                    }
                     None => problem.help(format!("known here: {}", self.known.join(", "))),
                 };
                 self.findings.problems.push(problem);
@@ -207,7 +219,7 @@ pub fn duration(value: &Value<'_>) -> Read<Duration> {
         value,
         units::duration,
         "a duration with its unit, such as \"5s\" or \"250ms\"",
-        "s",
+        |number| format!("write \"{number}s\""),
     )
 }
 
@@ -217,11 +229,16 @@ pub fn size(value: &Value<'_>) -> Read<usize> {
         value,
         units::size,
         "a size with its unit, such as \"32 MiB\" or \"64 KiB\"",
-        " MiB",
+        |number| format!("write \"{number} B\" for bytes, or take a larger unit: KiB, MiB, GiB"),
     )
 }
 
-fn with_unit<T>(value: &Value<'_>, parse: impl Fn(&str) -> Option<T>, expected: &str, unit: &str) -> Read<T> {
+fn with_unit<T>(
+    value: &Value<'_>,
+    parse: impl Fn(&str) -> Option<T>,
+    expected: &str,
+    help: impl Fn(&str) -> String,
+) -> Read<T> {
     match value.get_ref() {
         DeValue::String(text) => parse(text)
             .ok_or_else(|| vec![Problem::new(value.span(), format!("expected {expected}")).label("not understood")]),
@@ -230,7 +247,7 @@ fn with_unit<T>(value: &Value<'_>, parse: impl Fn(&str) -> Option<T>, expected: 
             format!("expected {expected}, found a bare number"),
         )
         .label("the unit is missing")
-        .help(format!("write \"{}{unit}\"", number.as_str()))),
+        .help(help(number.as_str()))),
         other => one(unexpected(value.span(), expected, other)),
     }
 }
@@ -238,11 +255,15 @@ fn with_unit<T>(value: &Value<'_>, parse: impl Fn(&str) -> Option<T>, expected: 
 /// One of the names in a table.
 pub fn name<T: Copy>(names: &'static [(&'static str, T)]) -> impl Fn(&Value<'_>) -> Read<T> {
     move |value| {
-        let written = string(value)?;
-        match names.iter().find(|(name, _)| *name == written) {
+        let known = || names.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let DeValue::String(written) = value.get_ref() else {
+            let expected = format!("one of {}", known().join(", "));
+            return one(unexpected(value.span(), &expected, value.get_ref()));
+        };
+        match names.iter().find(|(name, _)| name == written) {
             Some((_, value)) => Ok(*value),
             None => {
-                let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+                let known = known();
                 let message = format!("expected one of {}, found \"{written}\"", known.join(", "));
                 one(Problem::new(value.span(), message)
                     .label("not known")
