@@ -32,11 +32,56 @@ fn assert_valid(name: &str, config: &str) {
 
 #[test]
 fn configurations_in_documents_are_valid() {
+    for document in ["README.md", "docs/rules.md"] {
+        let text = read(document);
+        let examples = blocks(&text, "toml");
+        assert!(!examples.is_empty());
+        for example in examples {
+            assert_valid(document, example);
+        }
+    }
+}
+
+/// Every setting of rules has its place in the manual, with a pitfall.
+#[test]
+fn the_manual_of_rules_is_complete() {
+    let manual = read("docs/rules.md");
+    for key in [
+        "`id`",
+        "`sites`",
+        "`sites_file`",
+        "`captchas`",
+        "`action`",
+        "`via`",
+        "`unreadable`",
+        "`place`",
+        "`[captchas]`",
+        "`[[test]]`",
+    ] {
+        let chapter = manual
+            .split("\n#")
+            .find(|chapter| chapter.lines().next().is_some_and(|title| title.contains(key)));
+        let chapter = chapter.unwrap_or_else(|| panic!("{key}"));
+        assert!(chapter.contains("*Pitfall:*") && chapter.contains("efault"), "{key}");
+    }
+}
+
+/// The reports that the README shows are those that the program gives.
+#[test]
+fn the_reports_in_the_readme_are_real() {
     let readme = read("README.md");
-    let examples = blocks(&readme, "toml");
-    assert!(!examples.is_empty());
-    for example in examples {
-        assert_valid("README.md", example);
+    let shown = blocks(&readme, "text");
+    assert_eq!(shown.len(), 3);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs/broken");
+    let reports: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok())
+        .collect();
+    for report in shown {
+        assert!(
+            reports.iter().any(|real| real.trim_end() == report.trim_end()),
+            "{report}"
+        );
     }
 }
 

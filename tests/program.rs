@@ -89,7 +89,7 @@ fn check_says_what_is_in_force() {
 }
 
 #[test]
-fn explain_shows_decision_rule_and_bytes() {
+fn small_print_9_explain_shows_decision_rule_and_bytes_with_keys_masked() {
     let folder = Folder::new();
     let config = folder.write(
         "c.toml",
@@ -337,4 +337,148 @@ fn submissions_reach_a_solution_over_tls() {
             .unwrap()
             .ends_with(r#""websiteURL":"a.example","nocache":true}}"#)
     );
+}
+
+#[test]
+fn explain_takes_many_sites_and_compares_configurations() {
+    let folder = Folder::new();
+    let one = folder.write(
+        "one.toml",
+        "[[rule]]\nid = \"shop\"\nsites = [\"shop.example/cart\"]\naction = \"force\"\n",
+    );
+    let two = folder.write(
+        "two.toml",
+        "[[rule]]\nid = \"shop\"\nsites = [\"shop.example\"]\naction = \"keep\"\n",
+    );
+    let sites = folder.write(
+        "sites.txt",
+        "# sites\nhttps://shop.example/cart\r\n\nother.example\nshop.example/a,b\nftp://x\n",
+    );
+    let (one, two, sites) = (one.to_str().unwrap(), two.to_str().unwrap(), sites.to_str().unwrap());
+    let explain = |args: &[&str]| {
+        let output = run(&[&["explain", "--config", one], args].concat());
+        assert_eq!(output.status.code(), Some(0));
+        text(&output.stdout)
+    };
+    assert_eq!(
+        explain(&["--batch", sites]),
+        "site,captcha,decision,action,via,rule,reason\n\
+         https://shop.example/cart,recaptcha-v2,set,force,parameter,shop,\n\
+         other.example,recaptcha-v2,set,add,parameter,default,\n\
+         \"shop.example/a,b\",recaptcha-v2,set,add,parameter,default,\n\
+         ftp://x,recaptcha-v2,skipped,,,,bad-site\n"
+    );
+    let lines = explain(&["--batch", sites, "--json"]);
+    let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((lines.lines().count(), &first["rule"]), (4, &serde_json::json!("shop")));
+    assert_eq!(
+        explain(&["--batch", sites, "--against", two]),
+        "https://shop.example/cart\n  - set;action=force;via=parameter;rule=shop\n  + kept;action=keep;rule=shop;reason=action-keep\n\
+         shop.example/a,b\n  - set;action=add;via=parameter;rule=default\n  + kept;action=keep;rule=shop;reason=action-keep\n"
+    );
+    let close = explain(&["--site", "www.shop.example"]);
+    assert!(
+        close.contains("close     shop (") && close.contains("shop.example/cart matches the host, but not the path"),
+        "{close}"
+    );
+    let close = explain(&["--site", "shop.example/cart", "--captcha", "TurnstileTask"]);
+    assert!(
+        close.contains("shop.example/cart matches, but not the captcha"),
+        "{close}"
+    );
+    assert_eq!(
+        run(&["explain", "--site", "x", "--captcha", "recaptcha-v9"])
+            .status
+            .code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn check_warns_of_patterns_that_cannot_be_meant() {
+    let folder = Folder::new();
+    folder.write("list.txt", "fine.example\nwww.wide.example/x # under line 3\n");
+    let config = "[[rule]]\nid = \"wide\"\nsites = [\"wide.example\", \"co.uk\"]\naction = \"keep\"\n\
+        [[rule]]\nid = \"narrow\"\nsites = [\"=login.wide.example\"]\nsites_file = \"list.txt\"\naction = \"force\"\n\
+        [[rule]]\nid = \"enterprise\"\nsites = [\"wide.example\"]\ncaptchas = [\"recaptcha-v3-enterprise\"]\naction = \"add\"\n";
+    let file = folder.write("c.toml", config);
+    let output = run(&["check", "--config", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "warnings are no mistakes");
+    let report = text(&output.stderr);
+    for expected in [
+        "\"co.uk\" is a public suffix",
+        "this pattern never matches: the rule \"wide\" in line 1 comes first",
+        "c.toml:7:10",
+        "list.txt:2:1",
+    ] {
+        assert!(report.contains(expected), "{expected} is missing in\n{report}");
+    }
+    assert_eq!(
+        report.matches("warning:").count(),
+        3,
+        "another captcha is no shadow\n{report}"
+    );
+    let output = run(&["check", "--json", "--config", file.to_str().unwrap()]);
+    let summary: serde_json::Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    assert_eq!(
+        (&summary["valid"], &summary["patterns"]),
+        (&serde_json::json!(true), &serde_json::json!(6))
+    );
+    assert_eq!(summary["problems"][1]["severity"], "warning");
+}
+
+#[test]
+fn settings_say_where_they_come_from() {
+    let folder = Folder::new();
+    let file = folder.write("c.toml", "[server]\nkeep_alive = \"90s\"\n[admin]\nlisten = \"off\"\n");
+    let mut command = program();
+    command
+        .args(["--listen", "127.0.0.1:1", "config", "show", "--config"])
+        .arg(&file);
+    command
+        .env("NOCACHE_GATEWAY_UPSTREAM", "http://127.0.0.1:2")
+        .env("NOCACHE_GATEWAY_LISTEN", "127.0.0.1:3");
+    // Kubernetes sets this one for a Service of that name.
+    command.env("NOCACHE_GATEWAY_PORT", "tcp://10.0.0.1:6622");
+    let shown = text(&command.output().unwrap().stdout);
+    for (setting, origin) in [
+        ("listen = [\"127.0.0.1:1\"]", "--listen"),
+        ("keep_alive = \"90s\"", "c.toml:2"),
+        ("url = \"http://127.0.0.1:2\"", "NOCACHE_GATEWAY_UPSTREAM"),
+        ("listen = \"off\"", "c.toml:4"),
+        ("timeout = \"60s\"", "default"),
+    ] {
+        let line = shown
+            .lines()
+            .find(|line| line.starts_with(setting))
+            .unwrap_or_else(|| panic!("{setting}\n{shown}"));
+        assert!(line.ends_with(origin), "{line}");
+    }
+    // It is a configuration that says the same.
+    let again = folder.write("again.toml", &shown);
+    assert!(run(&["check", "--config", again.to_str().unwrap()]).status.success());
+}
+
+#[test]
+fn init_writes_once_and_completions_are_there() {
+    let folder = Folder::new();
+    let init = || program().arg("init").current_dir(folder.path()).output().unwrap();
+    assert_eq!(init().status.code(), Some(0));
+    assert!(
+        program()
+            .arg("check")
+            .current_dir(folder.path())
+            .status()
+            .unwrap()
+            .success()
+    );
+    let again = init();
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("is there already"));
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        assert!(
+            text(&run(&["completions", shell]).stdout).contains("healthcheck"),
+            "{shell}"
+        );
+    }
 }

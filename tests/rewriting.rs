@@ -164,7 +164,7 @@ fn legacy_shapes() {
 }
 
 #[test]
-fn paths_are_treated_as_what_they_are_and_forwarded_as_written() {
+fn small_print_1_paths_are_treated_as_what_they_are_and_forwarded_as_written() {
     let setup = Setup::new("");
     for path in ["/CreateTask/", "//createTask", "/x/../createTask", "/create%54ask"] {
         let (answer, arrived) = setup.send(post(path, task("")));
@@ -173,6 +173,15 @@ fn paths_are_treated_as_what_they_are_and_forwarded_as_written() {
             (SET, path, task(r#","nocache":true"#).as_str())
         );
     }
+    // GET of createTask is no submission; HEAD of in.php is read as GET; a GET with a body like a POST.
+    let (answer, _) = setup.send(get("/createTask"));
+    assert_eq!(answer.decision(), "none");
+    let form = "method=userrecaptcha&pageurl=a.example";
+    let (_, arrived) = setup.send(format!(
+        "GET /in.php HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    ));
+    assert_eq!(arrived.text(), format!("{form}&nocache=1"));
     let (answer, arrived) = setup.send(get("/IN.PHP?method=userrecaptcha&pageurl=a.example"));
     assert_eq!(
         (answer.decision(), arrived.target()),
@@ -227,7 +236,7 @@ fn rules_decide() {
 }
 
 #[test]
-fn a_denied_submission_reaches_nobody() {
+fn small_print_10_a_denied_submission_reaches_nobody_and_is_answered_with_200() {
     let setup = Setup::new("[[rule]]\nid = \"no\"\nsites = [\"=www.x.example\"]\naction = \"deny\"\n");
     let denied = "denied;action=deny;rule=no;reason=action-deny";
     let json = exchange(

@@ -573,3 +573,198 @@ fn enterprise_is_covered_once_a_rule_names_it() {
         assert_eq!(create_task(&rules, &body(off)).0, SET, "{off}");
     }
 }
+
+#[test]
+fn small_print_2_what_is_off() {
+    let add = everywhere(Action::Add, Via::Parameter);
+    let force = everywhere(Action::Force, Via::Parameter);
+    let body =
+        |value: &str| format!(r#"{{"task":{{"type":"RecaptchaV2Task","websiteURL":"a.example","nocache":{value}}}}}"#);
+    for off in [
+        "false",
+        "0",
+        r#""false""#,
+        r#""0""#,
+        r#""""#,
+        "2",
+        "1.0",
+        r#""TRUE""#,
+        "[]",
+        "{}",
+    ] {
+        assert_eq!(
+            create_task(&add, &body(off)).0,
+            "kept;action=add;rule=shop;reason=client-said-off",
+            "{off}"
+        );
+        assert_eq!(create_task(&force, &body(off)).1, body("true"), "{off}");
+    }
+    for on in ["true", "1", r#""true""#, r#""1""#] {
+        assert_eq!(
+            create_task(&add, &body(on)).0,
+            "kept;action=add;rule=shop;reason=already-on",
+            "{on}"
+        );
+    }
+    assert_eq!(create_task(&add, &body("null")).1, body("true"), "null says nothing");
+    let target = "/in.php?method=userrecaptcha&pageurl=a.example&nocache=";
+    assert_eq!(
+        in_php(&add, target).0,
+        "kept;action=add;rule=shop;reason=client-said-off"
+    );
+}
+
+#[test]
+fn small_print_3_strip_leaves_an_explicit_off() {
+    let strip = everywhere(Action::Strip, Via::Parameter);
+    for value in ["false", "null", r#""""#] {
+        let body = format!(r#"{{"task":{{"type":"RecaptchaV2Task","websiteURL":"a.example","nocache":{value}}}}}"#);
+        assert_eq!(
+            create_task(&strip, &body),
+            ("kept;action=strip;rule=shop;reason=already-off".into(), body.clone())
+        );
+    }
+}
+
+#[test]
+fn small_print_4_the_parameter_is_closer_than_the_key() {
+    let body =
+        r#"{"clientKey":"K__nocache","task":{"type":"RecaptchaV2Task","websiteURL":"a.example","nocache":false}}"#;
+    assert_eq!(
+        create_task(&everywhere(Action::Add, Via::Key), body),
+        ("kept;action=add;rule=shop;reason=client-said-off".into(), body.into())
+    );
+    assert_eq!(
+        create_task(&everywhere(Action::Force, Via::Key), body),
+        (
+            "set;action=force;via=parameter;rule=shop".into(),
+            body.replace("false", "true")
+        )
+    );
+}
+
+#[test]
+fn small_print_7_reasons_are_tried_in_order() {
+    let rules = RuleSet::default();
+    // Each body has the flaws of all that follow it as well.
+    for (body, reason) in [
+        (r#"{"x":[{"type":"#, "unreadable"),
+        (r#"{"x":1}"#, "no-task"),
+        (r#"{"task":{"type":"TurnstileTask","type":"x"}}"#, "ambiguous"),
+        (r#"{"task":{"type":"TurnstileTask"}}"#, "captcha-not-covered"),
+        (r#"{"task":{"type":"RecaptchaV2Task"}}"#, "no-site"),
+        (
+            r#"{"task":{"type":"RecaptchaV2Task","websiteURL":"ftp://x"}}"#,
+            "bad-site",
+        ),
+    ] {
+        assert_eq!(
+            create_task(&rules, body).0,
+            format!("skipped;reason={reason}"),
+            "{body}"
+        );
+    }
+    let encoded = plan(&Err(Unread::EncodingUnknown), &rules).outcome.to_string();
+    assert_eq!(encoded, "skipped;reason=encoding-unknown");
+}
+
+#[test]
+fn small_print_11_via_key_without_a_string_key_falls_back() {
+    let rules = everywhere(Action::Add, Via::Key);
+    for key in ["5", "null", r#""""#, "[]"] {
+        let body = format!(r#"{{"clientKey":{key},"task":{{"type":"RecaptchaV2Task","websiteURL":"a.example"}}}}"#);
+        assert_eq!(
+            create_task(&rules, &body).0,
+            "set;action=add;via=parameter;rule=shop",
+            "{key}"
+        );
+    }
+    let target = "/in.php?method=userrecaptcha&pageurl=a.example";
+    assert_eq!(
+        in_php(&rules, target),
+        (
+            "set;action=add;via=parameter;rule=shop".into(),
+            format!("{target}&nocache=1")
+        )
+    );
+}
+
+#[test]
+fn small_print_13_types_and_sites_that_are_none() {
+    let open = RuleSet::default();
+    let closed = rules(rule("=x.example", Action::Deny, Via::Parameter));
+    for (body, reason) in [
+        ("", "unreadable"),
+        (r#"{"task":{"websiteURL":"a.example"}}"#, "captcha-not-covered"),
+        (r#"{"task":{"type":7,"websiteURL":"a.example"}}"#, "captcha-not-covered"),
+        (r#"{"task":{"type":"RecaptchaV2Task","websiteURL":null}}"#, "no-site"),
+        (r#"{"task":{"type":"RecaptchaV2Task","websiteURL":""}}"#, "no-site"),
+        (r#"{"task":{"type":"RecaptchaV2Task","websiteURL":{}}}"#, "bad-site"),
+    ] {
+        assert_eq!(create_task(&open, body).0, format!("skipped;reason={reason}"), "{body}");
+        assert_eq!(create_task(&closed, body).0, "denied;reason=unreadable", "{body}");
+    }
+}
+
+#[test]
+fn small_print_16_doubt_that_a_deny_configuration_refuses() {
+    let open = RuleSet::default();
+    let closed = rules(rule("=x.example", Action::Deny, Via::Parameter));
+    let legacy = |rules: &RuleSet, query: &str| in_php(rules, &format!("/in.php?key=K&{query}")).0;
+    let tail = "method=userrecaptcha&pageurl=a.example";
+    for query in [
+        format!("{tail}&version=v2&version=v3"),
+        format!("{tail}&enterprise=0&enterprise=1"),
+        format!("a=b;pageurl=x.example&{tail}"),
+        format!("{tail};x=y"),
+        format!("{tail}&a=;version=v3"),
+    ] {
+        assert_eq!(legacy(&closed, &query), "denied;reason=unreadable", "{query}");
+        assert_ne!(legacy(&open, &query), "denied;reason=unreadable", "{query}");
+    }
+    for query in [
+        format!("{tail}&a=b;c=d"),
+        format!("{tail}&version=v2&version=v2"),
+        format!("data=;;&{tail}"),
+    ] {
+        assert_eq!(legacy(&closed, &query), SET, "{query}");
+    }
+    for (body, is_doubtful) in [
+        (
+            r#"{"task":{"type":"RecaptchaV3Task","isEnterprise":false,"isenterprise":false,"websiteURL":"a.example"}}"#,
+            true,
+        ),
+        (
+            r#"{"clientKey":"a","clientKey":"b","task":{"type":"RecaptchaV3Task","websiteURL":"a.example"}}"#,
+            false,
+        ),
+    ] {
+        assert_eq!(
+            create_task(&closed, body).0 == "denied;reason=unreadable",
+            is_doubtful,
+            "{body}"
+        );
+        assert_eq!(create_task(&open, body).0, SET, "{body}");
+    }
+}
+
+#[test]
+fn legacy_place_can_force_the_url() {
+    let rules = RuleSet::default().with_legacy_place(LegacyPlace::Query);
+    for (target, expected) in [
+        ("/in.php", "/in.php?nocache=1"),
+        ("/in.php?", "/in.php?nocache=1"),
+        ("/in.php?key=K", "/in.php?key=K&nocache=1"),
+    ] {
+        let body = "method=userrecaptcha&pageurl=a.example";
+        let request = Request {
+            target,
+            content_type: None,
+            body: body.as_bytes(),
+        };
+        assert_eq!(
+            run(&rules, Dialect::Legacy, request),
+            (SET.into(), expected.into(), body.into())
+        );
+    }
+}

@@ -24,7 +24,7 @@ fn every_mistake_is_reported_with_its_place() {
         "c.toml:2:10",
         "expected a string, found a number",
         "c.toml:3:14",
-        "write \"5 MiB\"",
+        "write \"5 B\" for bytes",
         "unknown key \"upstram\" at the top level",
         "did you mean \"upstream\"?",
         "\"Shop\" is no id",
