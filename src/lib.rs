@@ -21,6 +21,7 @@ pub mod admin;
 pub mod api;
 pub mod cli;
 pub mod config;
+mod guarded;
 pub mod reload;
 pub mod rewrite;
 pub mod rules;

@@ -14,7 +14,10 @@ use std::{
 };
 
 use notify::{RecursiveMode, Watcher};
-use tokio::{sync::mpsc, time};
+use tokio::{
+    sync::mpsc,
+    time::{self, Instant},
+};
 use tracing::{debug, error, info, warn};
 
 use crate::{
@@ -25,6 +28,9 @@ use crate::{
 
 /// How long files have to be quiet before they are read: an editor writes in several steps.
 const QUIET: Duration = Duration::from_millis(200);
+
+/// How long they may go on changing before they are read all the same.
+const LATEST: Duration = Duration::from_secs(2);
 
 /// How often contents are compared without an event.
 const COMPARE: Duration = Duration::from_secs(5);
@@ -60,15 +66,20 @@ impl Reloader {
         watching.follow(&self.seen);
         let mut compare = time::interval(COMPARE);
         compare.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        // When files that changed are to be read: once they are quiet, but not later than `LATEST` after the first change.
+        let mut due: Option<(Instant, Instant)> = None;
         loop {
             let is_asked = tokio::select! {
                 Some(()) = asked.recv() => true,
                 Some(()) = events.recv() => {
-                    while time::timeout(QUIET, events.recv()).await.is_ok() {}
-                    false
+                    let latest = due.map_or(Instant::now() + LATEST, |(_, latest)| latest);
+                    due = Some((latest.min(Instant::now() + QUIET), latest));
+                    continue;
                 }
+                () = time::sleep_until(due.map_or_else(Instant::now, |(at, _)| at)), if due.is_some() => false,
                 _ = compare.tick() => false,
             };
+            due = None;
             let now = contents(self.seen.iter().map(|(path, _)| path.clone()).collect());
             if is_asked || now != self.seen {
                 self.reload(&gateway);

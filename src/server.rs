@@ -1,30 +1,44 @@
 //! Listeners: the accept loop that API, admin side and sandbox share. It is our own because `axum::serve` neither
 //! preserves the spelling of field names nor leaves out the Date field.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io::{self, IoSlice},
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use axum::{body::Body, response::Response};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::TokioIo,
     server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
+    time::Instant,
 };
 use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt};
 use tracing::{debug, warn};
+
+use crate::guarded::guard;
 
 /// What a listener grants its connections.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The largest head of a request, in bytes.
     pub head: usize,
+    /// How long a head may take from its first byte to its last.
+    pub head_timeout: Duration,
     /// How long a connection may rest between requests.
     pub keep_alive: Duration,
     /// How many connections may be open at once. More wait to be accepted.
@@ -35,6 +49,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head: 64 << 10,
+            head_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(120),
             connections: 10_000,
         }
@@ -59,8 +74,8 @@ where
     S::Future: Send,
 {
     let graceful = GracefulShutdown::new();
-    let free = std::sync::Arc::new(Semaphore::new(limits.connections));
-    let mut stop = std::pin::pin!(stop);
+    let free = Arc::new(Semaphore::new(limits.connections));
+    let mut stop = pin!(stop);
     loop {
         let accept = async {
             // The semaphore is never closed.
@@ -127,12 +142,135 @@ where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
+    let phase = SharedPhase::default();
+    let stream = Watched {
+        stream,
+        phase: phase.clone(),
+    };
+    let of_service = phase.clone();
+    let service = tower::service_fn(move |request| {
+        let busy = of_service.begin();
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(guard(service.oneshot(request).await?, busy)) }
+    });
     let connection = http1::Builder::new()
         .preserve_header_case(true)
         .auto_date_header(false)
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.keep_alive)
+        // hyper's own timer takes a resting connection for a slow head: ours tells them apart.
+        .header_read_timeout(None)
         .max_header_size(limits.head)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    Ok(watcher.watch(connection).await?)
+    tokio::select! {
+        result = watcher.watch(connection) => Ok(result?),
+        () = phase.overdue(limits) => Ok(()),
+    }
+}
+
+/// What a connection is doing, as far as a time limit depends on it.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// Nothing of a request has come since then.
+    Resting(Instant),
+    /// A head began to come then.
+    Head(Instant),
+    /// Requests are being answered.
+    Busy,
+}
+
+#[derive(Clone)]
+struct SharedPhase(Arc<Mutex<Phase>>);
+
+impl Default for SharedPhase {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Phase::Resting(Instant::now()))))
+    }
+}
+
+impl SharedPhase {
+    fn get(&self) -> MutexGuard<'_, Phase> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request is whole and will be answered, until what is returned is dropped.
+    fn begin(&self) -> Busy {
+        *self.get() = Phase::Busy;
+        Busy(self.clone())
+    }
+
+    /// Bytes came.
+    fn note_bytes(&self) {
+        let mut phase = self.get();
+        if let Phase::Resting(_) = *phase {
+            *phase = Phase::Head(Instant::now());
+        }
+    }
+
+    /// Completes when a rest or a head has taken too long.
+    async fn overdue(&self, limits: &Limits) {
+        loop {
+            let deadline = match *self.get() {
+                Phase::Resting(since) => since + limits.keep_alive,
+                Phase::Head(since) => since + limits.head_timeout,
+                Phase::Busy => Instant::now() + limits.head_timeout.min(limits.keep_alive),
+            };
+            if deadline <= Instant::now() {
+                return;
+            }
+            // A head that begins while a rest is slept through has a deadline of its own, which may be nearer.
+            tokio::time::sleep_until(deadline.min(Instant::now() + limits.head_timeout)).await;
+        }
+    }
+}
+
+/// A request that is being answered. Its end is the beginning of a rest.
+struct Busy(SharedPhase);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        *self.0.get() = Phase::Resting(Instant::now());
+    }
+}
+
+/// A stream that notes when bytes come.
+struct Watched<I> {
+    stream: I,
+    phase: SharedPhase,
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
+        if buffer.filled().len() > before {
+            self.phase.note_bytes();
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
 }

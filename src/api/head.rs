@@ -14,8 +14,13 @@ pub enum Framing {
     AsSent,
     /// Held in memory: this many bytes, which are the client's own.
     Buffered(usize),
-    /// Held in memory and edited: this many bytes.
-    Edited(usize),
+    /// Held in memory and edited.
+    Edited {
+        /// This many bytes.
+        length: usize,
+        /// Whether it had a content coding, which it has no longer.
+        was_coded: bool,
+    },
 }
 
 /// Fields that speak of the client's bytes, which an edited body no longer is.
@@ -34,7 +39,7 @@ pub fn upstream_fields(fields: &HeaderMap, host: &HeaderValue, framing: Framing)
     let is_chunked = fields.contains_key(header::TRANSFER_ENCODING);
     let length = match framing {
         Framing::AsSent => None,
-        Framing::Buffered(length) | Framing::Edited(length) => Some(HeaderValue::from(length)),
+        Framing::Buffered(length) | Framing::Edited { length, .. } => Some(HeaderValue::from(length)),
     };
     let connection = connection_options(fields);
     for (name, value) in fields {
@@ -57,7 +62,13 @@ pub fn upstream_fields(fields: &HeaderMap, host: &HeaderValue, framing: Framing)
 }
 
 fn is_dropped(name: &HeaderName, framing: Framing) -> bool {
-    *name == DECISION || matches!(framing, Framing::Edited(_)) && DIGESTS.contains(name)
+    *name == DECISION
+        || match framing {
+            Framing::AsSent | Framing::Buffered(_) => false,
+            Framing::Edited { was_coded, .. } => {
+                DIGESTS.contains(name) || was_coded && name == header::CONTENT_ENCODING
+            }
+        }
 }
 
 /// An answer's fields as the client gets them. `decision` is what the gateway has to say on a submission, in the place of
@@ -150,7 +161,16 @@ mod tests {
         };
         assert_eq!(upstream(&sent, Framing::AsSent), kept("10", true));
         assert_eq!(upstream(&sent, Framing::Buffered(10)), kept("10", true));
-        assert_eq!(upstream(&sent, Framing::Edited(25)), kept("25", false));
+        assert_eq!(
+            upstream(
+                &sent,
+                Framing::Edited {
+                    length: 25,
+                    was_coded: false
+                }
+            ),
+            kept("25", false)
+        );
     }
 
     #[test]

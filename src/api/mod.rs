@@ -5,9 +5,11 @@
 //! # Layout
 //! - [`head`]: fields on their way through
 //! - [`answer`]: answers of the gateway's own
+//! - [`coding`]: compressed bodies
 //! - [`target`]: which request targets are served, since this is no open proxy
 
 pub mod answer;
+pub mod coding;
 pub mod head;
 pub mod target;
 
@@ -24,10 +26,12 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
 use http_body_util::{BodyExt, Limited};
+use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutBody;
 use tracing::{info, warn};
 
 use crate::{
+    guarded::guard,
     rewrite::{self, Outcome, Plan, Token},
     rules::{RuleSet, Unreadable},
     server::LocalAddress,
@@ -35,6 +39,7 @@ use crate::{
     upstream::{Reuse, Upstream, UpstreamError},
 };
 use answer::{Answer, Asker};
+use coding::{Coded, DecodeError};
 use head::Framing;
 
 /// How the API listener behaves.
@@ -46,6 +51,8 @@ pub struct Settings {
     pub body_limit: usize,
     /// The longest pause between two pieces of a request's body.
     pub body_timeout: Duration,
+    /// How many requests may be under way at once, answers included. More are refused.
+    pub max_in_flight: usize,
     /// Whether answers to submissions carry [`head::DECISION`].
     pub decision_header: bool,
 }
@@ -56,6 +63,7 @@ impl Default for Settings {
             names: Vec::new(),
             body_limit: 32 << 20,
             body_timeout: Duration::from_secs(30),
+            max_in_flight: 1024,
             decision_header: true,
         }
     }
@@ -67,12 +75,14 @@ pub struct Gateway {
     settings: Settings,
     rules: RwLock<Arc<RuleSet>>,
     upstream: Upstream,
+    in_flight: Arc<Semaphore>,
 }
 
 impl Gateway {
     /// A gateway by these rules to this upstream.
     pub fn new(settings: Settings, rules: RuleSet, upstream: Upstream) -> Self {
         Self {
+            in_flight: Arc::new(Semaphore::new(settings.max_in_flight)),
             settings,
             rules: RwLock::new(Arc::new(rules)),
             upstream,
@@ -104,12 +114,25 @@ pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
     if let Err(refusal) = target::check(&request, gateway.upstream.origin(), local, &gateway.settings.names) {
         return asker.answer(&refusal);
     }
+    // Refused at once: a queue would outlive the client's patience, and the task would be paid for nothing.
+    let Ok(place) = gateway.in_flight.clone().try_acquire_owned() else {
+        return asker.answer(&Answer::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ERROR_SERVICE_NOT_AVAILABLE",
+            "too many requests are under way ([server] max_in_flight); nothing was sent on",
+        ));
+    };
+    guard(route(&gateway, asker, request).await, place)
+}
+
+/// Tells submissions from all else.
+async fn route(gateway: &Gateway, asker: Asker, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = Body::new(TimeoutBody::new(gateway.settings.body_timeout, body));
     match (asker.endpoint, &head.method) {
-        (Endpoint::CreateTask, &Method::POST) => submit(&gateway, Dialect::CreateTask, asker, head, body).await,
+        (Endpoint::CreateTask, &Method::POST) => submit(gateway, Dialect::CreateTask, asker, head, body).await,
         (Endpoint::In, &Method::GET | &Method::HEAD | &Method::POST) => {
-            submit(&gateway, Dialect::Legacy, asker, head, body).await
+            submit(gateway, Dialect::Legacy, asker, head, body).await
         }
         // Not read, and so not known to be harmless where a rule denies.
         (Endpoint::CreateTask | Endpoint::In, method)
@@ -117,9 +140,9 @@ pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
         {
             let rules = gateway.rules();
             let outcome = rewrite::plan(&Err(Unread::Unreadable), &rules).outcome;
-            answer_denied(&gateway, asker, &outcome)
+            answer_denied(gateway, asker, &outcome)
         }
-        _ => pass(&gateway, asker, head, body).await,
+        _ => pass(gateway, asker, head, body).await,
     }
 }
 
@@ -152,18 +175,20 @@ async fn submit(gateway: &Gateway, dialect: Dialect, mut asker: Asker, head: Par
         Ok(body) => body,
         Err(answer) => return asker.answer(&answer),
     };
+    let (readable, coded) = match decoded(&body, &head.headers, gateway.settings.body_limit).await {
+        Ok(readable) => readable,
+        Err(answer) => return asker.answer(&answer),
+    };
     let rules = gateway.rules();
     let target = path_and_query(&head.uri);
-    let request = submission::Request {
-        target: target.as_str(),
-        content_type: head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes),
-        body: &body,
-    };
-    let reading = if is_encoded(&head.headers) {
-        Err(Unread::EncodingUnknown)
-    } else {
+    let reading = readable.as_ref().map_err(|unread| *unread).and_then(|body| {
+        let request = submission::Request {
+            target: target.as_str(),
+            content_type: head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes),
+            body,
+        };
         submission::read(dialect, request, rules.names())
-    };
+    });
     if let Ok(submission) = &reading {
         asker.wants_json = submission.wants_json;
     }
@@ -173,7 +198,7 @@ async fn submit(gateway: &Gateway, dialect: Dialect, mut asker: Asker, head: Par
         return answer_denied(gateway, asker, &plan.outcome);
     }
     let decision = decision_field(gateway, &plan.outcome);
-    let (target, body, framing) = match edited(&target, &body, &plan) {
+    let (target, body, framing) = match edited(&target, &body, readable.as_ref().ok(), coded, &plan) {
         Ok(edited) => edited,
         Err(answer) => return asker.answer(&answer),
     };
@@ -190,22 +215,15 @@ async fn submit(gateway: &Gateway, dialect: Dialect, mut asker: Asker, head: Par
 
 /// The whole body, within the limit.
 async fn hold(body: Body, fields: &HeaderMap, limit: usize) -> Result<Bytes, Answer> {
-    let too_large = || {
-        Answer::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "ERROR_GATEWAY_BODY_TOO_LARGE",
-            format!("the body is over the limit of {limit} bytes, which [server] body_limit sets"),
-        )
-    };
     let announced = fields
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
-        return Err(too_large());
+        return Err(too_large(limit));
     }
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(limit)),
         Err(_) => Err(Answer::new(
             StatusCode::REQUEST_TIMEOUT,
             "ERROR_GATEWAY_BODY_INCOMPLETE",
@@ -214,15 +232,40 @@ async fn hold(body: Body, fields: &HeaderMap, limit: usize) -> Result<Bytes, Ans
     }
 }
 
-fn is_encoded(fields: &HeaderMap) -> bool {
-    fields
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+/// The body without its content coding, or why it cannot be read; and whether it had one.
+async fn decoded(body: &Bytes, fields: &HeaderMap, limit: usize) -> Result<(Result<Bytes, Unread>, bool), Answer> {
+    let coding = match Coded::of(fields) {
+        Coded::Plain => return Ok((Ok(body.clone()), false)),
+        Coded::Unknown => return Ok((Err(Unread::EncodingUnknown), true)),
+        Coded::As(coding) => coding,
+    };
+    let coded = body.clone();
+    // Megabytes take a while: not on a thread that others wait for.
+    let decoding = tokio::task::spawn_blocking(move || coding::decode(&coded, coding, limit)).await;
+    match decoding {
+        Ok(Ok(body)) => Ok((Ok(body), true)),
+        Ok(Err(DecodeError::TooLarge)) => Err(too_large(limit)),
+        // A decoder that panics on what it is given could not read it either.
+        Ok(Err(DecodeError::Broken)) | Err(_) => Ok((Err(Unread::Unreadable), true)),
+    }
+}
+
+fn too_large(limit: usize) -> Answer {
+    Answer::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "ERROR_GATEWAY_BODY_TOO_LARGE",
+        format!("the body is over the limit of {limit} bytes, which [server] body_limit sets"),
+    )
 }
 
 /// Target and body as they go upstream.
-fn edited(target: &PathAndQuery, body: &Bytes, plan: &Plan<'_>) -> Result<(PathAndQuery, Bytes, Framing), Answer> {
+fn edited(
+    target: &PathAndQuery,
+    body: &Bytes,
+    readable: Option<&Bytes>,
+    was_coded: bool,
+    plan: &Plan<'_>,
+) -> Result<(PathAndQuery, Bytes, Framing), Answer> {
     let touches = |part| plan.edits.iter().any(|edit| edit.part == part);
     let target = if touches(Part::Target) {
         let bytes = rewrite::apply(target.as_str().as_bytes(), Part::Target, &plan.edits);
@@ -236,12 +279,14 @@ fn edited(target: &PathAndQuery, body: &Bytes, plan: &Plan<'_>) -> Result<(PathA
     } else {
         target.clone()
     };
-    if !touches(Part::Body) {
-        return Ok((target, body.clone(), Framing::Buffered(body.len())));
+    match readable.filter(|_| touches(Part::Body)) {
+        None => Ok((target, body.clone(), Framing::Buffered(body.len()))),
+        Some(readable) => {
+            let body = Bytes::from(rewrite::apply(readable, Part::Body, &plan.edits));
+            let length = body.len();
+            Ok((target, body, Framing::Edited { length, was_coded }))
+        }
     }
-    let body = Bytes::from(rewrite::apply(body, Part::Body, &plan.edits));
-    let framing = Framing::Edited(body.len());
-    Ok((target, body, framing))
 }
 
 /// The target in origin form, as sent. (An absolute form without a path is `/`.)

@@ -40,7 +40,7 @@ pub fn run(overrides: &Overrides, args: &CheckArgs) -> Result<(), Failure> {
         }
         Err(_) => load(overrides).map(|_| Config::default())?,
     };
-    Upstream::new(config.upstream.clone()).map_err(Failure::wrong)?;
+    Upstream::new(config.upstream.clone(), &config.server.listen).map_err(Failure::wrong)?;
     let warnings = lint::warnings(&config);
     let failed = lint::run_tests(&config);
     if args.json {

@@ -193,7 +193,7 @@ async fn spawn_gateway(upstream: &str) -> Result<String, Failure> {
         url: upstream.parse().map_err(Failure::failed)?,
         ..upstream::Settings::default()
     };
-    let upstream = Upstream::new(settings).map_err(Failure::failed)?;
+    let upstream = Upstream::new(settings, &[]).map_err(Failure::failed)?;
     let gateway = Gateway::new(api::Settings::default(), rules()?.rules, upstream);
     spawn(api::handle.with_state(Arc::new(gateway))).await
 }

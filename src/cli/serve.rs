@@ -31,9 +31,10 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         Some(file) => info!(file = %file.display(), rules = config.rules.rules().len(), "configuration"),
         None => info!("no configuration file: the defaults are in force"),
     }
-    let upstream = Upstream::new(config.upstream.clone()).map_err(Failure::wrong)?;
-    info!(upstream = %upstream.origin(), "forwarding");
     let listeners = bind_all(&config.server.listen).await?;
+    let own = listeners.iter().map(address).collect::<Result<Vec<_>, _>>()?;
+    let upstream = Upstream::new(config.upstream.clone(), &own).map_err(Failure::wrong)?;
+    info!(upstream = %upstream.origin(), "forwarding");
     let admin = match config.admin.listen {
         AdminListen::At(address) => Some(bind(address, "[admin] listen, --admin-listen").await?),
         AdminListen::Off => None,
@@ -74,14 +75,18 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     }
 
     let name = signal().await?;
-    info!(
-        signal = name,
-        "stopping: what runs may finish within {grace:?}; a second signal ends it at once"
-    );
     readiness.stop();
-    drop(stop);
-    drop(stopped);
-    let drained = async { serving.join_all().await.into_iter().all(|finished| finished) };
+    let drained = async {
+        let delay = config.server.shutdown_delay;
+        info!(
+            signal = name,
+            "stopping: new connections for {delay:?} more, then what runs may finish within {grace:?}; a second signal ends it at once"
+        );
+        tokio::time::sleep(delay).await;
+        drop(stop);
+        drop(stopped);
+        serving.join_all().await.into_iter().all(|finished| finished)
+    };
     tokio::select! {
         finished = drained => match finished {
             true => {

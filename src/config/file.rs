@@ -97,23 +97,29 @@ fn server(section: &mut Section<'_, '_>, config: &mut Config) {
     section.set(&mut server.listen, "listen", reader::addresses);
     section.set(&mut server.api.names, "names", names);
     section.set(&mut server.api.body_limit, "body_limit", reader::size);
-    section.set(&mut server.api.body_timeout, "body_timeout", reader::duration);
+    section.set(&mut server.api.body_timeout, "body_timeout", reader::time_limit);
     section.set(&mut server.api.decision_header, "decision_header", reader::boolean);
     section.set(&mut server.limits.head, "head_limit", reader::size);
-    section.set(&mut server.limits.keep_alive, "keep_alive", reader::duration);
+    section.set(&mut server.limits.keep_alive, "keep_alive", reader::time_limit);
     section.set(&mut server.limits.connections, "max_connections", reader::count);
+    section.set(&mut server.limits.head_timeout, "head_timeout", reader::time_limit);
+    section.set(&mut server.api.max_in_flight, "max_in_flight", reader::count);
+    section.set(&mut server.shutdown_delay, "shutdown_delay", reader::duration);
     section.set(&mut server.shutdown_grace, "shutdown_grace", reader::duration);
 }
 
 fn upstream(section: &mut Section<'_, '_>, config: &mut Config, folder: &Path) {
     let upstream = &mut config.upstream;
     section.set(&mut upstream.url, "url", reader::parsed);
+    section.set(&mut upstream.fallback, "fallback", |value| {
+        reader::parsed(value).map(Some)
+    });
     section.set(&mut upstream.connect_to, "connect_to", |value| {
         reader::address(value).map(Some)
     });
-    section.set(&mut upstream.connect_timeout, "connect_timeout", reader::duration);
-    section.set(&mut upstream.timeout, "timeout", reader::duration);
-    section.set(&mut upstream.idle_timeout, "idle_timeout", reader::duration);
+    section.set(&mut upstream.connect_timeout, "connect_timeout", reader::time_limit);
+    section.set(&mut upstream.timeout, "timeout", reader::time_limit);
+    section.set(&mut upstream.idle_timeout, "idle_timeout", reader::time_limit);
     section.set(&mut upstream.reuse_idle, "reuse_idle", reader::duration);
     section.set(&mut upstream.ca_file, "ca_file", |value| {
         Ok(Some(folder.join(reader::string(value)?)))

@@ -99,6 +99,8 @@ pub struct Server {
     pub api: api::Settings,
     /// What it grants connections.
     pub limits: server::Limits,
+    /// Between the signal to stop, when `/readyz` turns 503, and the closing of the listeners.
+    pub shutdown_delay: Duration,
     /// How long what runs at a stop may finish.
     pub shutdown_grace: Duration,
 }
@@ -182,6 +184,7 @@ impl Default for Config {
                 ],
                 api: api::Settings::default(),
                 limits: server::Limits::default(),
+                shutdown_delay: Duration::ZERO,
                 shutdown_grace: Duration::from_secs(30),
             },
             upstream: upstream::Settings::default(),

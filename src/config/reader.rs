@@ -223,6 +223,16 @@ pub fn duration(value: &Value<'_>) -> Read<Duration> {
     )
 }
 
+/// A duration that is not zero: a time limit of zero would let nothing through.
+pub fn time_limit(value: &Value<'_>) -> Read<Duration> {
+    match duration(value)? {
+        Duration::ZERO => {
+            one(Problem::new(value.span(), "expected a duration above zero").label("this would let nothing through"))
+        }
+        duration => Ok(duration),
+    }
+}
+
 /// A size with its unit.
 pub fn size(value: &Value<'_>) -> Read<usize> {
     with_unit(

@@ -131,6 +131,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "server",
+        "head_timeout",
+        Shape::Duration,
+        Some("\"10s\""),
+        "from a head's first byte to its last",
+    ),
+    setting(
+        "server",
         "keep_alive",
         Shape::Duration,
         Some("\"120s\""),
@@ -145,10 +152,24 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "server",
+        "max_in_flight",
+        Shape::Count,
+        Some("1024"),
+        "requests under way at once; more are refused with 503",
+    ),
+    setting(
+        "server",
         "decision_header",
         Shape::Boolean,
         Some("true"),
         "x-nocache-gateway on answers to submissions",
+    ),
+    setting(
+        "server",
+        "shutdown_delay",
+        Shape::Duration,
+        Some("\"0s\""),
+        "between /readyz turning 503 and the listeners closing",
     ),
     setting(
         "server",
@@ -165,6 +186,13 @@ pub const SETTINGS: &[Setting] = &[
         "the API; the documented alternate is https://ru.api.capmonster.cloud",
     )
     .or("--upstream", "NOCACHE_GATEWAY_UPSTREAM"),
+    setting(
+        "upstream",
+        "fallback",
+        Shape::Text("https://ru.api.capmonster.cloud"),
+        None,
+        "used only where no connection to url can be made",
+    ),
     setting(
         "upstream",
         "connect_to",
@@ -461,11 +489,15 @@ fn value(config: &Config, section: &str, key: &str) -> Option<String> {
         ("server", "body_limit") => size(server.api.body_limit),
         ("server", "body_timeout") => duration(server.api.body_timeout),
         ("server", "head_limit") => size(server.limits.head),
+        ("server", "head_timeout") => duration(server.limits.head_timeout),
+        ("server", "max_in_flight") => server.api.max_in_flight.to_string(),
+        ("server", "shutdown_delay") => duration(server.shutdown_delay),
         ("server", "keep_alive") => duration(server.limits.keep_alive),
         ("server", "max_connections") => server.limits.connections.to_string(),
         ("server", "decision_header") => server.api.decision_header.to_string(),
         ("server", "shutdown_grace") => duration(server.shutdown_grace),
         ("upstream", "url") => text(&upstream.url),
+        ("upstream", "fallback") => text(upstream.fallback.as_ref()?),
         ("upstream", "connect_to") => text(&upstream.connect_to?),
         ("upstream", "connect_timeout") => duration(upstream.connect_timeout),
         ("upstream", "timeout") => duration(upstream.timeout),

@@ -61,6 +61,8 @@ pub struct Dialer {
     tcp: HttpConnector<Resolver>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     timeout: Duration,
+    /// The gateway's own listeners.
+    own: Vec<SocketAddr>,
 }
 
 impl std::fmt::Debug for Dialer {
@@ -72,10 +74,15 @@ impl std::fmt::Debug for Dialer {
 }
 
 impl Dialer {
-    /// Reads the certificates to trust. Nothing is dialled.
-    pub fn new(settings: &Settings) -> Result<Self, TlsError> {
-        let origin = settings.url.clone();
-        let authority = match settings.connect_to {
+    /// Reads the certificates to trust. Nothing is dialled. A connection to one of the addresses in `own` is refused.
+    pub fn new(
+        origin: &Origin,
+        connect_to: Option<SocketAddr>,
+        settings: &Settings,
+        own: &[SocketAddr],
+    ) -> Result<Self, TlsError> {
+        let origin = origin.clone();
+        let authority = match connect_to {
             Some(address) => address.to_string(),
             None => format!("{}:{}", origin.host(), origin.port()),
         };
@@ -93,7 +100,13 @@ impl Dialer {
                 .transpose()?,
             timeout: settings.connect_timeout,
             origin,
+            own: own.to_vec(),
         })
+    }
+
+    /// Where it leads.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Makes a connection, within the connect timeout.
@@ -107,6 +120,11 @@ impl Dialer {
     async fn dial_all(&self) -> Result<Stream, UpstreamError> {
         let tcp = self.tcp.clone().oneshot(self.target.clone()).await;
         let stream = tcp.map(TokioIo::into_inner).map_err(|error| self.tcp_error(&error))?;
+        if self.leads_back(&stream) {
+            return Err(UpstreamError::Loop {
+                origin: self.origin.to_string(),
+            });
+        }
         let Some((tls, name)) = &self.tls else {
             return Ok(Stream::Plain(stream));
         };
@@ -117,6 +135,17 @@ impl Dialer {
                 error,
             }),
         }
+    }
+
+    /// Whether a connection, on which nothing was sent yet, ends at one of our own listeners.
+    fn leads_back(&self, stream: &TcpStream) -> bool {
+        let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
+            return false;
+        };
+        let is_here = peer.ip().is_loopback() || peer.ip() == local.ip();
+        self.own
+            .iter()
+            .any(|own| own.port() == peer.port() && (own.ip() == peer.ip() || own.ip().is_unspecified() && is_here))
     }
 
     /// The connector's error is a chain without types of its own; what it began with is in it.

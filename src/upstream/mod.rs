@@ -13,7 +13,12 @@ pub mod dial;
 pub mod origin;
 pub mod pool;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::{body::Body, extract::Request, response::Response};
 use http::{HeaderValue, Version, header};
@@ -21,13 +26,13 @@ use http_body_util::BodyExt;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tower_http::timeout::TimeoutBody;
-use tracing::debug;
+use tracing::{debug, warn};
 
 pub use dial::TlsError;
 pub use origin::{Origin, OriginError};
 use {
     dial::{Dialer, Stream},
-    pool::{Leased, Pool, Sender},
+    pool::{Leased, Pool, Rest, Sender},
 };
 
 /// Where the upstream is and how long it may take.
@@ -35,8 +40,10 @@ use {
 pub struct Settings {
     /// The upstream's URL.
     pub url: Origin,
+    /// Another URL of the same API, used only where no connection to the first can be made.
+    pub fallback: Option<Origin>,
     /// An address to dial in the place of the URL's host; Host field and SNI stay the URL's.
-    pub connect_to: Option<std::net::SocketAddr>,
+    pub connect_to: Option<SocketAddr>,
     /// From the look-up of the name to the end of the TLS handshake.
     pub connect_timeout: Duration,
     /// Until the head of the answer.
@@ -53,6 +60,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             url: Origin::vendor(),
+            fallback: None,
             connect_to: None,
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(60),
@@ -113,6 +121,14 @@ pub enum UpstreamError {
         /// What rustls said.
         error: std::io::Error,
     },
+    /// The connection led back to this gateway.
+    #[error(
+        "the upstream {origin} is this gateway itself: a hosts file or a DNS entry points its name here; [upstream] connect_to dials the real address"
+    )]
+    Loop {
+        /// The upstream.
+        origin: String,
+    },
     /// The connection ended before an answer's head.
     #[error(
         "the upstream closed the connection without an answer ({0}); the request may have reached it and was not sent again"
@@ -133,6 +149,7 @@ impl UpstreamError {
             Self::Connect { .. } => "connect",
             Self::ConnectTimeout { .. } => "connect-timeout",
             Self::Tls { .. } => "tls",
+            Self::Loop { .. } => "loop",
             Self::Closed(_) => "closed",
             Self::Timeout(_) => "timeout",
         }
@@ -143,16 +160,28 @@ impl UpstreamError {
 #[derive(Debug)]
 pub struct Upstream {
     settings: Settings,
-    dialer: Dialer,
-    pool: Arc<Pool>,
+    first: Route,
+    fallback: Option<Route>,
+    /// When no connection to the first could be made.
+    first_failed: Mutex<Option<Instant>>,
 }
 
+/// How long the fallback is used before the first is tried again.
+const FIRST_RESTS: Duration = Duration::from_secs(10);
+
 impl Upstream {
-    /// Prepares connections; none is made before the first request.
-    pub fn new(settings: Settings) -> Result<Self, TlsError> {
+    /// Prepares connections; none is made before the first request. `own` are the addresses of the gateway's own
+    /// listeners, which no connection may lead to.
+    pub fn new(settings: Settings, own: &[SocketAddr]) -> Result<Self, TlsError> {
+        let route = |origin: &Origin, connect_to| Route::new(origin, connect_to, &settings, own);
         Ok(Self {
-            dialer: Dialer::new(&settings)?,
-            pool: Arc::new(Pool::new(settings.idle_timeout)),
+            first: route(&settings.url, settings.connect_to)?,
+            fallback: settings
+                .fallback
+                .as_ref()
+                .map(|origin| route(origin, None))
+                .transpose()?,
+            first_failed: Mutex::new(None),
             settings,
         })
     }
@@ -178,14 +207,13 @@ impl Upstream {
 
     async fn exchange(&self, mut request: Request, reuse: Reuse) -> Result<Response, UpstreamError> {
         loop {
-            let rested = self.pool.take(reuse);
-            let is_fresh = rested.is_none();
-            let mut sender = match rested {
-                Some(sender) => sender,
-                None => self.connect().await?,
-            };
+            let (route, rested) = self.connection(reuse).await?;
+            let (mut sender, is_fresh) = rested;
+            if let Some(host) = request.headers_mut().get_mut(header::HOST) {
+                host.clone_from(route.dialer.origin().host_field());
+            }
             let mut error = match sender.try_send_request(request).await {
-                Ok(response) => return Ok(self.streaming(response, sender)),
+                Ok(response) => return Ok(route.streaming(response, sender, self.settings.idle_timeout)),
                 Err(error) => error,
             };
             // hyper hands a request back only if no byte of it was written.
@@ -196,11 +224,67 @@ impl Upstream {
         }
     }
 
-    async fn connect(&self) -> Result<Sender, UpstreamError> {
-        match self.dialer.dial().await? {
-            Stream::Plain(stream) => self.handshake(TokioIo::new(stream)).await,
-            Stream::Tls(stream) => self.handshake(TokioIo::new(*stream)).await,
+    /// A connection, and whether it is fresh. No byte of a request has left before there is one, so that trying the
+    /// fallback after the first is no second sending.
+    async fn connection(&self, reuse: Reuse) -> Result<(&Route, (Sender, bool)), UpstreamError> {
+        let Some(fallback) = &self.fallback else {
+            return Ok((&self.first, self.first.connection(reuse).await?));
+        };
+        let rests = self.first_failed().is_some_and(|failed| failed.elapsed() < FIRST_RESTS);
+        if !rests {
+            match self.first.connection(reuse).await {
+                Ok(connection) => {
+                    *self.first_failed() = None;
+                    return Ok((&self.first, connection));
+                }
+                Err(error) => {
+                    warn!(
+                        cause = error.cause(),
+                        "{error}; the fallback {} is used",
+                        fallback.dialer.origin()
+                    );
+                    *self.first_failed() = Some(Instant::now());
+                }
+            }
         }
+        Ok((fallback, fallback.connection(reuse).await?))
+    }
+
+    fn first_failed(&self) -> MutexGuard<'_, Option<Instant>> {
+        // Nothing panics while it is held.
+        self.first_failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One way to the API.
+#[derive(Debug)]
+struct Route {
+    dialer: Dialer,
+    pool: Arc<Pool>,
+}
+
+impl Route {
+    fn new(
+        origin: &Origin,
+        connect_to: Option<SocketAddr>,
+        settings: &Settings,
+        own: &[SocketAddr],
+    ) -> Result<Self, TlsError> {
+        Ok(Self {
+            dialer: Dialer::new(origin, connect_to, settings, own)?,
+            pool: Arc::new(Pool::new(settings.idle_timeout)),
+        })
+    }
+
+    async fn connection(&self, reuse: Reuse) -> Result<(Sender, bool), UpstreamError> {
+        if let Some(rested) = self.pool.take(reuse) {
+            return Ok((rested, false));
+        }
+        let sender = match self.dialer.dial().await? {
+            Stream::Plain(stream) => self.handshake(TokioIo::new(stream)).await?,
+            Stream::Tls(stream) => self.handshake(TokioIo::new(*stream)).await?,
+        };
+        Ok((sender, true))
     }
 
     async fn handshake<I>(&self, io: I) -> Result<Sender, UpstreamError>
@@ -223,16 +307,42 @@ impl Upstream {
     }
 
     /// The answer with its body, at whose end the connection goes back to rest.
-    fn streaming(&self, response: http::Response<hyper::body::Incoming>, sender: Sender) -> Response {
+    fn streaming(&self, response: http::Response<hyper::body::Incoming>, sender: Sender, idle: Duration) -> Response {
         let (head, body) = response.into_parts();
-        let may_rest = head.version == Version::HTTP_11
-            && (head.headers.contains_key(header::CONTENT_LENGTH)
-                || head.headers.contains_key(header::TRANSFER_ENCODING))
-            && !head.headers.get_all(header::CONNECTION).iter().any(says_close);
-        let body = Leased::new(body, may_rest, sender, self.pool.clone());
-        let body = TimeoutBody::new(self.settings.idle_timeout, body.map_err(axum::Error::new));
+        let rest = rest_allowed(&head);
+        let body = Leased::new(body, rest, sender, self.pool.clone());
+        let body = TimeoutBody::new(idle, body.map_err(axum::Error::new));
         Response::from_parts(head, Body::new(body))
     }
+}
+
+/// What an answer says of the rest of its connection.
+fn rest_allowed(head: &http::response::Parts) -> Rest {
+    let fields = &head.headers;
+    let has_length = fields.contains_key(header::CONTENT_LENGTH) || fields.contains_key(header::TRANSFER_ENCODING);
+    let is_empty = matches!(head.status.as_u16(), 204 | 304);
+    let announced = fields
+        .get("keep-alive")
+        .and_then(|value| keep_alive_timeout(value.to_str().ok()?));
+    if head.version != Version::HTTP_11 || fields.get_all(header::CONNECTION).iter().any(says_close) {
+        Rest::Never
+    } else if !has_length && !is_empty {
+        // The body ends with the connection.
+        Rest::Never
+    } else {
+        announced.map_or(Rest::Unsaid, Rest::AtMost)
+    }
+}
+
+/// The parameter `timeout` of a Keep-Alive field, in seconds: `timeout=5, max=100`.
+fn keep_alive_timeout(value: &str) -> Option<Duration> {
+    let parameters = value.split(',').filter_map(|parameter| parameter.split_once('='));
+    let timeout = parameters
+        .into_iter()
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
+    timeout
+        .and_then(|(_, seconds)| seconds.trim().parse().ok())
+        .map(Duration::from_secs)
 }
 
 /// Whether a Connection field announces that the connection ends with this answer.

@@ -17,6 +17,17 @@ use super::Reuse;
 /// A connection, as what sends requests on it.
 pub type Sender = SendRequest<Body>;
 
+/// What an answer says of how long its connection may rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// The upstream closes it.
+    Never,
+    /// As long as its Keep-Alive field says.
+    AtMost(Duration),
+    /// It may rest, and nothing is said of how long.
+    Unsaid,
+}
+
 /// How long a close that was observed is remembered.
 const MEMORY: Duration = Duration::from_secs(10 * 60);
 
@@ -39,6 +50,8 @@ struct State {
 struct Resting {
     sender: Sender,
     since: Instant,
+    /// How long the upstream said that it may.
+    announced: Option<Duration>,
 }
 
 impl Pool {
@@ -60,6 +73,10 @@ impl Pool {
             (Reuse::Rested(rest), None) => rest,
         };
         let newest = state.resting.last()?;
+        let bearable = match (reuse, newest.announced) {
+            (Reuse::Rested(_), Some(announced)) => bearable.min(announced / 2),
+            _ => bearable,
+        };
         (newest.since.elapsed() < bearable)
             .then(|| state.resting.pop())
             .flatten()
@@ -67,12 +84,13 @@ impl Pool {
     }
 
     /// Puts a connection to rest.
-    fn put(&self, sender: Sender) {
+    fn put(&self, sender: Sender, announced: Option<Duration>) {
         let mut state = self.state();
         state.tidy(self.longest_rest);
         state.resting.push(Resting {
             sender,
             since: Instant::now(),
+            announced,
         });
     }
 
@@ -124,17 +142,16 @@ impl State {
 pub struct Leased {
     body: Incoming,
     lease: Option<(Sender, Arc<Pool>)>,
-    /// Whether the upstream did not say that it closes the connection after this answer.
-    may_rest: bool,
+    rest: Rest,
 }
 
 impl Leased {
     /// Ties a body to its connection.
-    pub fn new(body: Incoming, may_rest: bool, sender: Sender, pool: Arc<Pool>) -> Self {
+    pub fn new(body: Incoming, rest: Rest, sender: Sender, pool: Arc<Pool>) -> Self {
         let mut leased = Self {
             body,
             lease: Some((sender, pool)),
-            may_rest,
+            rest,
         };
         leased.end_lease_at_end();
         leased
@@ -144,13 +161,14 @@ impl Leased {
         if http_body::Body::is_end_stream(&self.body)
             && let Some((mut sender, pool)) = self.lease.take()
         {
-            let may_rest = self.may_rest;
+            let rest = self.rest;
             tokio::spawn(async move {
                 // Ready once hyper has finished the exchange; an error if the connection is closed.
-                match sender.ready().await {
-                    Ok(()) => pool.put(sender),
-                    Err(_) if may_rest => pool.note_close(Duration::ZERO),
-                    Err(_) => {}
+                match (sender.ready().await, rest) {
+                    (_, Rest::Never) => {}
+                    (Ok(()), Rest::AtMost(rest)) => pool.put(sender, Some(rest)),
+                    (Ok(()), Rest::Unsaid) => pool.put(sender, None),
+                    (Err(_), _) => pool.note_close(Duration::ZERO),
                 }
             });
         }

@@ -1,0 +1,317 @@
+//! Overload and slowness: each is refused in time, and none of it is paid for.
+
+mod fixtures;
+
+use std::{
+    io::{Read, Write},
+    thread,
+    time::{Duration, Instant},
+};
+
+use fixtures::{Client, Gateway, OK, RawUpstream, exchange, get, memory, post, wait};
+use flate2::{Compression, write};
+
+const TASK: &str = r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"a.example"}}"#;
+const EDITED: &str = r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"a.example","nocache":true}}"#;
+const SET: &str = "set;action=add;via=parameter;rule=default";
+
+/// How long the gateway keeps a connection on which nothing more is sent.
+fn lasts(client: &mut Client) -> Duration {
+    let start = Instant::now();
+    let mut rest = Vec::new();
+    client.0.read_to_end(&mut rest).unwrap();
+    start.elapsed()
+}
+
+#[test]
+fn a_resting_connection_is_no_slow_head() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(
+        &upstream.url,
+        "[server]\nhead_timeout = \"300ms\"\nkeep_alive = \"2s\"\n",
+    );
+    // A head that does not end.
+    let mut slow = Client::connect(gateway.api);
+    slow.0.write_all(b"POST /createTask HTTP/1.1\r\nHost: x\r\n").unwrap();
+    let lasted = lasts(&mut slow);
+    assert!(
+        lasted >= Duration::from_millis(250) && lasted < Duration::from_millis(1500),
+        "{lasted:?}"
+    );
+    // One that comes a byte at a time, never still for long.
+    let mut dripping = Client::connect(gateway.api);
+    let start = Instant::now();
+    while dripping.0.write_all(b"G").is_ok() && start.elapsed() < fixtures::PATIENCE {
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+    // A connection that rests for longer than a head may take, before its first request and between two.
+    let mut resting = Client::connect(gateway.api);
+    for _ in 0..2 {
+        thread::sleep(Duration::from_millis(700));
+        assert_eq!(resting.exchange(post("/createTask", TASK)).status(), 200);
+    }
+    let lasted = lasts(&mut resting);
+    assert!(lasted >= Duration::from_millis(1900), "{lasted:?}");
+    // An answer that takes longer than both.
+    let upstream = RawUpstream::serve(|_, stream| {
+        thread::sleep(Duration::from_millis(2500));
+        stream.write_all(OK).is_ok()
+    });
+    let gateway = Gateway::start(
+        &upstream.url,
+        "[server]\nhead_timeout = \"300ms\"\nkeep_alive = \"500ms\"\n",
+    );
+    assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
+}
+
+#[test]
+fn a_body_that_stops_coming_reaches_nobody() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "[server]\nbody_timeout = \"200ms\"\n");
+    let whole = post("/createTask", TASK);
+    let mut client = Client::connect(gateway.api);
+    client.0.write_all(&whole[..whole.len() - 1]).unwrap();
+    let answer = client.read();
+    assert_eq!(answer.status(), 408);
+    assert!(answer.text().contains("ERROR_GATEWAY_BODY_INCOMPLETE"));
+    assert_eq!(upstream.received(), []);
+}
+
+#[test]
+fn beyond_max_in_flight_requests_are_refused_at_once() {
+    let upstream = RawUpstream::serve(|_, stream| {
+        thread::sleep(Duration::from_millis(600));
+        stream.write_all(OK).is_ok()
+    });
+    let gateway = Gateway::start(&upstream.url, "[server]\nmax_in_flight = 2\n");
+    let mut busy: Vec<Client> = (0..2).map(|_| Client::connect(gateway.api)).collect();
+    for client in &mut busy {
+        client.0.write_all(&post("/createTask", TASK)).unwrap();
+    }
+    wait(|| (upstream.received().len() == 2).then_some(()));
+    let start = Instant::now();
+    let json = exchange(gateway.api, post("/createTask", TASK));
+    assert_eq!((json.status(), json.decision()), (503, "none"));
+    assert!(json.text().contains("ERROR_SERVICE_NOT_AVAILABLE") && json.text().contains("max_in_flight"));
+    let plain = exchange(gateway.api, get("/in.php?method=userrecaptcha"));
+    assert_eq!((plain.status(), plain.text()), (503, "ERROR_SERVICE_NOT_AVAILABLE"));
+    assert!(start.elapsed() < Duration::from_millis(400), "{:?}", start.elapsed());
+    for client in &mut busy {
+        assert_eq!(client.read().status(), 200);
+    }
+    // And it is as before.
+    assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
+    assert_eq!(upstream.received().len(), 3);
+}
+
+fn compressed(coding: &str, body: &[u8]) -> Vec<u8> {
+    match coding {
+        "gzip" => {
+            let mut encoder = write::GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(body).unwrap();
+            encoder.finish().unwrap()
+        }
+        "deflate" => {
+            let mut encoder = write::ZlibEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(body).unwrap();
+            encoder.finish().unwrap()
+        }
+        "zstd" => ruzstd::encoding::compress_to_vec(body, ruzstd::encoding::CompressionLevel::Fastest),
+        // As an uncompressed meta-block (RFC 7932, section 9.2): window 16 bits, then MLEN - 1 in 16 bits, then the bytes.
+        "br" => {
+            let length = body.len() - 1;
+            let bits = (length as u32) << 4 | 1 << 20;
+            let mut coded = vec![bits as u8, (bits >> 8) as u8, (bits >> 16) as u8];
+            coded.extend_from_slice(body);
+            coded.push(3);
+            coded
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn coded_post(coding: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST /createTask HTTP/1.1\r\nHost: x\r\nContent-Encoding: {coding}\r\nContent-Digest: stale\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+#[test]
+fn small_print_15_compressed_submissions_are_read_and_sent_on_plain_only_if_edited() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "[server]\nbody_limit = \"64 KiB\"\n");
+    for coding in ["gzip", "deflate", "br", "zstd"] {
+        let answer = exchange(gateway.api, coded_post(coding, &compressed(coding, TASK.as_bytes())));
+        assert_eq!((answer.status(), answer.decision()), (200, SET), "{coding}");
+        let arrived = upstream.last();
+        assert_eq!(
+            (arrived.text(), arrived.field("content-encoding")),
+            (EDITED, None),
+            "{coding}"
+        );
+        assert_eq!(arrived.field("content-digest"), None);
+
+        let untouched = compressed(coding, EDITED.as_bytes());
+        let answer = exchange(gateway.api, coded_post(coding, &untouched));
+        assert_eq!(
+            answer.decision(),
+            "kept;action=add;rule=default;reason=already-on",
+            "{coding}"
+        );
+        let arrived = upstream.last();
+        assert_eq!(
+            (&arrived.body, arrived.field("content-encoding")),
+            (&untouched, Some(coding))
+        );
+        assert_eq!(arrived.field("content-digest"), Some("stale"));
+    }
+    let count = upstream.received().len();
+    for coding in ["gzip", "zstd"] {
+        let bomb = compressed(coding, &vec![b' '; 1 << 24]);
+        assert!(bomb.len() < 64 << 10, "{coding}: {}", bomb.len());
+        let answer = exchange(gateway.api, coded_post(coding, &bomb));
+        assert_eq!(answer.status(), 413, "{coding}");
+    }
+    assert_eq!(upstream.received().len(), count);
+    for (coding, body, reason) in [
+        ("lzma", TASK.as_bytes(), "encoding-unknown"),
+        ("gzip, br", TASK.as_bytes(), "encoding-unknown"),
+        ("gzip", b"nonsense", "unreadable"),
+    ] {
+        let answer = exchange(gateway.api, coded_post(coding, body));
+        assert_eq!(answer.decision(), format!("skipped;reason={reason}"));
+        assert_eq!(upstream.last().body, body);
+    }
+    // In coded bodies of a request that is no submission nobody is interested.
+    let head =
+        "POST /getBalance HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x01\x02\x03";
+    assert_eq!(exchange(gateway.api, head).status(), 200);
+}
+
+#[test]
+fn hundreds_of_idle_connections_are_in_nobodys_way() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "");
+    let idle: Vec<Client> = (0..450).map(|_| Client::connect(gateway.api)).collect();
+    let slow: Vec<Client> = (0..450)
+        .map(|_| {
+            let mut client = Client::connect(gateway.api);
+            client.0.write_all(b"POST /createTask HTTP/1.1\r\n").unwrap();
+            client
+        })
+        .collect();
+    let start = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    drop((idle, slow));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_submission_costs_a_small_multiple_of_its_size() {
+    const SIZE: usize = 16 << 20;
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "");
+    let before = memory(gateway.server.pid()).1;
+    let picture = "A".repeat(SIZE);
+    let body = format!(r#"{{"task":{{"type":"RecaptchaV2Task","websiteURL":"a.example","body":"{picture}"}}}}"#);
+    assert_eq!(exchange(gateway.api, post("/createTask", &body)).decision(), SET);
+    let after = memory(gateway.server.pid()).1;
+    assert!(
+        after - before < 5 * SIZE,
+        "{} MiB for a submission of {} MiB",
+        (after - before) >> 20,
+        SIZE >> 20
+    );
+}
+
+#[test]
+fn a_gateway_that_leads_to_itself_says_so() {
+    // Its own address as upstream, as a hosts file can make it: port 0 does not tell before the start, so by a port that is free now.
+    let free = fixtures::refused();
+    let address = free.trim_start_matches("http://");
+    let folder = fixtures::Folder::new();
+    let file = folder.write("c.toml", "");
+    let mut gateway = fixtures::program();
+    gateway
+        .args([
+            "--listen",
+            address,
+            "--admin-listen",
+            "off",
+            "--upstream",
+            &free,
+            "--config",
+        ])
+        .arg(file);
+    let mut child = gateway.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let address = address.parse().unwrap();
+    wait(|| std::net::TcpStream::connect(address).ok());
+    let answer = exchange(address, post("/createTask", TASK));
+    assert_eq!(answer.status(), 502);
+    assert!(
+        answer.text().contains("is this gateway itself") && answer.text().contains("connect_to"),
+        "{}",
+        answer.text()
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn the_fallback_is_used_only_while_no_connection_can_be_made() {
+    let first = fixtures::refused();
+    let fallback = RawUpstream::start(OK);
+    let gateway = Gateway::start(&first, &format!("[upstream]\nfallback = \"{}\"\n", fallback.url));
+    assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
+    assert_eq!(
+        fallback.last().field("host").unwrap(),
+        fallback.url.trim_start_matches("http://")
+    );
+    // A first that answers, however badly, is not replaced.
+    let broken = RawUpstream::serve(|_, _| false);
+    let gateway = Gateway::start(&broken.url, &format!("[upstream]\nfallback = \"{}\"\n", fallback.url));
+    let count = fallback.received().len();
+    assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 502);
+    assert_eq!((broken.received().len(), fallback.received().len()), (1, count));
+}
+
+#[test]
+fn a_stop_waits_for_its_delay_and_says_not_ready() {
+    let upstream = RawUpstream::start(OK);
+    let mut gateway = Gateway::start(&upstream.url, "[server]\nshutdown_delay = \"600ms\"\n");
+    let ready = || exchange(gateway.admin, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").status();
+    assert_eq!(ready(), 200);
+    gateway.server.signal("TERM");
+    wait(|| (ready() == 503).then_some(()));
+    assert_eq!(
+        exchange(gateway.api, post("/createTask", TASK)).status(),
+        200,
+        "it still accepts"
+    );
+    assert_eq!(gateway.server.wait(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let upstream = RawUpstream::serve(|_, _| {
+        thread::sleep(fixtures::PATIENCE);
+        false
+    });
+    let mut gateway = Gateway::start(&upstream.url, "");
+    let mut client = Client::connect(gateway.api);
+    client.0.write_all(&post("/createTask", TASK)).unwrap();
+    wait(|| upstream.received().pop());
+    gateway.server.signal("TERM");
+    gateway.server.wait_for(
+        "stopping: new connections for 0ns more, then what runs may finish within 30s; a second signal ends it at once",
+        1,
+    );
+    gateway.server.signal("TERM");
+    assert_eq!(gateway.server.wait(), Some(1));
+}
