@@ -2,7 +2,13 @@
 
 mod fixtures;
 
-use std::{io::Write, thread, time::Duration};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use fixtures::{Client, Gateway, OK, RawUpstream, exchange, get, post, refused};
 
@@ -90,7 +96,7 @@ fn a_connection_that_the_upstream_closes_at_rest_costs_no_submission() {
 
 #[test]
 fn connections_are_used_again_but_by_submissions_only_when_fresh() {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
     let peers = Arc::new(Mutex::new(Vec::new()));
     let seen = peers.clone();
     let upstream = RawUpstream::serve(move |_, stream| {
@@ -112,4 +118,165 @@ fn connections_are_used_again_but_by_submissions_only_when_fresh() {
     assert_ne!(second, first, "it rested too long for a submission");
     thread::sleep(Duration::from_millis(400));
     assert_eq!(send(post("/getTaskResult", "{}")), second, "but not for a poll");
+}
+
+/// An upstream with TLS, by a certificate of the test's own making; its URL, and the certificate as PEM.
+fn tls_upstream(prepare: impl FnOnce(&mut rcgen::CertificateParams)) -> (SocketAddr, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    prepare(&mut parameters);
+    let certificate = parameters.self_signed(&key).unwrap();
+    let pem = certificate.pem();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key.into())
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::Stream::new(&mut tls, &mut stream);
+            let mut head = [0; 4096];
+            if stream.read(&mut head).is_ok_and(|length| length > 0) {
+                let _ = stream.write_all(OK);
+            }
+        }
+    });
+    (address, pem)
+}
+
+#[test]
+fn each_fault_of_tls_has_its_own_words() {
+    let folder = fixtures::Folder::new();
+    let ask = |address: SocketAddr, host: &str, pem: &str| {
+        let ca = folder.write("ca.pem", pem);
+        let config = format!("[upstream]\nconnect_to = \"{address}\"\nca_file = {ca:?}\n");
+        let gateway = Gateway::start(&format!("https://{host}:{}", address.port()), &config);
+        exchange(gateway.api, post("/createTask", TASK))
+    };
+    let (address, pem) = tls_upstream(|_| {});
+    assert_eq!(ask(address, "localhost", &pem).status(), 200);
+    let wrong_name = ask(address, "other.example", &pem);
+    assert_eq!(wrong_name.status(), 502);
+    assert!(
+        wrong_name.text().contains("not valid for name"),
+        "{}",
+        wrong_name.text()
+    );
+    let (_, other_pem) = tls_upstream(|_| {});
+    let unknown = ask(address, "localhost", &other_pem);
+    assert!(
+        unknown.text().contains("UnknownIssuer") || unknown.text().contains("BadSignature"),
+        "{}",
+        unknown.text()
+    );
+
+    let (address, pem) = tls_upstream(|parameters| {
+        parameters.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    });
+    let expired = ask(address, "localhost", &pem);
+    assert!(expired.text().contains("expired"), "{}", expired.text());
+}
+
+#[test]
+fn an_upstream_that_speaks_something_else_is_told_so() {
+    let huge: &'static [u8] = [b"HTTP/1.1 200 OK\r\nX: ".as_slice(), &vec![b'a'; 1 << 20], b"\r\n\r\n"]
+        .concat()
+        .leak();
+    for answer in [
+        b"SSH-2.0-OpenSSH_9.2\r\n".as_slice(),
+        b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\r\n\r\n",
+        huge,
+    ] {
+        let upstream = RawUpstream::serve(move |_, stream| {
+            let _ = stream.write_all(answer);
+            false
+        });
+        let gateway = Gateway::start(&upstream.url, "");
+        let answer = exchange(gateway.api, post("/createTask", TASK));
+        assert_eq!(answer.status(), 502);
+        assert!(answer.text().contains("is not HTTP"), "{}", answer.text());
+        assert_eq!(upstream.received().len(), 1);
+    }
+}
+
+#[test]
+fn an_upstream_that_accepts_no_connection_in_time_is_named() {
+    // A listener whose queue is full answers nothing more.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket
+        .bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into())
+        .unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let patience = Duration::from_millis(200);
+    let queue: Vec<_> = (0..4)
+        .map(|_| std::net::TcpStream::connect_timeout(&address, patience))
+        .collect();
+    assert!(queue.iter().any(Result::is_err), "the queue is full");
+    let gateway = Gateway::start(
+        &format!("http://{address}"),
+        "[upstream]\nconnect_timeout = \"300ms\"\n",
+    );
+    let answer = exchange(gateway.api, post("/createTask", TASK));
+    assert_eq!(answer.status(), 502);
+    assert!(
+        answer.text().contains("within 300ms ([upstream] connect_timeout)"),
+        "{}",
+        answer.text()
+    );
+}
+
+#[test]
+fn an_answer_that_stalls_ends_and_is_not_taken_for_whole() {
+    let upstream = RawUpstream::serve(|_, stream| {
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"errorId\":0")
+            .unwrap();
+        thread::sleep(Duration::from_secs(3));
+        false
+    });
+    let gateway = Gateway::start(&upstream.url, "[upstream]\nidle_timeout = \"200ms\"\n");
+    let mut client = Client::connect(gateway.api);
+    client.0.write_all(&post("/createTask", TASK)).unwrap();
+    let start = std::time::Instant::now();
+    let mut answer = Vec::new();
+    let _ = client.0.read_to_end(&mut answer);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("{\"errorId\":0"),
+        "{answer}"
+    );
+    assert_eq!(upstream.received().len(), 1);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_endless_answer_holds_no_memory_and_nobody_up() {
+    let upstream = RawUpstream::serve(|request, stream| {
+        if !request.target().starts_with("/endless") {
+            return stream.write_all(OK).is_ok();
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let chunk = [b"10000\r\n".as_slice(), &vec![b'x'; 1 << 16], b"\r\n"].concat();
+        while stream.write_all(&chunk).is_ok() {}
+        false
+    });
+    let gateway = Gateway::start(&upstream.url, "");
+    let mut endless = Client::connect(gateway.api);
+    endless.0.write_all(&get("/endless")).unwrap();
+    let mut buffer = vec![0; 1 << 20];
+    for _ in 0..64 {
+        endless.0.read_exact(&mut buffer).unwrap();
+    }
+    assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
+    let (_, peak) = fixtures::memory(gateway.server.pid());
+    assert!(peak < 32 << 20, "{} MiB", peak >> 20);
 }

@@ -134,6 +134,11 @@ pub enum UpstreamError {
         "the upstream closed the connection without an answer ({0}); the request may have reached it and was not sent again"
     )]
     Closed(hyper::Error),
+    /// What came back is not HTTP, or a head beyond all measure.
+    #[error(
+        "the upstream's answer is not HTTP ({0}); does [upstream] url name the API? The request may have reached it and was not sent again"
+    )]
+    NotHttp(hyper::Error),
     /// No answer's head in time.
     #[error(
         "the upstream did not answer within {0:?} ([upstream] timeout); the request may have reached it and was not sent again"
@@ -142,6 +147,14 @@ pub enum UpstreamError {
 }
 
 impl UpstreamError {
+    fn of_exchange(error: hyper::Error) -> Self {
+        if error.is_parse() {
+            Self::NotHttp(error)
+        } else {
+            Self::Closed(error)
+        }
+    }
+
     /// A word for metrics and log.
     pub fn cause(&self) -> &'static str {
         match self {
@@ -151,6 +164,7 @@ impl UpstreamError {
             Self::Tls { .. } => "tls",
             Self::Loop { .. } => "loop",
             Self::Closed(_) => "closed",
+            Self::NotHttp(_) => "not-http",
             Self::Timeout(_) => "timeout",
         }
     }
@@ -219,7 +233,7 @@ impl Upstream {
             // hyper hands a request back only if no byte of it was written.
             match error.take_message() {
                 Some(unsent) if !is_fresh => request = unsent,
-                _ => return Err(UpstreamError::Closed(error.into_error())),
+                _ => return Err(UpstreamError::of_exchange(error.into_error())),
             }
         }
     }
