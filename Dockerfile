@@ -1,0 +1,34 @@
+# nocache-gateway in an image of its own: one static program, no shell, no root.
+#   docker build -t nocache-gateway .
+#   docker run -p 127.0.0.1:6622:6622 -v ./rules:/etc/nocache-gateway:ro nocache-gateway
+
+FROM rust:1-slim-bookworm AS build
+WORKDIR /src
+# The dependencies first, below a program that does nothing: a change of the source leaves this layer as it is.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir -p src benches && echo 'fn main() {}' > src/main.rs && touch src/lib.rs && echo 'fn main() {}' > benches/decide.rs
+# With a target named, static linking is for the program alone and not for what builds it.
+ENV RUSTFLAGS="-C target-feature=+crt-static"
+RUN cargo build --profile dist --locked --target "$(uname -m)-unknown-linux-gnu"
+COPY src src
+RUN touch src/main.rs src/lib.rs \
+ && cargo build --profile dist --locked --target "$(uname -m)-unknown-linux-gnu" \
+ && install -D "target/$(uname -m)-unknown-linux-gnu/dist/nocache-gateway" /out/nocache-gateway
+
+FROM scratch
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="nocache-gateway" \
+      org.opencontainers.image.description="A local gateway for the CapMonster Cloud API that sets nocache by rules per target site" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.licenses="MIT"
+COPY --from=build /out/nocache-gateway /nocache-gateway
+# Inside the image loopback would reach nobody. Publish the ports on the host's loopback: -p 127.0.0.1:6622:6622
+ENV NOCACHE_GATEWAY_LISTEN="0.0.0.0:6622" \
+    NOCACHE_GATEWAY_ADMIN_LISTEN="0.0.0.0:6623"
+USER 65532:65532
+EXPOSE 6622 6623
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=3s --start-period=2s --retries=3 CMD ["/nocache-gateway", "healthcheck"]
+ENTRYPOINT ["/nocache-gateway"]
