@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::handler::Handler;
+use listenfd::ListenFd;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -31,7 +32,10 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         Some(file) => info!(file = %file.display(), rules = config.rules.rules().len(), "configuration"),
         None => info!("no configuration file: the defaults are in force"),
     }
-    let listeners = bind_all(&config.server.listen).await?;
+    let listeners = match inherited()? {
+        inherited if inherited.is_empty() => bind_all(&config.server.listen).await?,
+        inherited => inherited,
+    };
     let own = listeners.iter().map(address).collect::<Result<Vec<_>, _>>()?;
     let upstream = Upstream::new(config.upstream.clone(), &own).map_err(Failure::wrong)?;
     info!(upstream = %upstream.origin(), "forwarding");
@@ -102,6 +106,19 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
 /// Completes when the sender is dropped.
 async fn closed(mut stopped: watch::Receiver<()>) {
     while stopped.changed().await.is_ok() {}
+}
+
+/// The listeners that a service manager opened for the API (systemd's socket activation).
+fn inherited() -> Result<Vec<TcpListener>, Failure> {
+    let mut passed = ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for number in 0..passed.len() {
+        if let Some(listener) = passed.take_tcp_listener(number).map_err(Failure::failed)? {
+            listener.set_nonblocking(true).map_err(Failure::failed)?;
+            listeners.push(TcpListener::from_std(listener).map_err(Failure::failed)?);
+        }
+    }
+    Ok(listeners)
 }
 
 /// Binds all addresses. `[::1]` is left out on a machine without IPv6.
