@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 
 use super::{Failure, print};
-use crate::config::settings;
+use crate::config::{sample, schema};
 
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -20,12 +20,12 @@ pub struct InitArgs {
 
 pub fn run(args: &InitArgs) -> Result<(), Failure> {
     if args.file.as_os_str() == "-" {
-        return print(settings::sample().trim_end());
+        return print(sample::sample().trim_end());
     }
     let path = args.file.display();
     // A file that is there is somebody's rules.
     let file = OpenOptions::new().write(true).create_new(true).open(&args.file);
-    let written = file.and_then(|mut file| file.write_all(settings::sample().as_bytes()));
+    let written = file.and_then(|mut file| file.write_all(sample::sample().as_bytes()));
     match written {
         Ok(()) => print(&format!(
             "{path} is written: every line in it is commented out and shows a default. Then: nocache-gateway check --config {path}"
@@ -40,5 +40,5 @@ pub fn run(args: &InitArgs) -> Result<(), Failure> {
 /// The schema as it is shipped.
 pub fn schema() -> String {
     // A JSON value of our own always has a text.
-    serde_json::to_string_pretty(&settings::schema()).unwrap_or_default()
+    serde_json::to_string_pretty(&schema::schema()).unwrap_or_default()
 }

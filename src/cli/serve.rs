@@ -44,6 +44,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         AdminListen::Off => None,
     };
 
+    let mut signals = StopSignals::new()?;
     let (stop, stopped) = watch::channel(());
     let readiness = Readiness::default();
     let grace = config.server.shutdown_grace;
@@ -78,7 +79,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         ));
     }
 
-    let name = signal().await?;
+    let name = signals.next().await;
     readiness.stop();
     let drained = async {
         let delay = config.server.shutdown_delay;
@@ -99,7 +100,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
             }
             false => Err(Failure::failed("stopped with requests still running ([server] shutdown_grace)")),
         },
-        _ = signal() => Err(Failure::failed("ended by a second signal")),
+        _ = signals.next() => Err(Failure::failed("ended by a second signal")),
     }
 }
 
@@ -178,21 +179,48 @@ fn reload_signals() -> Result<mpsc::Receiver<()>, Failure> {
     Ok(mpsc::channel(1).1)
 }
 
-/// Waits for a signal to stop.
+/// The signals to stop, from the moment it is made: none that comes later is missed.
 #[cfg(unix)]
-async fn signal() -> Result<&'static str, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+struct StopSignals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
 }
 
-/// Waits for Ctrl-C.
+#[cfg(unix)]
+impl StopSignals {
+    fn new() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(Failure::failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(Failure::failed)?,
+        })
+    }
+
+    /// Waits for the next.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Ctrl-C.
 #[cfg(not(unix))]
-async fn signal() -> Result<&'static str, Failure> {
-    tokio::signal::ctrl_c().await.map_err(Failure::failed)?;
-    Ok("Ctrl-C")
+struct StopSignals;
+
+#[cfg(not(unix))]
+impl StopSignals {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    /// Waits for the next.
+    async fn next(&mut self) -> &'static str {
+        // Where there is no Ctrl-C to be had, it runs until it is killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        "Ctrl-C"
+    }
 }

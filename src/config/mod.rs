@@ -5,7 +5,8 @@
 //! - [`file`](mod@file): the file's sections and keys
 //! - [`reader`]: reads a spanned TOML tree and collects every mistake
 //! - [`report`]: shows mistakes with the line they stand in
-//! - [`settings`]: every setting with its default, for documents, schema and `config show`
+//! - [`settings`]: every setting with its default, and what is in force
+//! - [`sample`] and [`schema`]: what is made from them for users and their editors
 //! - [`lint`]: what is no mistake but cannot be meant; and the file's own tests
 //! - [`units`]: durations and sizes
 
@@ -14,6 +15,8 @@ pub mod lint;
 pub mod load;
 pub mod reader;
 pub mod report;
+pub mod sample;
+pub mod schema;
 pub mod settings;
 pub mod units;
 

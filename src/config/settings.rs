@@ -1,16 +1,10 @@
-//! Every setting, once: section, key, kind, default, what it is for. From this table come the file that `init` writes, the
-//! JSON Schema, `config show` and docs/configuration.md; a test holds it to what [`super::file`] reads and what
-//! [`Config::default`] says.
+//! Every setting, once: section, key, shape, default, what it is for. From this table come the file that `init` writes,
+//! the JSON Schema and `config show`; tests hold it to what [`super::file`] reads and what [`Config::default`] says.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{AdminListen, Config, LEVELS, LogFormat, Origin, units};
-use crate::{
-    rules::{Action, Unreadable, Via, name_of},
-    submission::Kind,
-};
+use crate::rules::{Action, Unreadable, Via, name_of};
 
 /// A setting.
 #[derive(Clone, Copy, Debug)]
@@ -396,57 +390,6 @@ pub fn of_section(section: &str) -> impl Iterator<Item = &'static Setting> {
 /// The sections that hold plain settings.
 pub const PLAIN_SECTIONS: [&str; 6] = ["server", "upstream", "admin", "log", "legacy", "default"];
 
-/// The JSON Schema of the configuration file (draft 2020-12), for editors.
-pub fn schema() -> Value {
-    let object = |section: &str| {
-        let properties: BTreeMap<&str, Value> = of_section(section)
-            .map(|setting| (setting.key, property(setting)))
-            .collect();
-        json!({ "type": "object", "additionalProperties": false, "properties": properties })
-    };
-    let mut properties: BTreeMap<&str, Value> = PLAIN_SECTIONS
-        .into_iter()
-        .chain(["captchas"])
-        .map(|name| (name, object(name)))
-        .collect();
-    for (name, required) in [("rule", vec!["id", "action"]), ("test", vec!["site", "expect"])] {
-        let mut items = object(name);
-        items["required"] = json!(required);
-        properties.insert(name, json!({ "type": "array", "items": items }));
-    }
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "nocache-gateway configuration",
-        "type": "object",
-        "additionalProperties": false,
-        "properties": properties,
-    })
-}
-
-fn property(setting: &Setting) -> Value {
-    let text = json!({ "type": "string" });
-    let texts = json!({ "type": "array", "items": text });
-    let mut property = match setting.shape {
-        Shape::Text(_) => text,
-        Shape::Texts(_) => texts,
-        Shape::TextOrTexts(_) => json!({ "anyOf": [text, texts] }),
-        Shape::Boolean => json!({ "type": "boolean" }),
-        Shape::Count => json!({ "type": "integer", "minimum": 1 }),
-        Shape::Duration => json!({ "type": "string", "pattern": "^[0-9]+ *(ms|s|m|h)$" }),
-        Shape::Size => json!({ "type": "string", "pattern": "^[0-9]+ *(B|[kKMG]B|[KMG]iB)$" }),
-        Shape::Choice(words) => json!({ "enum": words }),
-    };
-    property["description"] = json!(setting.about);
-    // What is a default in TOML is one in JSON too: strings, lists, numbers and booleans are written alike.
-    if let Some(default) = setting
-        .default
-        .and_then(|default| serde_json::from_str::<Value>(default).ok())
-    {
-        property["default"] = default;
-    }
-    property
-}
-
 /// A setting as it is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InForce {
@@ -519,60 +462,6 @@ fn value(config: &Config, section: &str, key: &str) -> Option<String> {
         _ => return None,
     })
 }
-
-/// The configuration that `init` writes: every setting with its default, commented out, and a few rules.
-pub fn sample() -> String {
-    let line = |setting: &Setting| {
-        let note = if setting.default.is_none() {
-            " (none by default)"
-        } else {
-            ""
-        };
-        let text = format!("# {} = {}", setting.key, setting.example());
-        format!("{text:<47} # {}{note}\n", setting.about)
-    };
-    let section = |name: &str| -> String { of_section(name).map(line).collect() };
-    let mut sample = String::from(
-        "#:schema ./nocache-gateway.schema.json\n\
-         # nocache-gateway. A line that is commented out shows a default. To check this file: nocache-gateway check\n\
-         # The first line is for editors: nocache-gateway schema > nocache-gateway.schema.json\n",
-    );
-    for name in PLAIN_SECTIONS {
-        sample += &format!("\n[{name}]\n{}", section(name));
-    }
-    sample += &format!(
-        "\n# Type names of other vendors for a kind of captcha, exact.\n[captchas]\n{}",
-        Kind::ALL.map(|kind| format!("# {kind} = []\n")).concat()
-    );
-    sample += RULES;
-    sample
-}
-
-const RULES: &str = r##"
-# Rules: the first whose sites and captchas both match decides. Remove the "#" before those you want.
-#
-# [[rule]]
-# id = "shop"                              # its name in log, header and explain
-# sites = ["shop.example", "*.shop.test/login"]
-#     # "shop.example" the domain and every subdomain    "*.shop.test"  subdomains only
-#     # "=shop.example" that host only                   "*"            every site
-#     # each may add a path: "/login" is /login and what is below it
-# action = "force"                         # add, force, strip, keep or deny
-#
-# [[rule]]
-# id = "bank"
-# sites = ["bank.example"]
-# captchas = ["recaptcha-v2-enterprise", "recaptcha-v3-enterprise"]
-# action = "add"
-# via = "key"
-#
-# Tests: "nocache-gateway check" runs them.
-#
-# [[test]]
-# site = "https://www.shop.example/cart"
-# expect = "set"
-# rule = "shop"
-"##;
 
 #[cfg(test)]
 mod tests {
