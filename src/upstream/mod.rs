@@ -7,8 +7,9 @@
 //! # Layout
 //! - [`origin`]: the upstream's URL
 //! - [`dial`]: names, TCP, TLS
-//! - [`pool`]: connections at rest
+//! - [`pool`]: connections at rest; [`closes`]: what is learned from those that the upstream closed
 
+pub mod closes;
 pub mod dial;
 pub mod origin;
 pub mod pool;

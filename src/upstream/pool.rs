@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 
-use super::Reuse;
+use super::{Reuse, closes::Closes};
 
 /// A connection, as what sends requests on it.
 pub type Sender = SendRequest<Body>;
@@ -28,8 +28,9 @@ pub enum Rest {
     Unsaid,
 }
 
-/// How long a close that was observed is remembered.
-const MEMORY: Duration = Duration::from_secs(10 * 60);
+/// The most connections that rest at once. More than that many polls do not come at the same moment, and submissions take
+/// only what rested briefly.
+const MOST: usize = 128;
 
 /// The connections at rest, and what is known of how long the upstream lets them.
 #[derive(Debug)]
@@ -42,8 +43,7 @@ pub struct Pool {
 struct State {
     /// The one that rests longest comes first.
     resting: Vec<Resting>,
-    /// The shortest rest after which the upstream closed a connection, and when that was seen.
-    closed_after: Option<(Duration, Instant)>,
+    closes: Closes,
 }
 
 #[derive(Debug)]
@@ -67,9 +67,9 @@ impl Pool {
     pub fn take(&self, reuse: Reuse) -> Option<Sender> {
         let mut state = self.state();
         state.tidy(self.longest_rest);
-        let bearable = match (reuse, state.closed_after) {
+        let bearable = match (reuse, state.closes.shortest(Instant::now())) {
             (Reuse::Any, _) => self.longest_rest,
-            (Reuse::Rested(rest), Some((closed, _))) => rest.min(closed / 2),
+            (Reuse::Rested(rest), Some(closed)) => rest.min(closed / 2),
             (Reuse::Rested(rest), None) => rest,
         };
         let newest = state.resting.last()?;
@@ -87,6 +87,9 @@ impl Pool {
     fn put(&self, sender: Sender, announced: Option<Duration>) {
         let mut state = self.state();
         state.tidy(self.longest_rest);
+        if state.resting.len() == MOST {
+            state.resting.remove(0);
+        }
         state.resting.push(Resting {
             sender,
             since: Instant::now(),
@@ -96,7 +99,7 @@ impl Pool {
 
     /// Notes that the upstream closed a connection that could have rested, without having said that it would.
     fn note_close(&self, rested: Duration) {
-        self.state().note_close(rested);
+        self.state().closes.note(rested, Instant::now());
     }
 
     /// Looks for connections that were closed at rest. Called when one ends.
@@ -113,26 +116,16 @@ impl Pool {
 impl State {
     /// Drops what is closed or has rested too long, and learns from it.
     fn tidy(&mut self, longest_rest: Duration) {
-        if self.closed_after.is_some_and(|(_, seen)| seen.elapsed() > MEMORY) {
-            self.closed_after = None;
-        }
-        let mut closed = None;
+        let now = Instant::now();
+        let closes = &mut self.closes;
         self.resting.retain(|resting| {
-            let rested = resting.since.elapsed();
+            let rested = now - resting.since;
             let is_open = !resting.sender.is_closed();
             if !is_open {
-                closed = Some(closed.map_or(rested, |shortest: Duration| shortest.min(rested)));
+                closes.note(rested, now);
             }
             is_open && rested <= longest_rest
         });
-        if let Some(rested) = closed {
-            self.note_close(rested);
-        }
-    }
-
-    fn note_close(&mut self, rested: Duration) {
-        let shortest = self.closed_after.map_or(rested, |(before, _)| before.min(rested));
-        self.closed_after = Some((shortest, Instant::now()));
     }
 }
 
