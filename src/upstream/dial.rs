@@ -23,14 +23,14 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower::{Service, ServiceExt};
 
-use super::{Origin, Settings, UpstreamError};
+use super::{Origin, Settings, UpstreamError, socket::Socket};
 
 /// An open connection.
 pub enum Stream {
     /// Without TLS.
-    Plain(TcpStream),
-    /// With TLS.
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Socket),
+    /// With TLS, and what it runs on.
+    Tls(Box<TlsStream<Socket>>, Socket),
 }
 
 /// Why TLS cannot be set up.
@@ -126,10 +126,11 @@ impl Dialer {
             });
         }
         let Some((tls, name)) = &self.tls else {
-            return Ok(Stream::Plain(stream));
+            return Ok(Stream::Plain(Socket::new(stream)));
         };
-        match tls.connect(name.clone(), stream).await {
-            Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+        let socket = Socket::new(stream);
+        match tls.connect(name.clone(), socket.clone()).await {
+            Ok(stream) => Ok(Stream::Tls(Box::new(stream), socket)),
             Err(error) => Err(UpstreamError::Tls {
                 origin: self.origin.to_string(),
                 error,

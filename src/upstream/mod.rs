@@ -7,12 +7,14 @@
 //! # Layout
 //! - [`origin`]: the upstream's URL
 //! - [`dial`]: names, TCP, TLS
+//! - [`socket`]: a TCP connection that hyper and the pool share
 //! - [`pool`]: connections at rest; [`closes`]: what is learned from those that the upstream closed
 
 pub mod closes;
 pub mod dial;
 pub mod origin;
 pub mod pool;
+pub mod socket;
 
 use std::{
     net::SocketAddr,
@@ -33,7 +35,8 @@ pub use dial::TlsError;
 pub use origin::{Origin, OriginError};
 use {
     dial::{Dialer, Stream},
-    pool::{Leased, Pool, Rest, Sender},
+    pool::{Connection, Leased, Pool, Rest},
+    socket::Socket,
 };
 
 /// Where the upstream is and how long it may take.
@@ -223,12 +226,12 @@ impl Upstream {
     async fn exchange(&self, mut request: Request, reuse: Reuse) -> Result<Response, UpstreamError> {
         loop {
             let (route, rested) = self.connection(reuse).await?;
-            let (mut sender, is_fresh) = rested;
+            let (mut connection, is_fresh) = rested;
             if let Some(host) = request.headers_mut().get_mut(header::HOST) {
                 host.clone_from(route.dialer.origin().host_field());
             }
-            let mut error = match sender.try_send_request(request).await {
-                Ok(response) => return Ok(route.streaming(response, sender, self.settings.idle_timeout)),
+            let mut error = match connection.sender.try_send_request(request).await {
+                Ok(response) => return Ok(route.streaming(response, connection, self.settings.idle_timeout)),
                 Err(error) => error,
             };
             // hyper hands a request back only if no byte of it was written.
@@ -241,7 +244,7 @@ impl Upstream {
 
     /// A connection, and whether it is fresh. No byte of a request has left before there is one, so that trying the
     /// fallback after the first is no second sending.
-    async fn connection(&self, reuse: Reuse) -> Result<(&Route, (Sender, bool)), UpstreamError> {
+    async fn connection(&self, reuse: Reuse) -> Result<(&Route, (Connection, bool)), UpstreamError> {
         let Some(fallback) = &self.fallback else {
             return Ok((&self.first, self.first.connection(reuse).await?));
         };
@@ -291,41 +294,46 @@ impl Route {
         })
     }
 
-    async fn connection(&self, reuse: Reuse) -> Result<(Sender, bool), UpstreamError> {
+    async fn connection(&self, reuse: Reuse) -> Result<(Connection, bool), UpstreamError> {
         if let Some(rested) = self.pool.take(reuse) {
             return Ok((rested, false));
         }
-        let sender = match self.dialer.dial().await? {
-            Stream::Plain(stream) => self.handshake(TokioIo::new(stream)).await?,
-            Stream::Tls(stream) => self.handshake(TokioIo::new(*stream)).await?,
+        let connection = match self.dialer.dial().await? {
+            Stream::Plain(socket) => self.handshake(TokioIo::new(socket.clone()), socket).await?,
+            Stream::Tls(stream, socket) => self.handshake(TokioIo::new(*stream), socket).await?,
         };
-        Ok((sender, true))
+        Ok((connection, true))
     }
 
-    async fn handshake<I>(&self, io: I) -> Result<Sender, UpstreamError>
+    async fn handshake<I>(&self, io: I, socket: Socket) -> Result<Connection, UpstreamError>
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let (sender, connection) = http1::Builder::new()
+        let (sender, driver) = http1::Builder::new()
             .preserve_header_case(true)
             .handshake(io)
             .await
             .map_err(UpstreamError::Closed)?;
         let pool = self.pool.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = driver.await {
                 debug!("a connection to the upstream ended: {error}");
             }
             pool.tidy();
         });
-        Ok(sender)
+        Ok(Connection { sender, socket })
     }
 
     /// The answer with its body, at whose end the connection goes back to rest.
-    fn streaming(&self, response: http::Response<hyper::body::Incoming>, sender: Sender, idle: Duration) -> Response {
+    fn streaming(
+        &self,
+        response: http::Response<hyper::body::Incoming>,
+        connection: Connection,
+        idle: Duration,
+    ) -> Response {
         let (head, body) = response.into_parts();
         let rest = rest_allowed(&head);
-        let body = Leased::new(body, rest, sender, self.pool.clone());
+        let body = Leased::new(body, rest, connection, self.pool.clone());
         let body = TimeoutBody::new(idle, body.map_err(axum::Error::new));
         Response::from_parts(head, Body::new(body))
     }

@@ -12,10 +12,20 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 
-use super::{Reuse, closes::Closes};
+use super::{
+    Reuse,
+    closes::Closes,
+    socket::{News, Socket},
+};
 
-/// A connection, as what sends requests on it.
-pub type Sender = SendRequest<Body>;
+/// A connection: what sends requests on it, and what shows whether it is open.
+#[derive(Debug)]
+pub struct Connection {
+    /// Sends requests.
+    pub sender: SendRequest<Body>,
+    /// What it runs on.
+    pub socket: Socket,
+}
 
 /// What an answer says of how long its connection may rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +58,7 @@ struct State {
 
 #[derive(Debug)]
 struct Resting {
-    sender: Sender,
+    connection: Connection,
     since: Instant,
     /// How long the upstream said that it may.
     announced: Option<Duration>,
@@ -64,34 +74,42 @@ impl Pool {
     }
 
     /// Takes the connection that rested least, if it is open and rested no longer than the request can bear.
-    pub fn take(&self, reuse: Reuse) -> Option<Sender> {
+    pub fn take(&self, reuse: Reuse) -> Option<Connection> {
         let mut state = self.state();
         state.tidy(self.longest_rest);
-        let bearable = match (reuse, state.closes.shortest(Instant::now())) {
-            (Reuse::Any, _) => self.longest_rest,
-            (Reuse::Rested(rest), Some(closed)) => rest.min(closed / 2),
-            (Reuse::Rested(rest), None) => rest,
-        };
-        let newest = state.resting.last()?;
-        let bearable = match (reuse, newest.announced) {
-            (Reuse::Rested(_), Some(announced)) => bearable.min(announced / 2),
-            _ => bearable,
-        };
-        (newest.since.elapsed() < bearable)
-            .then(|| state.resting.pop())
-            .flatten()
-            .map(|resting| resting.sender)
+        loop {
+            let now = Instant::now();
+            let newest = state.resting.last()?;
+            let rested = now - newest.since;
+            let bearable = match reuse {
+                Reuse::Any => self.longest_rest,
+                Reuse::Rested(rest) => {
+                    let closes = state.closes.shortest(now).map(|closed| closed / 2);
+                    let announced = newest.announced.map(|announced| announced / 2);
+                    [Some(rest), closes, announced].into_iter().flatten().min()?
+                }
+            };
+            if rested >= bearable {
+                return None;
+            }
+            let connection = state.resting.pop()?.connection;
+            match connection.socket.news() {
+                News::None if connection.sender.is_ready() => return Some(connection),
+                News::None | News::Bytes => {}
+                News::End => state.closes.note(rested, now),
+            }
+        }
     }
 
     /// Puts a connection to rest.
-    fn put(&self, sender: Sender, announced: Option<Duration>) {
+    fn put(&self, connection: Connection, announced: Option<Duration>) {
         let mut state = self.state();
         state.tidy(self.longest_rest);
         if state.resting.len() == MOST {
             state.resting.remove(0);
         }
         state.resting.push(Resting {
-            sender,
+            connection,
             since: Instant::now(),
             announced,
         });
@@ -120,7 +138,7 @@ impl State {
         let closes = &mut self.closes;
         self.resting.retain(|resting| {
             let rested = now - resting.since;
-            let is_open = !resting.sender.is_closed();
+            let is_open = !resting.connection.sender.is_closed();
             if !is_open {
                 closes.note(rested, now);
             }
@@ -134,16 +152,16 @@ impl State {
 #[derive(Debug)]
 pub struct Leased {
     body: Incoming,
-    lease: Option<(Sender, Arc<Pool>)>,
+    lease: Option<(Connection, Arc<Pool>)>,
     rest: Rest,
 }
 
 impl Leased {
     /// Ties a body to its connection.
-    pub fn new(body: Incoming, rest: Rest, sender: Sender, pool: Arc<Pool>) -> Self {
+    pub fn new(body: Incoming, rest: Rest, connection: Connection, pool: Arc<Pool>) -> Self {
         let mut leased = Self {
             body,
-            lease: Some((sender, pool)),
+            lease: Some((connection, pool)),
             rest,
         };
         leased.end_lease_at_end();
@@ -152,15 +170,15 @@ impl Leased {
 
     fn end_lease_at_end(&mut self) {
         if http_body::Body::is_end_stream(&self.body)
-            && let Some((mut sender, pool)) = self.lease.take()
+            && let Some((mut connection, pool)) = self.lease.take()
         {
             let rest = self.rest;
             tokio::spawn(async move {
                 // Ready once hyper has finished the exchange; an error if the connection is closed.
-                match (sender.ready().await, rest) {
+                match (connection.sender.ready().await, rest) {
                     (_, Rest::Never) => {}
-                    (Ok(()), Rest::AtMost(rest)) => pool.put(sender, Some(rest)),
-                    (Ok(()), Rest::Unsaid) => pool.put(sender, None),
+                    (Ok(()), Rest::AtMost(rest)) => pool.put(connection, Some(rest)),
+                    (Ok(()), Rest::Unsaid) => pool.put(connection, None),
                     (Err(_), _) => pool.note_close(Duration::ZERO),
                 }
             });
