@@ -301,4 +301,9 @@ fn each_decision_is_one_log_line_without_secrets() {
         assert_eq!(line["method"], method);
     }
     assert!(!format!("{:?}", setup.gateway.server.log()).contains("SECRET"));
+
+    // A type is the client's own text: of a strange one the log takes a little.
+    setup.create_task(&task("").replace("RecaptchaV2Task", &format!("a\\n\\u001b{}", "b".repeat(1 << 20))));
+    let line = setup.gateway.server.wait_for("submission", 3).pop().unwrap();
+    assert_eq!(line["captcha"], format!("a{}", "b".repeat(63)));
 }

@@ -35,7 +35,7 @@ use crate::{
     rewrite::{self, Outcome, Plan, Token},
     rules::{RuleSet, Unreadable},
     server::LocalAddress,
-    submission::{self, Dialect, Endpoint, Part, Submission, Unread},
+    submission::{self, Captcha, Dialect, Endpoint, Part, Submission, Unread},
     upstream::{Reuse, Upstream, UpstreamError},
 };
 use answer::{Answer, Asker};
@@ -349,6 +349,19 @@ fn decision_field(gateway: &Gateway, outcome: &Outcome<'_>) -> Option<HeaderValu
     is_on.then(|| HeaderValue::try_from(outcome.to_string()).ok()).flatten()
 }
 
+/// A captcha for the log. A name that is of no kind is the client's own text, which may be long, and whatever it likes.
+fn shown(captcha: &Captcha) -> String {
+    match captcha.kind {
+        Some(kind) => kind.to_string(),
+        None => captcha
+            .to_string()
+            .chars()
+            .filter(|c| c.is_ascii_graphic())
+            .take(64)
+            .collect(),
+    }
+}
+
 /// One line for each decision: no key, no query, nothing of the path.
 fn log(dialect: Dialect, reading: &Result<Submission<'_>, Unread>, outcome: &Outcome<'_>) {
     let submission = reading.as_ref().ok();
@@ -358,9 +371,7 @@ fn log(dialect: Dialect, reading: &Result<Submission<'_>, Unread>, outcome: &Out
         via = outcome.via.map(tracing::field::display),
         reason = outcome.reason.map(rewrite::Reason::name),
         site = submission.and_then(|submission| Some(submission.site.as_ref().ok()?.host())),
-        captcha = submission
-            .and_then(|submission| submission.captcha.as_ref())
-            .map(tracing::field::display),
+        captcha = submission.and_then(|submission| submission.captcha.as_ref()).map(shown),
         method = match dialect {
             Dialect::CreateTask => "createTask",
             Dialect::Legacy => "in.php",
