@@ -136,6 +136,18 @@ fn small_print_9_explain_shows_decision_rule_and_bytes_with_keys_masked() {
     child.stdin.take().unwrap().write_all(b"{").unwrap();
     assert!(text(&child.wait_with_output().unwrap().stdout).contains("skipped;reason=unreadable"));
     assert_eq!(run(&["explain", "no-such-file.json"]).status.code(), Some(2));
+
+    // Where it is not certain what is a key, nothing is shown.
+    let twice = folder.write("t.json", r#"{"clientKey":"SECRET","task":{"type":"a","type":"b"}}"#);
+    for request in [
+        twice.to_str().unwrap(),
+        "http://h/in.php?key=SECRET&method=a&method=b",
+        "http://h/in.php?method=userrecaptcha;key=SECRET;pageurl=x",
+    ] {
+        assert!(!explain(&[request]).contains("SECRET"), "{request}");
+        assert!(!explain(&[request, "--json"]).contains("SECRET"), "{request}");
+        assert!(explain(&[request, "--show-secrets"]).contains("SECRET"), "{request}");
+    }
 }
 
 #[test]

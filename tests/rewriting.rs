@@ -302,8 +302,74 @@ fn each_decision_is_one_log_line_without_secrets() {
     }
     assert!(!format!("{:?}", setup.gateway.server.log()).contains("SECRET"));
 
-    // A type is the client's own text: of a strange one the log takes a little.
-    setup.create_task(&task("").replace("RecaptchaV2Task", &format!("a\\n\\u001b{}", "b".repeat(1 << 20))));
-    let line = setup.gateway.server.wait_for("submission", 3).pop().unwrap();
-    assert_eq!(line["captcha"], format!("a{}", "b".repeat(63)));
+    // A name that is none is a mangled request, perhaps with its key in it.
+    for (number, target) in [
+        "/in.php?method=base64;key=SECRETKEY",
+        "/in.php?method=userrecaptcha%26key%3DSECRETKEY",
+        "/in.php?method=SECRET%0aKEY",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        setup.send(get(target));
+        let line = setup.gateway.server.wait_for("submission", 3 + number).pop().unwrap();
+        assert_eq!(line["captcha"], "method=(not a name)", "{target}");
+    }
+    assert!(!format!("{:?}", setup.gateway.server.log()).contains("SECRET"));
+}
+
+/// Requests that two readers could read in two ways do not get past a deny.
+#[test]
+fn what_another_reader_might_read_is_denied() {
+    let setup = Setup::new("[[rule]]\nid = \"no\"\nsites = [\"evil.example\"]\naction = \"deny\"\n");
+    let send = |fields: &str, target: &str, body: &str| {
+        let request = format!(
+            "POST {target} HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        exchange(setup.gateway.api, request).decision().to_owned()
+    };
+    let good = "/in.php?key=K&method=userrecaptcha&pageurl=https://good.example/";
+    let part = "--B\r\nContent-Disposition: form-data; name=pageurl\r\n\r\nhttps://evil.example/\r\n--B--\r\n";
+    for (fields, target, body) in [
+        (
+            "",
+            "/in.php",
+            r#"{"method":"userrecaptcha","pageurl":"https://good.example/","x":"&method=userrecaptcha&pageurl=https://evil.example/&z="}"#,
+        ),
+        ("Content-Type: multipart/form-data;; boundary=B\r\n", good, part),
+        ("Content-Type: multipart/form-data; x; boundary=B\r\n", good, part),
+        (
+            "Content-Type: multipart/form-data; y=\u{fc}; boundary=B\r\n",
+            good,
+            part,
+        ),
+        ("Content-Type: multipart/form-data\r\n", good, part),
+        (
+            "Content-Type: text/plain\r\nContent-Type: multipart/form-data; boundary=B\r\n",
+            good,
+            part,
+        ),
+        (
+            "Content-Type: multipart/form-data; boundary=B\r\n",
+            good,
+            &part.replace("data; name", "data;\r\n name"),
+        ),
+        (
+            "Content-Type: multipart/form-data; boundary=B\r\n",
+            good,
+            &part.replace("name=", "x; name="),
+        ),
+    ] {
+        assert_eq!(
+            send(fields, target, body),
+            "denied;reason=unreadable",
+            "{fields} {body}"
+        );
+    }
+    assert_eq!(setup.upstream.received(), []);
+    assert_eq!(
+        send("Content-Encoding: gzip\r\n", good, ""),
+        "set;action=add;via=parameter;rule=default"
+    );
 }

@@ -82,6 +82,17 @@ fn any_verb_and_path_goes_through() {
         (arrived.field("transfer-encoding"), arrived.text()),
         (Some("chunked"), "hi")
     );
+    // No body stays no body, whatever the method.
+    for method in ["POST", "DELETE", "OPTIONS", "PROPFIND"] {
+        exchange(gateway.api, format!("{method} /z HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_eq!(
+            upstream.last().fields(),
+            [format!("Host: {}", upstream.url.trim_start_matches("http://"))],
+            "{method}"
+        );
+    }
+    let coded = "POST /z HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
+    assert_eq!(exchange(gateway.api, coded).status(), 501);
     // A client that speaks HTTP/1.0 and sends no Host.
     let answer = exchange(gateway.api, "GET /y HTTP/1.0\r\n\r\n");
     assert_eq!(answer.status(), 200);

@@ -4,7 +4,10 @@
 use std::io::{self, Read};
 
 use bytes::Bytes;
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::{
+    bufread::{DeflateDecoder, ZlibDecoder},
+    read::MultiGzDecoder,
+};
 use http::{HeaderMap, header};
 
 /// A coding that is decoded here.
@@ -61,29 +64,50 @@ impl Coded {
     }
 }
 
-/// Decodes a body, to at most `limit` bytes.
+/// Decodes a body, to at most `limit` bytes. Bytes behind its end make it broken: another reader might read them.
 pub fn decode(body: &[u8], coding: Coding, limit: usize) -> Result<Bytes, DecodeError> {
-    match coding {
-        Coding::Gzip => read(MultiGzDecoder::new(body), limit),
-        Coding::Deflate => match read(ZlibDecoder::new(body), limit) {
-            Err(DecodeError::Broken) => read(DeflateDecoder::new(body), limit),
-            result => result,
+    let mut rest = body;
+    let decoded = match coding {
+        Coding::Gzip => return read(MultiGzDecoder::new(body), limit).map(Bytes::from),
+        Coding::Deflate => match read(ZlibDecoder::new(&mut rest), limit) {
+            Err(DecodeError::Broken) => {
+                rest = body;
+                read(DeflateDecoder::new(&mut rest), limit)?
+            }
+            result => result?,
         },
-        Coding::Brotli => read(brotli_decompressor::Decompressor::new(body, 4096), limit),
-        Coding::Zstd => match ruzstd::decoding::StreamingDecoder::new(body) {
-            Ok(decoder) => read(decoder, limit),
-            Err(_) => Err(DecodeError::Broken),
-        },
+        // A buffer of one byte, so that nothing behind the end is taken for part of it.
+        Coding::Brotli => read(brotli_decompressor::Decompressor::new(&mut rest, 1), limit)?,
+        Coding::Zstd => zstd_frames(&mut rest, limit)?,
+    };
+    if rest.is_empty() {
+        Ok(Bytes::from(decoded))
+    } else {
+        Err(DecodeError::Broken)
     }
 }
 
-fn read(decoder: impl Read, limit: usize) -> Result<Bytes, DecodeError> {
+/// All frames, one behind the other (RFC 8878, section 3).
+fn zstd_frames(rest: &mut &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
     let mut decoded = Vec::new();
-    let one_more = limit as u64 + 1;
+    while !rest.is_empty() || decoded.is_empty() {
+        let before = rest.len();
+        let frame = ruzstd::decoding::StreamingDecoder::new(&mut *rest).map_err(|_| DecodeError::Broken)?;
+        decoded.extend(read(frame, limit - decoded.len())?);
+        if rest.is_empty() || rest.len() == before {
+            break;
+        }
+    }
+    Ok(decoded)
+}
+
+fn read(decoder: impl Read, limit: usize) -> Result<Vec<u8>, DecodeError> {
+    let mut decoded = Vec::new();
+    let one_more = (limit as u64).saturating_add(1);
     let result: io::Result<usize> = decoder.take(one_more).read_to_end(&mut decoded);
     match result {
         Ok(_) if decoded.len() > limit => Err(DecodeError::TooLarge),
-        Ok(_) => Ok(Bytes::from(decoded)),
+        Ok(_) => Ok(decoded),
         Err(_) => Err(DecodeError::Broken),
     }
 }
@@ -142,5 +166,39 @@ mod tests {
         for coded in [raw.finish().unwrap(), zlib.finish().unwrap()] {
             assert_eq!(decode(&coded, Coding::Deflate, 100).unwrap(), "hello");
         }
+    }
+
+    #[test]
+    fn nothing_behind_the_end_is_passed_over() {
+        let zlib = |text: &[u8]| {
+            let mut encoder = write::ZlibEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        };
+        let frame = |text: &[u8]| ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest);
+        let twice = [frame(b"a=1"), frame(b"&b=2")].concat();
+        assert_eq!(decode(&twice, Coding::Zstd, 100).unwrap(), "a=1&b=2");
+        assert_eq!(decode(&twice, Coding::Zstd, 5), Err(DecodeError::TooLarge));
+        // As an uncompressed meta-block (RFC 7932, section 9.2).
+        let brotli = [&[0x20, 0x00, 0x10][..], b"a=1", &[3]].concat();
+        assert_eq!(decode(&brotli, Coding::Brotli, 100).unwrap(), "a=1");
+        for (coding, whole) in [
+            (Coding::Gzip, {
+                let mut encoder = write::GzEncoder::new(Vec::new(), Compression::default());
+                encoder.write_all(b"a=1").unwrap();
+                encoder.finish().unwrap()
+            }),
+            (Coding::Deflate, zlib(b"a=1")),
+            (Coding::Brotli, brotli),
+            (Coding::Zstd, frame(b"a=1")),
+        ] {
+            assert_eq!(decode(&whole, coding, 100).unwrap(), "a=1", "{coding:?}");
+            let more = [&whole[..], b"&b=2"].concat();
+            assert_eq!(decode(&more, coding, 100), Err(DecodeError::Broken), "{coding:?}");
+        }
+        assert_eq!(
+            decode(&[zlib(b"a"), zlib(b"b")].concat(), Coding::Deflate, 100),
+            Err(DecodeError::Broken)
+        );
     }
 }

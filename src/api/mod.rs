@@ -24,7 +24,8 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, request::Parts, uri::PathAndQuery};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutBody;
@@ -35,7 +36,7 @@ use crate::{
     rewrite::{self, Outcome, Plan, Token},
     rules::{RuleSet, Unreadable},
     server::LocalAddress,
-    submission::{self, Captcha, Dialect, Endpoint, Part, Submission, Unread},
+    submission::{self, Dialect, Endpoint, Part, Submission, Unread},
     upstream::{Reuse, Upstream, UpstreamError},
 };
 use answer::{Answer, Asker};
@@ -114,6 +115,14 @@ pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
     if let Err(refusal) = target::check(&request, gateway.upstream.origin(), local, &gateway.settings.names) {
         return asker.answer(&refusal);
     }
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return asker.answer(&Answer::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "ERROR_GATEWAY_TRANSFER_CODING",
+            "no transfer coding but chunked is served; nothing was sent on",
+        ));
+    }
     // Refused at once: a queue would outlive the client's patience, and the task would be paid for nothing.
     let Ok(place) = gateway.in_flight.clone().try_acquire_owned() else {
         return asker.answer(&Answer::new(
@@ -128,7 +137,12 @@ pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
 /// Tells submissions from all else.
 async fn route(gateway: &Gateway, asker: Asker, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let body = Body::new(TimeoutBody::new(gateway.settings.body_timeout, body));
+    // A body that is none stays none: wrapped, it would be framed as one of unknown length.
+    let body = if body.is_end_stream() {
+        Body::empty()
+    } else {
+        Body::new(TimeoutBody::new(gateway.settings.body_timeout, body))
+    };
     match (asker.endpoint, &head.method) {
         (Endpoint::CreateTask, &Method::POST) => submit(gateway, Dialect::CreateTask, asker, head, body).await,
         (Endpoint::In, &Method::GET | &Method::HEAD | &Method::POST) => {
@@ -187,7 +201,11 @@ async fn submit(gateway: &Gateway, dialect: Dialect, mut asker: Asker, head: Par
             content_type: head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes),
             body,
         };
-        submission::read(dialect, request, rules.names())
+        match head.headers.get_all(header::CONTENT_TYPE).iter().count() {
+            0 | 1 => submission::read(dialect, request, rules.names()),
+            // Two readers could take one each.
+            _ => Err(Unread::Ambiguous),
+        }
     });
     if let Ok(submission) = &reading {
         asker.wants_json = submission.wants_json;
@@ -235,6 +253,7 @@ async fn hold(body: Body, fields: &HeaderMap, limit: usize) -> Result<Bytes, Ans
 /// The body without its content coding, or why it cannot be read; and whether it had one.
 async fn decoded(body: &Bytes, fields: &HeaderMap, limit: usize) -> Result<(Result<Bytes, Unread>, bool), Answer> {
     let coding = match Coded::of(fields) {
+        _ if body.is_empty() => return Ok((Ok(body.clone()), false)),
         Coded::Plain => return Ok((Ok(body.clone()), false)),
         Coded::Unknown => return Ok((Err(Unread::EncodingUnknown), true)),
         Coded::As(coding) => coding,
@@ -306,6 +325,8 @@ fn upstream_request(gateway: &Gateway, head: Parts, target: PathAndQuery, body: 
 fn client_response(response: Response, is_submission: bool, decision: Option<HeaderValue>) -> Response {
     let (mut head, body) = response.into_parts();
     head.headers = head::client_fields(&head.headers, is_submission, decision);
+    // Each hop speaks its own version (RFC 9110, section 2.5).
+    head.version = Version::HTTP_11;
     Response::from_parts(head, body)
 }
 
@@ -349,19 +370,6 @@ fn decision_field(gateway: &Gateway, outcome: &Outcome<'_>) -> Option<HeaderValu
     is_on.then(|| HeaderValue::try_from(outcome.to_string()).ok()).flatten()
 }
 
-/// A captcha for the log. A name that is of no kind is the client's own text, which may be long, and whatever it likes.
-fn shown(captcha: &Captcha) -> String {
-    match captcha.kind {
-        Some(kind) => kind.to_string(),
-        None => captcha
-            .to_string()
-            .chars()
-            .filter(|c| c.is_ascii_graphic())
-            .take(64)
-            .collect(),
-    }
-}
-
 /// One line for each decision: no key, no query, nothing of the path.
 fn log(dialect: Dialect, reading: &Result<Submission<'_>, Unread>, outcome: &Outcome<'_>) {
     let submission = reading.as_ref().ok();
@@ -371,7 +379,9 @@ fn log(dialect: Dialect, reading: &Result<Submission<'_>, Unread>, outcome: &Out
         via = outcome.via.map(tracing::field::display),
         reason = outcome.reason.map(rewrite::Reason::name),
         site = submission.and_then(|submission| Some(submission.site.as_ref().ok()?.host())),
-        captcha = submission.and_then(|submission| submission.captcha.as_ref()).map(shown),
+        captcha = submission
+            .and_then(|submission| submission.captcha.as_ref())
+            .map(tracing::field::display),
         method = match dialect {
             Dialect::CreateTask => "createTask",
             Dialect::Legacy => "in.php",

@@ -168,7 +168,8 @@ impl Explanation<'_> {
         }
     }
 
-    /// The part that is shown, the one that holds the request's parameters, before and after.
+    /// The part that is shown, the one that holds the request's parameters, before and after. Where it is not certain
+    /// what is a key and what is not, nothing is.
     fn before_and_after(&self, request: &Request<'_>, style: Style) -> (String, String) {
         let part = if request.body.is_empty() {
             Part::Target
@@ -176,8 +177,15 @@ impl Explanation<'_> {
             Part::Body
         };
         let masked = match self.reading {
-            Ok(submission) if !self.shows_secrets => show::secrets(submission, part),
-            _ => Vec::new(),
+            _ if self.shows_secrets => Vec::new(),
+            Ok(submission) if !submission.doubtful && has_a_name(submission) => show::secrets(submission, part),
+            _ => {
+                let hidden = format!(
+                    "({} bytes, which may hold a key: --show-secrets shows them)",
+                    request.part(part).len()
+                );
+                return (hidden.clone(), hidden);
+            }
         };
         let before = show::before(request, part, &masked);
         (before, show::after(request, part, &self.plan.edits, &masked, style))
@@ -284,10 +292,18 @@ const CLOSE: usize = 5;
 /// A captcha and the name it was read from.
 fn named(captcha: &Captcha) -> String {
     match (&captcha.kind, &captcha.name) {
-        (Some(kind), captcha::Name::Type(name)) => format!("{kind} (type {name})"),
-        (Some(kind), captcha::Name::Method(name)) => format!("{kind} (method={name})"),
+        (Some(kind), name @ captcha::Name::Type(_)) => format!("{kind} (type {})", name.shown()),
+        (Some(kind), name @ captcha::Name::Method(_)) => format!("{kind} (method={})", name.shown()),
         (None, _) => captcha.to_string(),
     }
+}
+
+/// Whether what stands in the captcha's place is a name, and not half of a mangled request.
+fn has_a_name(submission: &Submission<'_>) -> bool {
+    submission
+        .captcha
+        .as_ref()
+        .is_none_or(|captcha| !captcha.name.shown().starts_with('('))
 }
 
 fn part_name(part: Part) -> &'static str {

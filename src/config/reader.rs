@@ -199,8 +199,8 @@ pub fn count(value: &Value<'_>) -> Read<usize> {
     let problem = |found| one(unexpected(value.span(), "a whole number, 1 or more", found));
     match value.get_ref() {
         DeValue::Integer(number) => match usize::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) if number > 0 => Ok(number),
-            _ => one(Problem::new(value.span(), "expected a whole number, 1 or more").label("out of range")),
+            Ok(number) if (1..=1_000_000).contains(&number) => Ok(number),
+            _ => one(Problem::new(value.span(), "expected a whole number from 1 to 1000000").label("out of range")),
         },
         other => problem(other),
     }
@@ -235,6 +235,14 @@ pub fn time_limit(value: &Value<'_>) -> Read<Duration> {
 
 /// A size with its unit.
 pub fn size(value: &Value<'_>) -> Read<usize> {
+    let size = any_size(value)?;
+    if (1 << 10..=1 << 30).contains(&size) {
+        return Ok(size);
+    }
+    one(Problem::new(value.span(), "expected a size from 1 KiB to 1 GiB").label("out of range"))
+}
+
+fn any_size(value: &Value<'_>) -> Read<usize> {
     with_unit(
         value,
         units::size,

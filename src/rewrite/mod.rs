@@ -148,16 +148,19 @@ fn replace_all(submission: &Submission<'_>) -> Vec<Edit> {
     submission.nocache.iter().filter(is_off).map(replace).collect()
 }
 
-/// Removes every nocache parameter and key suffix.
+/// Removes every nocache parameter and key suffix. Where the key alone is what was on, a null beside it says nothing and
+/// stays.
 fn remove<'r>(submission: &Submission<'_>, rule: &'r Rule) -> Plan<'r> {
+    let word = |at: &At| {
+        let (list, parameter) = submission.at(*at);
+        Word::of(&list.scalar(parameter))
+    };
+    let removes_all = submission.word() == Some(Word::On);
     let mut edits = Vec::new();
     for (number, list) in submission.lists.iter().enumerate() {
-        let doomed = submission
-            .nocache
-            .iter()
-            .filter(|at| at.list == number)
-            .map(|at| at.parameter);
-        edits.extend(edit::remove(list, &doomed.collect::<Vec<_>>()));
+        let here = submission.nocache.iter().filter(|at| at.list == number);
+        let doomed = here.filter(|at| removes_all || word(at) != Word::Null);
+        edits.extend(edit::remove(list, &doomed.map(|at| at.parameter).collect::<Vec<_>>()));
     }
     let via = if edits.is_empty() { Via::Key } else { Via::Parameter };
     edits.extend(key_segments(submission));
@@ -185,11 +188,11 @@ fn key_segments(submission: &Submission<'_>) -> Vec<Edit> {
     segments.into_iter().map(|range| edit::cut(list, range)).collect()
 }
 
-/// The suffix at the very end of the key; none if there is no key that is a string.
+/// The suffix at the very end of the key; none if there is no key that is a string and can take it.
 fn append_key_suffix(submission: &Submission<'_>) -> Option<Edit> {
     let (list, parameter) = submission.at(submission.key?);
     let written = key::written(list, parameter)?;
-    (!written.is_empty()).then(|| edit::splice(list, written.end..written.end, key::SUFFIX))
+    key::takes_suffix(list, parameter).then(|| edit::splice(list, written.end..written.end, key::SUFFIX))
 }
 
 #[cfg(test)]

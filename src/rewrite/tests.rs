@@ -617,6 +617,15 @@ fn small_print_2_what_is_off() {
 #[test]
 fn small_print_3_strip_leaves_an_explicit_off() {
     let strip = everywhere(Action::Strip, Via::Parameter);
+    let beside =
+        r#"{"clientKey":"K__nocache","task":{"type":"RecaptchaV2Task","websiteURL":"a.example","nocache":null}}"#;
+    assert_eq!(
+        create_task(&strip, beside),
+        (
+            "removed;action=strip;via=key;rule=shop".into(),
+            beside.replace("__nocache", "")
+        )
+    );
     for value in ["false", "null", r#""""#] {
         let body = format!(r#"{{"task":{{"type":"RecaptchaV2Task","websiteURL":"a.example","nocache":{value}}}}}"#);
         assert_eq!(
@@ -671,7 +680,8 @@ fn small_print_7_reasons_are_tried_in_order() {
 #[test]
 fn small_print_11_via_key_without_a_string_key_falls_back() {
     let rules = everywhere(Action::Add, Via::Key);
-    for key in ["5", "null", r#""""#, "[]"] {
+    // Behind an underscore the suffix would be no segment.
+    for key in ["5", "null", r#""""#, "[]", r#""K_""#, r#""K\u005f""#] {
         let body = format!(r#"{{"clientKey":{key},"task":{{"type":"RecaptchaV2Task","websiteURL":"a.example"}}}}"#);
         assert_eq!(
             create_task(&rules, &body).0,

@@ -65,7 +65,20 @@ pub enum Name {
     Method(String),
 }
 
-/// The captcha of a submission.
+impl Name {
+    /// The name, if the whole of it looks like one. Else it is whatever the client sent, a mangled request with its key
+    /// perhaps, and nothing to show.
+    pub fn shown(&self) -> &str {
+        let (Self::Type(name) | Self::Method(name)) = self;
+        let looks_like_one = (1..=64).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+        if looks_like_one { name } else { "(not a name)" }
+    }
+}
+
+/// The captcha of a submission. Its `Display` holds nothing that could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Captcha {
     /// The kind, where the name is one of a kind.
@@ -78,8 +91,8 @@ impl fmt::Display for Captcha {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.kind, &self.name) {
             (Some(kind), _) => kind.fmt(f),
-            (None, Name::Type(name)) => f.write_str(name),
-            (None, Name::Method(name)) => write!(f, "method={name}"),
+            (None, name @ Name::Type(_)) => f.write_str(name.shown()),
+            (None, name @ Name::Method(_)) => write!(f, "method={}", name.shown()),
         }
     }
 }

@@ -18,6 +18,12 @@ pub fn written(list: &Parameters<'_>, key: &Parameter<'_>) -> Option<Range<usize
     }
 }
 
+/// Whether [`SUFFIX`] behind the key would be read as one: behind an underscore it would not, nor behind nothing.
+pub fn takes_suffix(list: &Parameters<'_>, key: &Parameter<'_>) -> bool {
+    let last = written(list, key).and_then(|range| units(&list.syntax, &list.source[range]).pop());
+    last.is_some_and(|unit| unit.byte != b'_')
+}
+
 /// Where the `nocache` segments of a key stand in the list's bytes, each with the `__` before it.
 pub fn nocache_segments(list: &Parameters<'_>, key: &Parameter<'_>) -> Vec<Range<usize>> {
     let Some(range) = written(list, key) else {

@@ -31,7 +31,10 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
             Some(Scalar::Text(text)) => Site::parse(&text),
             Some(_) => Err(SiteError::Bad),
         },
-        doubtful: all.differ("version") || all.differ("enterprise") || differs_when_split_at_semicolons(&lists),
+        doubtful: all.differ("version")
+            || all.differ("enterprise")
+            || differs_when_split_at_semicolons(&lists)
+            || lists.iter().any(is_json_and_form),
         wants_json: all.last("json").is_some_and(|json| json.is_on()),
         home: ["method", "key"]
             .into_iter()
@@ -41,6 +44,15 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
         nocache: all.named("nocache"),
         lists,
     })
+}
+
+/// The parameters that decide.
+const DECIDING: [&str; 4] = ["method", "pageurl", "version", "enterprise"];
+
+/// Whether a reader that takes a JSON body for a form would find something in it that decides.
+fn is_json_and_form(list: &Parameters<'_>) -> bool {
+    let form = || form::body(list.source);
+    list.syntax == Syntax::Json && DECIDING.iter().any(|name| form().named(name).next().is_some())
 }
 
 /// Whether a reader that takes `;` for a separator as well, as some did, would see another captcha or site.
@@ -56,12 +68,11 @@ fn differs_when_split_at_semicolons(lists: &[Parameters<'_>]) -> bool {
     if !texts.iter().any(|text| text.contains(&b';')) {
         return false;
     }
-    let deciding = ["method", "pageurl", "version", "enterprise"];
     let values = |texts: &[Vec<u8>]| -> Vec<Vec<String>> {
         let lists: Vec<Parameters<'_>> = texts.iter().map(|text| form::body(text)).collect();
         let all = All(&lists);
         let text = |value: Scalar<'_>| value.as_text().unwrap_or_default().to_owned();
-        deciding
+        DECIDING
             .iter()
             .map(|name| all.values(name).map(text).collect())
             .collect()
@@ -84,7 +95,7 @@ fn body<'a>(request: &Request<'a>) -> Result<Option<Parameters<'a>>, Unread> {
         return Ok(None);
     }
     if let Some(boundary) = request.content_type.and_then(multipart::boundary) {
-        return multipart::body(body, boundary).map(Some);
+        return multipart::body(body, boundary?).map(Some);
     }
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match text.trim_ascii_start().first() {

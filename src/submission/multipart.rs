@@ -7,15 +7,16 @@ use memchr::memmem;
 
 use super::{Parameter, Parameters, Part, Syntax, Unread};
 
-/// The boundary of a Content-Type field, if it is multipart.
-pub fn boundary(content_type: &[u8]) -> Option<String> {
-    let text = str::from_utf8(content_type).ok()?;
-    let (media_type, parameters) = text.split_once(';')?;
+/// The boundary of a Content-Type field, if it is multipart; an error if it is and the boundary cannot be read.
+pub fn boundary(content_type: &[u8]) -> Option<Result<String, Unread>> {
+    let text = String::from_utf8_lossy(content_type);
+    let (media_type, parameters) = text.split_once(';').unwrap_or((&text, ""));
     let (kind, _) = media_type.trim().split_once('/')?;
-    kind.eq_ignore_ascii_case("multipart")
-        .then(|| field_parameter(parameters, "boundary"))
-        .flatten()
-        .filter(|boundary| !boundary.is_empty())
+    if !kind.eq_ignore_ascii_case("multipart") {
+        return None;
+    }
+    let boundary = field_parameter(parameters, "boundary").filter(|boundary| !boundary.is_empty());
+    Some(boundary.ok_or(Unread::Unreadable))
 }
 
 /// The parts of a multipart body that are parameters: a part with a file name is none.
@@ -38,7 +39,7 @@ pub fn body<'a>(source: &'a [u8], boundary: String) -> Result<Parameters<'a>, Un
         let next = memmem::find(&source[content - 2..], format!("\r\n{delimiter}").as_bytes())
             .map(|found| content - 2 + found + 2)
             .ok_or(Unread::Unreadable)?;
-        items.extend(parameter(source, at..next, content));
+        items.extend(parameter(source, at..next, content)?);
         at = next;
     }
     Ok(Parameters {
@@ -55,64 +56,84 @@ fn first_delimiter(source: &[u8], delimiter: &[u8]) -> Option<usize> {
     memmem::find_iter(source, delimiter).find(|&at| at == 0 || source[..at].ends_with(b"\r\n"))
 }
 
-/// One part as a parameter: `span` from its delimiter to the next, its own fields from `content` on.
-fn parameter(source: &[u8], span: Range<usize>, content: usize) -> Option<Parameter<'_>> {
-    let part = &source[content..span.end];
-    let (fields, value) = match memmem::find(part, b"\r\n\r\n") {
-        _ if part.starts_with(b"\r\n") => (0, 2),
-        Some(blank) => (blank, blank + 4),
-        None => return None,
-    };
-    let disposition = part[..fields]
-        .split(|&byte| byte == b'\n')
-        .filter_map(|line| str::from_utf8(line).ok()?.split_once(':'))
+/// One part as a parameter: `span` from its delimiter to the next, its own fields from `content` on. None if it is a file;
+/// an error if its name cannot be read, since another reader might read it.
+fn parameter(source: &[u8], span: Range<usize>, content: usize) -> Result<Option<Parameter<'_>>, Unread> {
+    let end = span.end - 2;
+    let part = source.get(content..end).ok_or(Unread::Unreadable)?;
+    let blank = memmem::find(part, b"\r\n\r\n").ok_or(Unread::Unreadable)?;
+    let fields = String::from_utf8_lossy(&part[..blank]);
+    let is_folded = |line: &str| line.starts_with([' ', '\t']);
+    if fields.lines().any(is_folded) {
+        return Err(Unread::Unreadable);
+    }
+    let disposition = fields
+        .lines()
+        .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.trim().eq_ignore_ascii_case("content-disposition"))
         .and_then(|(_, value)| value.split_once(';'))
-        .map(|(_, parameters)| parameters)?;
+        .map(|(_, parameters)| parameters)
+        .ok_or(Unread::Unreadable)?;
     if ["filename", "filename*"]
         .iter()
         .any(|name| field_parameter(disposition, name).is_some())
     {
-        return None;
+        return Ok(None);
     }
-    let end = span.end - 2;
-    Some(Parameter {
-        name: Cow::Owned(field_parameter(disposition, "name")?),
-        value: Some((content + value).min(end)..end),
+    let name = field_parameter(disposition, "name").ok_or(Unread::Unreadable)?;
+    Ok(Some(Parameter {
+        name: Cow::Owned(name),
+        value: Some(content + blank + 4..end),
         span,
-    })
+    }))
 }
 
 /// A parameter of a field such as `form-data; name="key"`: quoted with backslash escapes (RFC 9110, section 5.6.4), or a
 /// token that ends at `;`.
 fn field_parameter(parameters: &str, wanted: &str) -> Option<String> {
     let mut rest = parameters;
-    loop {
-        let (name, after) = rest.split_once('=')?;
-        let (value, next) = value(after.trim_start());
-        if name.trim().eq_ignore_ascii_case(wanted) {
-            return Some(value);
+    while !rest.is_empty() {
+        let (parameter, next) = rest.split_at(end_of_parameter(rest));
+        rest = next.strip_prefix(';').unwrap_or(next);
+        if let Some((name, value)) = parameter.split_once('=')
+            && name.trim().eq_ignore_ascii_case(wanted)
+        {
+            return Some(unquoted(value.trim()));
         }
-        rest = next.trim_start().strip_prefix(';')?;
     }
+    None
 }
 
-/// The value at the beginning of `text`, and what follows it.
-fn value(text: &str) -> (String, &str) {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(';').unwrap_or(text.len());
-        return (text[..end].trim().to_owned(), &text[end..]);
-    };
-    let mut value = String::new();
-    let mut chars = quoted.char_indices();
-    while let Some((at, c)) = chars.next() {
+/// Where the first parameter ends: at a `;` outside of quotes.
+fn end_of_parameter(text: &str) -> usize {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for (at, c) in text.char_indices() {
         match c {
-            '"' => return (value, &quoted[at + 1..]),
-            '\\' => value.extend(chars.next().map(|(_, escaped)| escaped)),
-            c => value.push(c),
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' => is_quoted = !is_quoted,
+            ';' if !is_quoted => return at,
+            _ => {}
         }
     }
-    (value, "")
+    text.len()
+}
+
+/// A value without its quotes and escapes.
+fn unquoted(value: &str) -> String {
+    let Some(quoted) = value.strip_prefix('"') else {
+        return value.to_owned();
+    };
+    let mut text = String::new();
+    let mut chars = quoted.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => break,
+            '\\' => text.extend(chars.next()),
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -121,19 +142,29 @@ mod tests {
 
     #[test]
     fn boundaries() {
+        const NONE: Option<Result<&str, Unread>> = Some(Err(Unread::Unreadable));
         for (content_type, expected) in [
-            ("multipart/form-data; boundary=abc", Some("abc")),
+            ("multipart/form-data; boundary=abc", Some(Ok("abc"))),
             (
                 "multipart/form-data; boundary=\"Upload----11/23/2025 08:24:00\"",
-                Some("Upload----11/23/2025 08:24:00"),
+                Some(Ok("Upload----11/23/2025 08:24:00")),
             ),
-            ("Multipart/Form-Data; charset=utf-8; Boundary=x ; y=z", Some("x")),
-            ("multipart/form-data; boundary=\"a\\\"b\"", Some("a\"b")),
-            ("multipart/form-data", None),
-            ("multipart/form-data; boundary=", None),
+            ("Multipart/Form-Data; charset=utf-8; Boundary=x ; y=z", Some(Ok("x"))),
+            ("multipart/form-data; boundary=\"a\\\"b;c\"", Some(Ok("a\"b;c"))),
+            ("multipart/form-data;; boundary=B", Some(Ok("B"))),
+            ("multipart/form-data; x; boundary=B", Some(Ok("B"))),
+            ("multipart/form-data", NONE),
+            ("multipart/form-data; boundary=", NONE),
             ("text/plain; boundary=abc", None),
+            ("text/plain", None),
+            ("", None),
         ] {
-            assert_eq!(boundary(content_type.as_bytes()).as_deref(), expected, "{content_type}");
+            let read = boundary(content_type.as_bytes());
+            assert_eq!(
+                read,
+                expected.map(|expected| expected.map(str::to_owned)),
+                "{content_type}"
+            );
         }
     }
 
@@ -170,6 +201,10 @@ mod tests {
             b"--B\r\n\r\nx\r\n",
             b"x--B--",
             b"--Bx\r\n\r\n\r\n--B--",
+            // A part without a body line, a folded field, a part without a name.
+            b"--B\r\nContent-Disposition: form-data; name=nocache\r\n\r\n--B--",
+            b"--B\r\nContent-Disposition: form-data;\r\n name=a\r\n\r\nx\r\n--B--",
+            b"--B\r\nContent-Disposition: form-data\r\n\r\nx\r\n--B--",
         ] {
             assert_eq!(
                 body(source, "B".into()).unwrap_err(),
