@@ -2,13 +2,12 @@
 
 use std::io::stderr;
 
-use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Failure, has_colours, load, print};
+use super::{Failure, ShowArgs, has_colours, load, print};
 use crate::{
     config::{
-        Config, Overrides, lint,
+        self, Config, LoadError, Overrides, lint,
         report::{Report, Severity},
         settings::{self, InForce},
     },
@@ -16,29 +15,15 @@ use crate::{
     upstream::Upstream,
 };
 
-#[derive(Debug, Args)]
-pub struct CheckArgs {
-    /// One JSON object, for machines
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ShowArgs {
-    /// One JSON object, for machines
-    #[arg(long)]
-    json: bool,
-}
-
 /// `check`: mistakes end it with exit code 2, warnings do not.
-pub fn run(overrides: &Overrides, args: &CheckArgs) -> Result<(), Failure> {
-    let config = match crate::config::load(overrides) {
+pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
+    let config = match config::load(overrides) {
         Ok(config) => config,
-        Err(crate::config::LoadError::Mistakes(report)) if args.json => {
+        Err(LoadError::Mistakes(report)) if args.json => {
             print(&json!({ "valid": false, "problems": problems(&report) }).to_string())?;
             return Err(Failure::Wrong("the configuration is wrong".to_owned()));
         }
-        Err(_) => load(overrides).map(|_| Config::default())?,
+        Err(error) => return Err(error.into()),
     };
     Upstream::new(config.upstream.clone(), &config.server.listen).map_err(Failure::wrong)?;
     let warnings = lint::warnings(&config);

@@ -50,7 +50,7 @@ enum Verb {
     /// Run the gateway (the default)
     Serve,
     /// Validate the configuration and run its tests; exit code 2 if something is wrong
-    Check(check::CheckArgs),
+    Check(ShowArgs),
     /// Show the configuration that is in force
     Config {
         #[command(subcommand)]
@@ -78,7 +78,7 @@ enum Verb {
 #[derive(Debug, Subcommand)]
 enum ConfigVerb {
     /// Every setting with its value and where that comes from
-    Show(check::ShowArgs),
+    Show(ShowArgs),
 }
 
 /// What overrides the configuration file.
@@ -210,10 +210,24 @@ pub fn run() -> ExitCode {
 }
 
 fn load(overrides: &Overrides) -> Result<Config, Failure> {
-    config::load(overrides).map_err(|error| match error {
-        LoadError::Mistakes(report) => Failure::Wrong(report.render(has_colours(&std::io::stderr()))),
-        error => Failure::Wrong(format!("error: {error}")),
-    })
+    config::load(overrides).map_err(Failure::from)
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Mistakes(report) => Self::Wrong(report.render(has_colours(&std::io::stderr()))),
+            error => Self::Wrong(format!("error: {error}")),
+        }
+    }
+}
+
+/// For verbs that only show something.
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// One JSON object, for machines
+    #[arg(long)]
+    json: bool,
 }
 
 /// Whether colours are welcome (<https://no-color.org>).

@@ -137,10 +137,7 @@ fn overrule<'r>(submission: &Submission<'_>, rule: &'r Rule) -> Plan<'r> {
 
 /// Writes on into each of the client's nocache parameters that does not say so, lest two of them differ.
 fn replace_all(submission: &Submission<'_>) -> Vec<Edit> {
-    let is_off = |at: &&At| {
-        let (list, parameter) = submission.at(**at);
-        Word::of(&list.scalar(parameter)) != Word::On
-    };
+    let is_off = |at: &&At| submission.word_at(**at) != Word::On;
     let replace = |at: &At| {
         let (list, parameter) = submission.at(*at);
         edit::replace(list, parameter, on(submission))
@@ -151,15 +148,11 @@ fn replace_all(submission: &Submission<'_>) -> Vec<Edit> {
 /// Removes every nocache parameter and key suffix. Where the key alone is what was on, a null beside it says nothing and
 /// stays.
 fn remove<'r>(submission: &Submission<'_>, rule: &'r Rule) -> Plan<'r> {
-    let word = |at: &At| {
-        let (list, parameter) = submission.at(*at);
-        Word::of(&list.scalar(parameter))
-    };
     let removes_all = submission.word() == Some(Word::On);
     let mut edits = Vec::new();
     for (number, list) in submission.lists.iter().enumerate() {
         let here = submission.nocache.iter().filter(|at| at.list == number);
-        let doomed = here.filter(|at| removes_all || word(at) != Word::Null);
+        let doomed = here.filter(|at| removes_all || submission.word_at(**at) != Word::Null);
         edits.extend(edit::remove(list, &doomed.map(|at| at.parameter).collect::<Vec<_>>()));
     }
     let via = if edits.is_empty() { Via::Key } else { Via::Parameter };

@@ -26,8 +26,6 @@ pub use endpoint::{Dialect, Endpoint};
 pub use parameters::{Parameter, Parameters, Part, Scalar, Syntax, Word};
 pub use site::{Site, SiteError};
 
-use std::borrow::Cow;
-
 /// The parts of a submission's request that are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -127,19 +125,13 @@ impl<'a> Submission<'a> {
 
     /// What the client's own nocache parameter says, if it sent one.
     pub fn word(&self) -> Option<Word> {
-        self.nocache.last().map(|at| {
-            let (list, parameter) = self.at(*at);
-            Word::of(&list.scalar(parameter))
-        })
+        self.nocache.last().map(|at| self.word_at(*at))
     }
 
-    /// The API key as text, if the request has one that is a string.
-    pub fn key_text(&self) -> Option<Cow<'a, str>> {
-        let (list, parameter) = self.at(self.key?);
-        match list.scalar(parameter) {
-            Scalar::Text(text) => Some(text),
-            Scalar::Bare(_) | Scalar::Other => None,
-        }
+    /// What one of the client's nocache parameters says.
+    pub fn word_at(&self, at: At) -> Word {
+        let (list, parameter) = self.at(at);
+        Word::of(&list.scalar(parameter))
     }
 }
 

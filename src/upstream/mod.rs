@@ -225,8 +225,7 @@ impl Upstream {
 
     async fn exchange(&self, mut request: Request, reuse: Reuse) -> Result<Response, UpstreamError> {
         loop {
-            let (route, rested) = self.connection(reuse).await?;
-            let (mut connection, is_fresh) = rested;
+            let (route, (mut connection, is_fresh)) = self.connection(reuse).await?;
             if let Some(host) = request.headers_mut().get_mut(header::HOST) {
                 host.clone_from(route.dialer.origin().host_field());
             }
@@ -344,25 +343,21 @@ fn rest_allowed(head: &http::response::Parts) -> Rest {
     let fields = &head.headers;
     let has_length = fields.contains_key(header::CONTENT_LENGTH) || fields.contains_key(header::TRANSFER_ENCODING);
     let is_empty = matches!(head.status.as_u16(), 204 | 304);
+    let ends_with_its_body = !has_length && !is_empty;
+    let is_closed = fields.get_all(header::CONNECTION).iter().any(says_close);
+    if head.version != Version::HTTP_11 || ends_with_its_body || is_closed {
+        return Rest::Never;
+    }
     let announced = fields
         .get("keep-alive")
         .and_then(|value| keep_alive_timeout(value.to_str().ok()?));
-    if head.version != Version::HTTP_11 || fields.get_all(header::CONNECTION).iter().any(says_close) {
-        Rest::Never
-    } else if !has_length && !is_empty {
-        // The body ends with the connection.
-        Rest::Never
-    } else {
-        announced.map_or(Rest::Unsaid, Rest::AtMost)
-    }
+    announced.map_or(Rest::Unsaid, Rest::AtMost)
 }
 
 /// The parameter `timeout` of a Keep-Alive field, in seconds: `timeout=5, max=100`.
 fn keep_alive_timeout(value: &str) -> Option<Duration> {
-    let parameters = value.split(',').filter_map(|parameter| parameter.split_once('='));
-    let timeout = parameters
-        .into_iter()
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
+    let mut parameters = value.split(',').filter_map(|parameter| parameter.split_once('='));
+    let timeout = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
     timeout
         .and_then(|(_, seconds)| seconds.trim().parse().ok())
         .map(Duration::from_secs)
@@ -370,8 +365,6 @@ fn keep_alive_timeout(value: &str) -> Option<Duration> {
 
 /// Whether a Connection field announces that the connection ends with this answer.
 fn says_close(connection: &HeaderValue) -> bool {
-    let options = connection.to_str().unwrap_or_default().split(',');
-    options
-        .into_iter()
-        .any(|option| option.trim().eq_ignore_ascii_case("close"))
+    let mut options = connection.to_str().unwrap_or_default().split(',');
+    options.any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
