@@ -22,7 +22,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
     time::Instant,
 };
@@ -41,6 +41,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long a connection may rest between requests.
     pub keep_alive: Duration,
+    /// How long a client may take nothing of an answer that is there for it.
+    pub write_timeout: Duration,
     /// How many connections may be open at once. More wait to be accepted.
     pub connections: usize,
 }
@@ -51,9 +53,26 @@ impl Default for Limits {
             head: 64 << 10,
             head_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(120),
+            write_timeout: Duration::from_secs(30),
             connections: 10_000,
         }
     }
+}
+
+/// How many connections the system holds that were not accepted yet. Beyond it a client waits for a second and tries again.
+const BACKLOG: u32 = 1024;
+
+/// Listens on an address.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // On Windows it would mean that two programs may listen on one port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// The address that a connection came in on, an extension of each of its requests.
@@ -142,12 +161,12 @@ where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let phase = SharedPhase::default();
+    let progress = Progress::default();
     let stream = Watched {
         stream,
-        phase: phase.clone(),
+        progress: progress.clone(),
     };
-    let of_service = phase.clone();
+    let of_service = progress.clone();
     let service = tower::service_fn(move |request| {
         let busy = of_service.begin();
         let service = service.clone();
@@ -162,7 +181,7 @@ where
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::select! {
         result = watcher.watch(connection) => Ok(result?),
-        () = phase.overdue(limits) => Ok(()),
+        () = progress.overdue(limits) => Ok(()),
     }
 }
 
@@ -177,65 +196,95 @@ enum Phase {
     Busy,
 }
 
+/// What is known of a connection's progress. Clones are of the same connection.
 #[derive(Clone)]
-struct SharedPhase(Arc<Mutex<Phase>>);
+struct Progress(Arc<Mutex<State>>);
 
-impl Default for SharedPhase {
+struct State {
+    phase: Phase,
+    /// Since when the client takes nothing of what there is to be written.
+    stalled: Option<Instant>,
+}
+
+impl Default for Progress {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Phase::Resting(Instant::now()))))
+        Self(Arc::new(Mutex::new(State {
+            phase: Phase::Resting(Instant::now()),
+            stalled: None,
+        })))
     }
 }
 
-impl SharedPhase {
-    fn get(&self) -> MutexGuard<'_, Phase> {
+impl Progress {
+    fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request is whole and will be answered, until what is returned is dropped.
     fn begin(&self) -> Busy {
-        *self.get() = Phase::Busy;
+        self.state().phase = Phase::Busy;
         Busy(self.clone())
     }
 
     /// Bytes came.
     fn note_bytes(&self) {
-        let mut phase = self.get();
-        if let Phase::Resting(_) = *phase {
-            *phase = Phase::Head(Instant::now());
+        let mut state = self.state();
+        if let Phase::Resting(_) = state.phase {
+            state.phase = Phase::Head(Instant::now());
         }
     }
 
-    /// Completes when a rest or a head has taken too long.
+    /// Something was to be written, and the client took it or did not.
+    fn note_write(&self, is_stalled: bool) {
+        let stalled = &mut self.state().stalled;
+        *stalled = is_stalled.then(|| stalled.unwrap_or_else(Instant::now));
+    }
+
+    /// Completes when a rest, a head or the client's taking of an answer has taken too long.
     async fn overdue(&self, limits: &Limits) {
+        // Something with a nearer deadline may begin while a farther one is slept through.
+        let nap = limits.head_timeout.min(limits.keep_alive).min(limits.write_timeout);
         loop {
-            let deadline = match *self.get() {
-                Phase::Resting(since) => since + limits.keep_alive,
-                Phase::Head(since) => since + limits.head_timeout,
-                Phase::Busy => Instant::now() + limits.head_timeout.min(limits.keep_alive),
+            let now = Instant::now();
+            let deadline = {
+                let state = self.state();
+                let of_phase = match state.phase {
+                    Phase::Resting(since) => Some(since + limits.keep_alive),
+                    Phase::Head(since) => Some(since + limits.head_timeout),
+                    Phase::Busy => None,
+                };
+                let of_write = state.stalled.map(|since| since + limits.write_timeout);
+                [of_phase, of_write].into_iter().flatten().min()
             };
-            if deadline <= Instant::now() {
+            if deadline.is_some_and(|deadline| deadline <= now) {
                 return;
             }
-            // A head that begins while a rest is slept through has a deadline of its own, which may be nearer.
-            tokio::time::sleep_until(deadline.min(Instant::now() + limits.head_timeout)).await;
+            tokio::time::sleep_until(deadline.unwrap_or(now + nap).min(now + nap)).await;
         }
     }
 }
 
 /// A request that is being answered. Its end is the beginning of a rest.
-struct Busy(SharedPhase);
+struct Busy(Progress);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        *self.0.get() = Phase::Resting(Instant::now());
+        self.0.state().phase = Phase::Resting(Instant::now());
     }
 }
 
-/// A stream that notes when bytes come.
+/// A stream that notes when bytes come, and when they cannot go.
 struct Watched<I> {
     stream: I,
-    phase: SharedPhase,
+    progress: Progress,
+}
+
+impl<I> Watched<I> {
+    fn noted<T>(&self, poll: Poll<T>) -> Poll<T> {
+        self.progress.note_write(poll.is_pending());
+        poll
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
@@ -243,7 +292,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
         let before = buffer.filled().len();
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
         if buffer.filled().len() > before {
-            self.phase.note_bytes();
+            self.progress.note_bytes();
         }
         Poll::Ready(result)
     }
@@ -251,11 +300,13 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.noted(poll)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let poll = Pin::new(&mut self.stream).poll_flush(cx);
+        self.noted(poll)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -271,6 +322,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.noted(poll)
     }
 }

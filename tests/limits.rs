@@ -192,23 +192,98 @@ fn small_print_15_compressed_submissions_are_read_and_sent_on_plain_only_if_edit
 }
 
 #[test]
-fn hundreds_of_idle_connections_are_in_nobodys_way() {
+#[cfg(target_os = "linux")]
+fn ten_thousand_idle_connections_are_in_nobodys_way() {
+    const HALF: usize = 5_000;
+    let allowed = rlimit::increase_nofile_limit(12_000).unwrap();
+    assert!(allowed >= 12_000, "this system allows {allowed} open files");
     let upstream = RawUpstream::start(OK);
-    let gateway = Gateway::start(&upstream.url, "");
-    let idle: Vec<Client> = (0..450).map(|_| Client::connect(gateway.api)).collect();
-    let slow: Vec<Client> = (0..450)
+    let gateway = Gateway::start(
+        &upstream.url,
+        "[server]\nmax_connections = 11000\nhead_timeout = \"60s\"\n",
+    );
+    let before = memory(gateway.server.pid()).0;
+    let idle: Vec<Client> = (0..HALF).map(|_| Client::connect(gateway.api)).collect();
+    let slow: Vec<Client> = (0..HALF)
         .map(|_| {
             let mut client = Client::connect(gateway.api);
             client.0.write_all(b"POST /createTask HTTP/1.1\r\n").unwrap();
             client
         })
         .collect();
-    let start = Instant::now();
     for _ in 0..100 {
         assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
     }
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    drop((idle, slow));
+    let after = memory(gateway.server.pid()).0;
+    let each = (after - before) / (2 * HALF);
+    println!("{} KiB for each of {} connections", each >> 10, 2 * HALF);
+    assert!(each < 32 << 10, "{each} bytes for each");
+    // All of them are still served.
+    for client in slow.into_iter().take(50) {
+        let mut client = client;
+        let rest = format!("Host: x\r\nContent-Length: {}\r\n\r\n{TASK}", TASK.len());
+        assert_eq!(client.exchange(rest).status(), 200);
+    }
+    for mut client in idle.into_iter().take(50) {
+        assert_eq!(client.exchange(post("/createTask", TASK)).status(), 200);
+    }
+}
+
+#[test]
+fn beyond_max_connections_others_wait_until_one_ends() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "[server]\nmax_connections = 2\n");
+    let mut two: Vec<Client> = (0..2).map(|_| Client::connect(gateway.api)).collect();
+    for client in &mut two {
+        assert_eq!(client.exchange(post("/createTask", TASK)).status(), 200);
+    }
+    let mut third = Client::connect(gateway.api);
+    third.0.write_all(&post("/createTask", TASK)).unwrap();
+    third.0.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(third.0.read(&mut [0]).is_err(), "nothing is answered");
+    assert_eq!(upstream.received().len(), 2);
+    two.pop();
+    third.0.set_read_timeout(Some(fixtures::PATIENCE)).unwrap();
+    assert_eq!(third.read().status(), 200);
+    assert_eq!(upstream.received().len(), 3);
+}
+
+#[test]
+fn a_head_beyond_its_limit_is_refused() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "[server]\nhead_limit = \"16 KiB\"\n");
+    let head = |length: usize| format!("GET /x HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "a".repeat(length));
+    assert_eq!(exchange(gateway.api, head(15 << 10)).status(), 200);
+    let answer = exchange(gateway.api, head(17 << 10));
+    assert_eq!((answer.status(), answer.text()), (431, ""));
+    assert_eq!(upstream.received().len(), 1);
+}
+
+#[test]
+fn an_answer_that_its_client_does_not_take_ends() {
+    let (sender, ended) = std::sync::mpsc::channel();
+    let upstream = RawUpstream::serve(move |_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let chunk = [b"10000\r\n".as_slice(), &vec![b'x'; 1 << 16], b"\r\n"].concat();
+        while stream.write_all(&chunk).is_ok() {}
+        let _ = sender.send(Instant::now());
+        false
+    });
+    let gateway = Gateway::start(&upstream.url, "[server]\nbody_timeout = \"500ms\"\nmax_in_flight = 1\n");
+    let mut client = Client::connect(gateway.api);
+    client.0.write_all(&get("/endless")).unwrap();
+    // One that takes it, however long it lasts, keeps it.
+    let start = Instant::now();
+    let mut buffer = vec![0; 1 << 16];
+    while start.elapsed() < Duration::from_millis(1200) {
+        client.0.read_exact(&mut buffer).unwrap();
+    }
+    assert!(ended.try_recv().is_err());
+    // One that takes nothing any longer loses it, and its place is free.
+    let stopped = Instant::now();
+    let closed = ended.recv_timeout(fixtures::PATIENCE).unwrap() - stopped;
+    assert!(closed >= Duration::from_millis(400), "{closed:?}");
+    wait(|| (exchange(gateway.api, "HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n").status() == 200).then_some(()));
 }
 
 #[test]
@@ -279,6 +354,30 @@ fn the_fallback_is_used_only_while_no_connection_can_be_made() {
     let count = fallback.received().len();
     assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 502);
     assert_eq!((broken.received().len(), fallback.received().len()), (1, count));
+}
+
+#[test]
+fn the_first_is_used_again_once_it_is_back() {
+    let address = fixtures::refused();
+    let fallback = RawUpstream::start(OK);
+    let gateway = Gateway::start(&address, &format!("[upstream]\nfallback = \"{}\"\n", fallback.url));
+    assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
+    let first = RawUpstream::serve_on(
+        std::net::TcpListener::bind(address.trim_start_matches("http://")).unwrap(),
+        |_, stream| stream.write_all(OK).is_ok(),
+    );
+    let mut sent = 1;
+    wait(|| {
+        assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
+        sent += 1;
+        thread::sleep(Duration::from_millis(100));
+        first.received().pop()
+    });
+    assert_eq!(
+        first.received().len() + fallback.received().len(),
+        sent,
+        "each went one way"
+    );
 }
 
 #[test]

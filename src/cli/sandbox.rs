@@ -7,7 +7,6 @@ use std::{
 };
 
 use clap::Args;
-use tokio::net::TcpListener;
 use tracing::info;
 
 use super::{Failure, log, runtime};
@@ -61,8 +60,7 @@ async fn serve(address: SocketAddr, args: &SandboxArgs) -> Result<(), Failure> {
         }
         None => None,
     };
-    let listener = TcpListener::bind(address)
-        .await
+    let listener = server::bind(address)
         .map_err(|error| Failure::Failed(format!("cannot listen on {address} ({error}) (--listen)")))?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let scheme = if acceptor.is_some() { "https" } else { "http" };

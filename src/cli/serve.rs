@@ -9,13 +9,13 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Failure, load, log, runtime};
 use crate::{
     admin::{self, Readiness},
     api::{self, Gateway},
-    config::{AdminListen, Config, Overrides},
+    config::{self, AdminListen, Config, Overrides},
     reload::Reloader,
     server::{self, Limits},
     upstream::Upstream,
@@ -32,15 +32,16 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         Some(file) => info!(file = %file.display(), rules = config.rules.rules().len(), "configuration"),
         None => info!("no configuration file: the defaults are in force"),
     }
+    allow_descriptors(&config.server);
     let listeners = match inherited()? {
-        inherited if inherited.is_empty() => bind_all(&config.server.listen).await?,
+        inherited if inherited.is_empty() => bind_all(&config.server.listen)?,
         inherited => inherited,
     };
     let own = listeners.iter().map(address).collect::<Result<Vec<_>, _>>()?;
     let upstream = Upstream::new(config.upstream.clone(), &own).map_err(Failure::wrong)?;
     info!(upstream = %upstream.origin(), "forwarding");
     let admin = match config.admin.listen {
-        AdminListen::At(address) => Some(bind(address, "[admin] listen, --admin-listen").await?),
+        AdminListen::At(address) => Some(bind(address, "[admin] listen, --admin-listen")?),
         AdminListen::Off => None,
     };
 
@@ -104,6 +105,20 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     }
 }
 
+/// Has the system allow as many descriptors as the limits can want: many systems begin with 1,024.
+fn allow_descriptors(server: &config::Server) {
+    // A client's connection, an upstream's for each request under way, and some for files, events and the pool.
+    let wanted = (server.limits.connections + server.api.max_in_flight + 512) as u64;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(allowed) if allowed >= wanted => {}
+        Ok(allowed) => warn!(
+            allowed,
+            wanted, "the system allows fewer open files than [server] max_connections and max_in_flight can want"
+        ),
+        Err(error) => warn!("the limit of open files cannot be raised ({error})"),
+    }
+}
+
 /// Completes when the sender is dropped.
 async fn closed(mut stopped: watch::Receiver<()>) {
     while stopped.changed().await.is_ok() {}
@@ -123,10 +138,10 @@ fn inherited() -> Result<Vec<TcpListener>, Failure> {
 }
 
 /// Binds all addresses. `[::1]` is left out on a machine without IPv6.
-async fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
+fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
     let mut listeners = Vec::new();
     for &address in addresses {
-        match TcpListener::bind(address).await {
+        match server::bind(address) {
             Ok(listener) => listeners.push(listener),
             Err(error)
                 if address.ip() == std::net::Ipv6Addr::LOCALHOST && has_no_ipv6(&error) && addresses.len() > 1 =>
@@ -144,9 +159,8 @@ fn has_no_ipv6(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
 }
 
-async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address).await;
-    listener.map_err(|error| bind_failure(address, &error, setting))
+fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
+    server::bind(address).map_err(|error| bind_failure(address, &error, setting))
 }
 
 fn bind_failure(address: SocketAddr, error: &io::Error, setting: &str) -> Failure {

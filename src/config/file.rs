@@ -98,6 +98,8 @@ fn server(section: &mut Section<'_, '_>, config: &mut Config) {
     section.set(&mut server.api.names, "names", names);
     section.set(&mut server.api.body_limit, "body_limit", reader::size);
     section.set(&mut server.api.body_timeout, "body_timeout", reader::time_limit);
+    // One setting for both directions.
+    server.limits.write_timeout = server.api.body_timeout;
     section.set(&mut server.api.decision_header, "decision_header", reader::boolean);
     section.set(&mut server.limits.head, "head_limit", reader::size);
     section.set(&mut server.limits.keep_alive, "keep_alive", reader::time_limit);

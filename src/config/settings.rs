@@ -114,7 +114,7 @@ pub const SETTINGS: &[Setting] = &[
         "body_timeout",
         Shape::Duration,
         Some("\"30s\""),
-        "between two pieces of a request's body",
+        "between two pieces of a body, to come from a client or to be taken by it",
     ),
     setting(
         "server",
