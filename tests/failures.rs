@@ -280,3 +280,120 @@ fn an_endless_answer_holds_no_memory_and_nobody_up() {
     let (_, peak) = fixtures::memory(gateway.server.pid());
     assert!(peak < 32 << 20, "{} MiB", peak >> 20);
 }
+
+#[test]
+fn an_upstream_out_of_reach_is_named() {
+    // A broadcast address has no route for TCP: the system refuses before anything is sent.
+    let gateway = Gateway::start("http://255.255.255.255:6624", "");
+    let answer = exchange(gateway.api, post("/createTask", TASK));
+    assert_eq!(answer.status(), 502);
+    assert!(answer.text().contains("unreachable"), "{}", answer.text());
+    let line = &gateway.server.log().pop().unwrap();
+    assert_eq!(line["cause"], "connect");
+}
+
+#[test]
+fn an_answer_may_drip_but_its_head_may_not() {
+    let upstream = RawUpstream::serve(|request, stream| {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
+        let slow: &[u8] = if request.target() == "/slow-head" { head } else { b"" };
+        if slow.is_empty() {
+            let _ = stream.write_all(head);
+        }
+        let pieces = slow.iter().chain(b"0123456789");
+        for piece in pieces {
+            if stream.write_all(&[*piece]).is_err() {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        true
+    });
+    let gateway = Gateway::start(
+        &upstream.url,
+        "[upstream]\ntimeout = \"500ms\"\nidle_timeout = \"500ms\"\n",
+    );
+    assert_eq!(exchange(gateway.api, get("/slow-body")).text(), "0123456789");
+    let answer = exchange(gateway.api, get("/slow-head"));
+    assert_eq!(answer.status(), 504);
+    assert!(answer.text().contains("[upstream] timeout"), "{}", answer.text());
+}
+
+#[test]
+fn an_upstream_that_closes_its_half_is_left() {
+    use std::{net::Shutdown, sync::Mutex};
+    // Before an answer: there will be none.
+    let upstream = RawUpstream::serve(|_, stream| {
+        stream.shutdown(Shutdown::Write).unwrap();
+        thread::sleep(fixtures::PATIENCE);
+        false
+    });
+    let gateway = Gateway::start(&upstream.url, "");
+    let answer = exchange(gateway.api, post("/createTask", TASK));
+    assert_eq!((answer.status(), upstream.received().len()), (502, 1));
+    assert!(answer.text().contains("closed the connection"), "{}", answer.text());
+    // After one: the next goes elsewhere, while this half is still open.
+    let peers = Arc::new(Mutex::new(Vec::new()));
+    let seen = peers.clone();
+    let upstream = RawUpstream::serve(move |_, stream| {
+        seen.lock().unwrap().push(stream.peer_addr().unwrap());
+        stream.write_all(OK).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        true
+    });
+    let gateway = Gateway::start(&upstream.url, "");
+    for _ in 0..5 {
+        assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
+        thread::sleep(Duration::from_millis(10));
+    }
+    let mut peers = peers.lock().unwrap().clone();
+    peers.dedup();
+    assert_eq!(peers.len(), 5);
+}
+
+#[test]
+fn one_that_waits_is_in_nobodys_way() {
+    let upstream = RawUpstream::serve(|request, stream| {
+        if request.target() == "/silent" {
+            thread::sleep(fixtures::PATIENCE);
+        }
+        stream.write_all(OK).is_ok()
+    });
+    let gateway = Gateway::start(&upstream.url, "");
+    let mut silent: Vec<Client> = (0..20).map(|_| Client::connect(gateway.api)).collect();
+    for client in &mut silent {
+        client.0.write_all(&get("/silent")).unwrap();
+    }
+    for _ in 0..20 {
+        assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
+    }
+}
+
+#[test]
+fn an_upstream_that_switches_protocols_is_not_followed() {
+    let upstream = RawUpstream::start(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
+    let gateway = Gateway::start(&upstream.url, "");
+    let request = "GET /x HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    let answer = exchange(gateway.api, request);
+    assert_eq!(answer.status(), 502);
+    assert!(answer.text().contains("switched protocols"), "{}", answer.text());
+    assert_eq!(upstream.last().field("upgrade"), None);
+}
+
+#[test]
+fn a_body_that_stops_on_its_way_through_is_the_clients_fault() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "[server]\nbody_timeout = \"200ms\"\n");
+    let mut client = Client::connect(gateway.api);
+    client
+        .0
+        .write_all(b"POST /getBalance HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
+        .unwrap();
+    let answer = client.read();
+    assert_eq!(answer.status(), 408);
+    assert!(
+        answer.text().contains("ERROR_GATEWAY_BODY_INCOMPLETE"),
+        "{}",
+        answer.text()
+    );
+}

@@ -64,7 +64,10 @@ pub fn upstream_fields(fields: &HeaderMap, host: &HeaderValue, framing: Framing)
 fn is_dropped(name: &HeaderName, framing: Framing) -> bool {
     *name == DECISION
         || match framing {
-            Framing::AsSent | Framing::Buffered(_) => false,
+            Framing::AsSent => false,
+            // Trailers end where a body is held: with a Content-Length there are none.
+            _ if name == header::TRAILER => true,
+            Framing::Buffered(_) => false,
             Framing::Edited { was_coded, .. } => {
                 DIGESTS.contains(name) || was_coded && name == header::CONTENT_ENCODING
             }
@@ -179,6 +182,11 @@ mod tests {
         let streamed = owned(&[("host", "api.example"), ("transfer-encoding", "chunked"), ("a", "b")]);
         assert_eq!(upstream(&sent, Framing::AsSent), streamed);
         let buffered = owned(&[("host", "api.example"), ("content-length", "7"), ("a", "b")]);
+        assert_eq!(upstream(&sent, Framing::Buffered(7)), buffered);
+        // Trailers go where chunks go.
+        let sent = [&sent[..], &[("trailer", "x-sum")]].concat();
+        let streamed = [streamed, owned(&[("trailer", "x-sum")])].concat();
+        assert_eq!(upstream(&sent, Framing::AsSent), streamed);
         assert_eq!(upstream(&sent, Framing::Buffered(7)), buffered);
     }
 }

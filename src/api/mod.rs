@@ -90,6 +90,11 @@ impl Gateway {
         }
     }
 
+    /// The upstream.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
     /// Puts other rules in force. Requests that began under the old ones end under them.
     pub fn set_rules(&self, rules: RuleSet) {
         let old = std::mem::replace(
@@ -231,6 +236,9 @@ async fn submit(gateway: &Gateway, dialect: Dialect, mut asker: Asker, head: Par
     }
 }
 
+/// The code of a body that ended early or stopped coming.
+const BODY_INCOMPLETE: &str = "ERROR_GATEWAY_BODY_INCOMPLETE";
+
 /// The whole body, within the limit.
 async fn hold(body: Body, fields: &HeaderMap, limit: usize) -> Result<Bytes, Answer> {
     let announced = fields
@@ -244,7 +252,7 @@ async fn hold(body: Body, fields: &HeaderMap, limit: usize) -> Result<Bytes, Ans
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(limit)),
         Err(_) => Err(Answer::new(
             StatusCode::REQUEST_TIMEOUT,
-            "ERROR_GATEWAY_BODY_INCOMPLETE",
+            BODY_INCOMPLETE,
             "the body did not arrive whole, nothing was sent on",
         )),
     }
@@ -332,12 +340,12 @@ fn client_response(response: Response, is_submission: bool, decision: Option<Hea
 
 fn answer_upstream_error(asker: Asker, error: &UpstreamError, decision: Option<HeaderValue>) -> Response {
     warn!(cause = error.cause(), "{error}");
-    let status = match error {
-        UpstreamError::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
-        _ => StatusCode::BAD_GATEWAY,
+    let (status, code) = match error {
+        UpstreamError::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "ERROR_SERVICE_NOT_AVAILABLE"),
+        UpstreamError::Body(_) => (StatusCode::REQUEST_TIMEOUT, BODY_INCOMPLETE),
+        _ => (StatusCode::BAD_GATEWAY, "ERROR_SERVICE_NOT_AVAILABLE"),
     };
-    let answer = Answer::new(status, "ERROR_SERVICE_NOT_AVAILABLE", error.to_string());
-    with_decision(asker.answer(&answer), decision)
+    with_decision(asker.answer(&Answer::new(status, code, error.to_string())), decision)
 }
 
 /// A denial is an API answer, not a failure of HTTP: the vendor's SDKs throw on any status but 200 before they read the code.

@@ -4,7 +4,7 @@ use std::io::stderr;
 
 use serde_json::{Value, json};
 
-use super::{Failure, ShowArgs, has_colours, load, print};
+use super::{Failure, ShowArgs, has_colours, load, print, runtime};
 use crate::{
     config::{
         self, Config, LoadError, Overrides, lint,
@@ -25,11 +25,17 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
         }
         Err(error) => return Err(error.into()),
     };
-    Upstream::new(config.upstream.clone(), &config.server.listen).map_err(Failure::wrong)?;
+    let upstream = Upstream::new(config.upstream.clone(), &config.server.listen).map_err(Failure::wrong)?;
+    let runtime = runtime()?;
+    let looped = runtime.block_on(upstream.leads_back()).err();
+    // A resolver that nobody answers is not waited for.
+    runtime.shutdown_background();
     let warnings = lint::warnings(&config);
     let failed = lint::run_tests(&config);
     if args.json {
-        let found: Vec<Value> = [&warnings, &failed].into_iter().flat_map(problems).collect();
+        let looped = looped.map(|error| json!({ "severity": "warning", "message": error.to_string() }));
+        let found = [&warnings, &failed].into_iter().flat_map(problems);
+        let found: Vec<Value> = looped.into_iter().chain(found).collect();
         let summary = json!({
             "valid": failed.is_empty(),
             "file": config.file,
@@ -40,6 +46,9 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
         });
         print(&summary.to_string())?;
     } else {
+        if let Some(error) = looped {
+            eprintln!("warning: {error}\n");
+        }
         for report in [&warnings, &failed].into_iter().filter(|report| !report.is_empty()) {
             eprintln!("{}\n", report.render(has_colours(&stderr())));
         }

@@ -51,6 +51,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let grace = config.server.shutdown_grace;
     let reloader = Reloader::new(overrides, &config, readiness.clone());
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream));
+    tokio::spawn(warn_of_a_loop(gateway.clone()));
     tokio::spawn(reloader.run(gateway.clone(), reload_signals()?));
     let mut serving = JoinSet::new();
     for listener in listeners {
@@ -102,6 +103,13 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
             false => Err(Failure::failed("stopped with requests still running ([server] shutdown_grace)")),
         },
         _ = signals.next() => Err(Failure::failed("ended by a second signal")),
+    }
+}
+
+/// A hosts file that points the vendor's name at the gateway shows at the start, and not with the first paid request.
+async fn warn_of_a_loop(gateway: Arc<Gateway>) {
+    if let Err(error) = gateway.upstream().leads_back().await {
+        warn!(cause = error.cause(), "{error}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     sync::Arc,
     task::{Context, Poll},
@@ -19,7 +19,6 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
-use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower::{Service, ServiceExt};
 
@@ -120,10 +119,10 @@ impl Dialer {
     async fn dial_all(&self) -> Result<Stream, UpstreamError> {
         let tcp = self.tcp.clone().oneshot(self.target.clone()).await;
         let stream = tcp.map(TokioIo::into_inner).map_err(|error| self.tcp_error(&error))?;
-        if self.leads_back(&stream) {
-            return Err(UpstreamError::Loop {
-                origin: self.origin.to_string(),
-            });
+        if let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr())
+            && self.is_own(peer, local.ip())
+        {
+            return Err(self.looped());
         }
         let Some((tls, name)) = &self.tls else {
             return Ok(Stream::Plain(Socket::new(stream)));
@@ -138,15 +137,36 @@ impl Dialer {
         }
     }
 
-    /// Whether a connection, on which nothing was sent yet, ends at one of our own listeners.
-    fn leads_back(&self, stream: &TcpStream) -> bool {
-        let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
-            return false;
+    /// Whether the upstream's name leads to one of our own listeners at the moment, without connecting to it. A name
+    /// that does not resolve leads nowhere.
+    pub async fn leads_back(&self) -> Result<(), UpstreamError> {
+        let (Some(host), Some(port)) = (self.target.host(), self.target.port_u16()) else {
+            return Ok(());
         };
-        let is_here = peer.ip().is_loopback() || peer.ip() == local.ip();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let Ok(Ok(addresses)) = tokio::time::timeout(self.timeout, tokio::net::lookup_host((host, port))).await else {
+            return Ok(());
+        };
+        for peer in addresses {
+            if own_address_towards(peer).is_some_and(|local| self.is_own(peer, local)) {
+                return Err(self.looped());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a connection from `local` to `peer`, on which nothing was sent yet, ends at one of our own listeners.
+    fn is_own(&self, peer: SocketAddr, local: IpAddr) -> bool {
+        let is_here = peer.ip().is_loopback() || peer.ip() == local;
         self.own
             .iter()
             .any(|own| own.port() == peer.port() && (own.ip() == peer.ip() || own.ip().is_unspecified() && is_here))
+    }
+
+    fn looped(&self) -> UpstreamError {
+        UpstreamError::Loop {
+            origin: self.origin.to_string(),
+        }
     }
 
     /// The connector's error is a chain without types of its own; what it began with is in it.
@@ -181,6 +201,17 @@ impl Dialer {
             timeout: self.timeout,
         }
     }
+}
+
+/// The address of this machine from which another is reached. A connected UDP socket knows it, and nothing is sent.
+fn own_address_towards(peer: SocketAddr) -> Option<IpAddr> {
+    let any: SocketAddr = match peer {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(peer).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 fn tls(origin: &Origin, ca_file: Option<&Path>) -> Result<(TlsConnector, ServerName<'static>), TlsError> {

@@ -24,7 +24,7 @@ use std::{
 };
 
 use axum::{body::Body, extract::Request, response::Response};
-use http::{HeaderValue, Version, header};
+use http::{HeaderValue, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -75,7 +75,8 @@ impl Default for Settings {
     }
 }
 
-/// Which connections at rest a request may take.
+/// Which connections at rest a request may take. Either way none that rested half as long as the upstream lets them, where
+/// that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
     /// Any that is open.
@@ -133,6 +134,12 @@ pub enum UpstreamError {
         /// The upstream.
         origin: String,
     },
+    /// A new connection ended before anything was written to it.
+    #[error("the upstream closed a new connection at once ({0}); nothing was sent on it")]
+    Unsent(hyper::Error),
+    /// The client's body ended early or stopped coming, when part of it had gone on.
+    #[error("the body did not arrive whole ({0}); the upstream got part of it")]
+    Body(hyper::Error),
     /// The connection ended before an answer's head.
     #[error(
         "the upstream closed the connection without an answer ({0}); the request may have reached it and was not sent again"
@@ -148,12 +155,17 @@ pub enum UpstreamError {
         "the upstream did not answer within {0:?} ([upstream] timeout); the request may have reached it and was not sent again"
     )]
     Timeout(Duration),
+    /// It answered 101 (Switching Protocols), which no request that was sent on asks for (RFC 9110, section 15.2.2).
+    #[error("the upstream switched protocols without being asked to; does [upstream] url name the API?")]
+    Switched,
 }
 
 impl UpstreamError {
     fn of_exchange(error: hyper::Error) -> Self {
         if error.is_parse() {
             Self::NotHttp(error)
+        } else if error.is_user() {
+            Self::Body(error)
         } else {
             Self::Closed(error)
         }
@@ -167,8 +179,10 @@ impl UpstreamError {
             Self::ConnectTimeout { .. } => "connect-timeout",
             Self::Tls { .. } => "tls",
             Self::Loop { .. } => "loop",
+            Self::Unsent(_) => "closed-unsent",
+            Self::Body(_) => "client-body",
             Self::Closed(_) => "closed",
-            Self::NotHttp(_) => "not-http",
+            Self::NotHttp(_) | Self::Switched => "not-http",
             Self::Timeout(_) => "timeout",
         }
     }
@@ -214,6 +228,16 @@ impl Upstream {
         self.settings.reuse_idle
     }
 
+    /// Fails with [`UpstreamError::Loop`] if the upstream's name leads to one of the gateway's own listeners at the moment.
+    /// Names are looked up, nothing is connected to. (Each connection is checked again when it is made.)
+    pub async fn leads_back(&self) -> Result<(), UpstreamError> {
+        let routes = std::iter::once(&self.first).chain(&self.fallback);
+        for route in routes {
+            route.dialer.leads_back().await?;
+        }
+        Ok(())
+    }
+
     /// Sends a request and waits for the answer's head; its body streams.
     pub async fn send(&self, request: Request, reuse: Reuse) -> Result<Response, UpstreamError> {
         let exchange = self.exchange(request, reuse);
@@ -230,13 +254,17 @@ impl Upstream {
                 host.clone_from(route.dialer.origin().host_field());
             }
             let mut error = match connection.sender.try_send_request(request).await {
+                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    return Err(UpstreamError::Switched);
+                }
                 Ok(response) => return Ok(route.streaming(response, connection, self.settings.idle_timeout)),
                 Err(error) => error,
             };
             // hyper hands a request back only if no byte of it was written.
             match error.take_message() {
                 Some(unsent) if !is_fresh => request = unsent,
-                _ => return Err(UpstreamError::of_exchange(error.into_error())),
+                Some(_) => return Err(UpstreamError::Unsent(error.into_error())),
+                None => return Err(UpstreamError::of_exchange(error.into_error())),
             }
         }
     }

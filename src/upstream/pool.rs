@@ -81,14 +81,14 @@ impl Pool {
             let now = Instant::now();
             let newest = state.resting.last()?;
             let rested = now - newest.since;
-            let bearable = match reuse {
+            let limit = match reuse {
                 Reuse::Any => self.longest_rest,
-                Reuse::Rested(rest) => {
-                    let closes = state.closes.shortest(now).map(|closed| closed / 2);
-                    let announced = newest.announced.map(|announced| announced / 2);
-                    [Some(rest), closes, announced].into_iter().flatten().min()?
-                }
+                Reuse::Rested(rest) => rest,
             };
+            // Polls as well keep away from a close that is known to come: one that is lost costs a client its token.
+            let closes = state.closes.shortest(now).map(|closed| closed / 2);
+            let announced = newest.announced.map(|announced| announced / 2);
+            let bearable = [closes, announced].into_iter().flatten().fold(limit, Duration::min);
             if rested >= bearable {
                 return None;
             }
