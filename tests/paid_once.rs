@@ -1,16 +1,20 @@
 //! A request reaches the upstream at most once, wherever the upstream breaks off.
 //!
-//! A raw-socket upstream breaks off at every point of the exchange, by closing or by resetting, on a fresh or on a reused
-//! connection, for every shape of a submission and for polls. Each request carries a mark; whatever the upstream ever
-//! reads of it is counted, on the connection that broke and on all that come after.
+//! A raw-socket upstream breaks off at every point of the exchange, by closing, by resetting or by falling silent, on a
+//! fresh or on a reused connection, with and without TLS, for every shape of a submission and for polls. Each request
+//! carries a mark; whatever the upstream ever reads of it is counted, on the connection that broke and on all that come
+//! after. Where it reads nothing of it, the answer has to be an error: a second attempt would have succeeded.
 
 mod fixtures;
 
 use std::{
     collections::HashMap,
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     thread,
     time::Duration,
 };
@@ -19,22 +23,27 @@ use fixtures::{Client, Gateway, OK, wait};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Point {
+    /// The system holds the connection, nobody accepts it. On a reused one: it is closed while it rests, and then so.
+    BeforeAccept,
     /// The connection is accepted and nothing is read; on a reused one: while it rests.
     AfterAccept,
     AfterHead,
     /// After the first byte of the body; where there is none, after the head.
     FirstByteOfBody,
     HalfOfBody,
+    AllButTheLastByte,
     AfterBody,
     InAnswersHead,
     InAnswersBody,
 }
 
-const POINTS: [Point; 7] = [
+const POINTS: [Point; 9] = [
+    Point::BeforeAccept,
     Point::AfterAccept,
     Point::AfterHead,
     Point::FirstByteOfBody,
     Point::HalfOfBody,
+    Point::AllButTheLastByte,
     Point::AfterBody,
     Point::InAnswersHead,
     Point::InAnswersBody,
@@ -44,6 +53,17 @@ const POINTS: [Point; 7] = [
 enum How {
     Close,
     Reset,
+    /// The connection stays open, and nothing more comes.
+    Silence,
+}
+
+/// What is the same for all shapes.
+#[derive(Clone, Copy, Debug)]
+struct Break {
+    point: Point,
+    how: How,
+    is_reused: bool,
+    is_tls: bool,
 }
 
 /// Every shape of a submission, and the polls, with the mark in its target.
@@ -88,56 +108,200 @@ fn shapes(mark: &str) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// What the upstream saw: for each mark how often, and on which connections.
+/// What the upstream saw: for each mark on which connections, and on which the last request without a mark came.
 #[derive(Default)]
 struct Seen {
     marks: HashMap<String, Vec<SocketAddr>>,
-    warm: Vec<SocketAddr>,
+    warm: Option<SocketAddr>,
+    /// Connections on which it fell silent.
+    silent: Vec<Box<dyn Wire>>,
 }
 
+/// How long what is written has to be read by the other side before a reset throws it away.
+const UNDER_WAY: Duration = Duration::from_millis(20);
+
+trait Wire: Read + Write + Send {}
+impl<T: Read + Write + Send> Wire for T {}
+
+/// An upstream that answers what has no mark, breaks off at the first request with each mark, and answers any repeat.
 struct Breaking {
-    url: String,
-    seen: Arc<Mutex<Seen>>,
+    address: SocketAddr,
+    is_accepting: AtomicBool,
+    /// Whether the next connection is broken off as soon as it is accepted.
+    breaks_next: AtomicBool,
+    is_over: AtomicBool,
+    listener: Mutex<Option<TcpListener>>,
+    seen: Mutex<Seen>,
+    tls: Option<(Arc<rustls::ServerConfig>, String)>,
+    at: Break,
 }
 
 impl Breaking {
-    /// An upstream that answers what has no mark, breaks off at the first request with each mark, and answers any repeat.
-    fn start(point: Point, how: How, breaks_fresh: bool) -> Self {
+    fn start(at: Break) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let kept = seen.clone();
+        let address = listener.local_addr().unwrap();
+        let upstream = Arc::new(Self {
+            address,
+            is_accepting: AtomicBool::new(true),
+            breaks_next: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            listener: Mutex::new(None),
+            seen: Mutex::default(),
+            tls: at.is_tls.then(tls),
+            at,
+        });
+        upstream.listen(listener);
+        let served = upstream.clone();
         thread::spawn(move || {
-            let mut count = 0;
-            for stream in listener.incoming().map_while(Result::ok) {
-                count += 1;
-                // With nothing read, every second fresh connection works: there a repeat would show.
-                if breaks_fresh && point == Point::AfterAccept && count % 2 == 1 {
-                    end(stream, how);
+            while !served.is_over.load(SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+                if !served.is_accepting.load(SeqCst) {
                     continue;
                 }
-                let kept = kept.clone();
-                thread::spawn(move || connection(stream, point, how, &kept));
+                let accept = served.listener.lock().unwrap().as_ref().map(TcpListener::accept);
+                let Some(Ok((stream, _))) = accept else { continue };
+                stream.set_nonblocking(false).unwrap();
+                // Else an answer waits until the tickets of TLS are acknowledged.
+                stream.set_nodelay(true).unwrap();
+                let served = served.clone();
+                let is_broken = served.breaks_next.swap(false, SeqCst);
+                thread::spawn(move || {
+                    let kept = stream.try_clone().unwrap();
+                    if is_broken {
+                        served.end(&kept, Box::new(stream));
+                    } else if let Ok(wire) = served.wire(stream) {
+                        served.connection(&kept, wire);
+                    }
+                });
             }
         });
-        Self { url, seen }
+        upstream
+    }
+
+    fn listen(&self, listener: TcpListener) {
+        listener.set_nonblocking(true).unwrap();
+        *self.listener.lock().unwrap() = Some(listener);
+    }
+
+    /// Ends what nobody accepted, and accepts from here on: there a repeat would show.
+    fn accept_again(&self) {
+        *self.listener.lock().unwrap() = None;
+        self.listen(wait(|| TcpListener::bind(self.address).ok()));
+        self.is_accepting.store(true, SeqCst);
+    }
+
+    fn wire(&self, stream: TcpStream) -> io::Result<Box<dyn Wire>> {
+        let Some((config, _)) = &self.tls else {
+            return Ok(Box::new(stream));
+        };
+        let mut stream = rustls::StreamOwned::new(rustls::ServerConnection::new(config.clone()).unwrap(), stream);
+        stream.flush()?;
+        Ok(Box::new(stream))
+    }
+
+    /// Breaks a connection off.
+    fn end(&self, socket: &TcpStream, wire: Box<dyn Wire>) {
+        match self.at.how {
+            How::Close => {}
+            How::Reset => socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO)).unwrap(),
+            How::Silence => self.seen.lock().unwrap().silent.push(wire),
+        }
+    }
+
+    fn connection(&self, socket: &TcpStream, mut wire: Box<dyn Wire>) {
+        let peer = socket.peer_addr().unwrap();
+        let point = self.at.point;
+        loop {
+            let mut read = Vec::new();
+            while !read.ends_with(b"\r\n\r\n") {
+                let wanted = read.len() + 1;
+                if !read_to(&mut wire, &mut read, wanted) {
+                    return;
+                }
+            }
+            let head = String::from_utf8_lossy(&read).into_owned();
+            let length = head
+                .lines()
+                .find_map(|line| {
+                    line.to_ascii_lowercase()
+                        .strip_prefix("content-length:")
+                        .map(|n| n.trim().parse::<usize>().unwrap())
+                })
+                .unwrap_or(0);
+            let head_length = read.len();
+            let mark = head
+                .split("mark=")
+                .nth(1)
+                .map(|rest| rest.split([' ', '&']).next().unwrap().to_owned());
+            let is_first = {
+                let mut seen = self.seen.lock().unwrap();
+                match &mark {
+                    None => {
+                        seen.warm = Some(peer);
+                        false
+                    }
+                    Some(mark) => {
+                        let connections = seen.marks.entry(mark.clone()).or_default();
+                        connections.push(peer);
+                        connections.len() == 1
+                    }
+                }
+            };
+            if !is_first || matches!(point, Point::BeforeAccept | Point::AfterAccept) {
+                read_to(&mut wire, &mut read, head_length + length);
+                // The next connection is made when this one is ended.
+                let is_last = mark.is_none() && matches!(point, Point::BeforeAccept | Point::AfterAccept);
+                if is_last && point == Point::BeforeAccept {
+                    self.is_accepting.store(false, SeqCst);
+                }
+                wire.write_all(OK).unwrap();
+                wire.flush().unwrap();
+                if is_last {
+                    thread::sleep(UNDER_WAY);
+                    return match point {
+                        Point::BeforeAccept => {}
+                        _ => self.end(socket, wire),
+                    };
+                }
+                continue;
+            }
+            let until = match point {
+                Point::AfterHead => 0,
+                Point::FirstByteOfBody => length.min(1),
+                Point::HalfOfBody => length / 2,
+                Point::AllButTheLastByte => length.saturating_sub(1),
+                _ => length,
+            };
+            read_to(&mut wire, &mut read, head_length + until);
+            match point {
+                Point::InAnswersHead => wire.write_all(&OK[..20]).unwrap(),
+                Point::InAnswersBody => wire.write_all(&OK[..OK.len() - 5]).unwrap(),
+                _ => {}
+            }
+            wire.flush().unwrap();
+            thread::sleep(UNDER_WAY);
+            return self.end(socket, wire);
+        }
     }
 }
 
-fn end(stream: TcpStream, how: How) {
-    if how == How::Reset {
-        socket2::SockRef::from(&stream)
-            .set_linger(Some(Duration::ZERO))
-            .unwrap();
-    }
-    drop(stream);
+fn tls() -> (Arc<rustls::ServerConfig>, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .unwrap();
+    (Arc::new(config), made.cert.pem())
 }
 
 /// Reads until there are so many bytes, or no more come.
-fn read_to(stream: &mut TcpStream, read: &mut Vec<u8>, wanted: usize) -> bool {
+fn read_to(wire: &mut impl Read, read: &mut Vec<u8>, wanted: usize) -> bool {
     let mut byte = [0];
     while read.len() < wanted {
-        match stream.read(&mut byte) {
+        match wire.read(&mut byte) {
             Ok(1) => read.push(byte[0]),
             _ => return false,
         }
@@ -145,123 +309,114 @@ fn read_to(stream: &mut TcpStream, read: &mut Vec<u8>, wanted: usize) -> bool {
     true
 }
 
-fn connection(mut stream: TcpStream, point: Point, how: How, seen: &Mutex<Seen>) {
-    let peer = stream.peer_addr().unwrap();
-    loop {
-        let mut read = Vec::new();
-        while !read.ends_with(b"\r\n\r\n") {
-            let wanted = read.len() + 1;
-            if !read_to(&mut stream, &mut read, wanted) {
-                return;
-            }
-        }
-        let head = String::from_utf8_lossy(&read).into_owned();
-        let length = head
-            .lines()
-            .find_map(|line| {
-                line.to_ascii_lowercase()
-                    .strip_prefix("content-length:")
-                    .map(|n| n.trim().parse::<usize>().unwrap())
-            })
-            .unwrap_or(0);
-        let head_length = read.len();
-        let mark = head
-            .split("mark=")
-            .nth(1)
-            .map(|rest| rest.split([' ', '&']).next().unwrap().to_owned());
-        let is_first = match &mark {
-            None => {
-                seen.lock().unwrap().warm.push(peer);
-                false
-            }
-            Some(mark) => {
-                let mut seen = seen.lock().unwrap();
-                let connections = seen.marks.entry(mark.clone()).or_default();
-                connections.push(peer);
-                connections.len() == 1
-            }
-        };
-        let until = match point {
-            Point::AfterHead => 0,
-            Point::FirstByteOfBody => length.min(1),
-            Point::HalfOfBody => length / 2,
-            _ => length,
-        };
-        if !is_first || point == Point::AfterAccept {
-            read_to(&mut stream, &mut read, head_length + length);
-            stream.write_all(OK).unwrap();
-            if mark.is_none() && point == Point::AfterAccept {
-                return end(stream, how);
-            }
-            continue;
-        }
-        read_to(&mut stream, &mut read, head_length + until);
-        match point {
-            Point::InAnswersHead => stream.write_all(&OK[..20]).unwrap(),
-            Point::InAnswersBody => stream.write_all(&OK[..OK.len() - 5]).unwrap(),
-            _ => {}
-        }
-        // What is written has to leave before a reset throws it away.
-        thread::sleep(Duration::from_millis(2));
-        return end(stream, how);
+fn start_gateway(upstream: &Breaking) -> Gateway {
+    let folder = fixtures::Folder::new();
+    let mut config = "[upstream]\n".to_owned();
+    if upstream.at.how == How::Silence {
+        config += "connect_timeout = \"500ms\"\ntimeout = \"500ms\"\nidle_timeout = \"500ms\"\n";
     }
+    let mut url = format!("http://{}", upstream.address);
+    if let Some((_, certificate)) = &upstream.tls {
+        folder.write("ca.pem", certificate);
+        config += &format!("ca_file = \"ca.pem\"\nconnect_to = \"{}\"\n", upstream.address);
+        url = format!("https://localhost:{}", upstream.address.port());
+    }
+    let file = folder.write("gateway.toml", config);
+    Gateway::start_with(&url, &file, folder)
+}
+
+/// Sends each shape once; returns how many there were and how many of them reached the upstream.
+fn run(at: Break) -> (usize, usize) {
+    let upstream = Breaking::start(at);
+    let gateway = start_gateway(&upstream);
+    let names: Vec<&str> = shapes("").into_iter().map(|(name, _)| name).collect();
+    let (mut cells, mut sent_once) = (0, 0);
+    for (number, name) in names.into_iter().enumerate() {
+        let cell = format!("{name}, {at:?}");
+        let mark = number.to_string();
+        let (_, request) = shapes(&mark).swap_remove(number);
+        if at.is_reused {
+            let warm = "GET /warm HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            assert_eq!(fixtures::exchange(gateway.api, warm).status(), 200, "{cell}");
+            // The connection goes to rest a moment after its answer, or is closed then.
+            thread::sleep(2 * UNDER_WAY);
+        } else {
+            upstream.is_accepting.store(at.point != Point::BeforeAccept, SeqCst);
+            // Those after it work: there a repeat would show.
+            upstream.breaks_next.store(at.point == Point::AfterAccept, SeqCst);
+        }
+        let mut client = Client::connect(gateway.api);
+        client.0.write_all(&request).unwrap();
+        if at.point == Point::BeforeAccept && at.how != How::Silence {
+            thread::sleep(Duration::from_millis(30));
+            upstream.accept_again();
+        }
+        let mut answer = Vec::new();
+        let _ = client.0.read_to_end(&mut answer);
+        if at.point == Point::BeforeAccept && at.how == How::Silence {
+            upstream.accept_again();
+        }
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let seen = upstream.seen.lock().unwrap();
+        let connections = seen.marks.get(&mark).cloned().unwrap_or_default();
+        // What rested when it was closed has not been written to: a new connection is made, and it arrives there.
+        let is_closed_at_rest = at.is_reused && at.point == Point::AfterAccept && at.how != How::Silence;
+        let arrives = is_closed_at_rest || !matches!(at.point, Point::BeforeAccept | Point::AfterAccept);
+        assert_eq!(connections.len(), usize::from(arrives), "{cell}: how often it arrived");
+        if arrives && !is_closed_at_rest {
+            let is_on_warm = seen.warm.is_some_and(|warm| connections == [warm]);
+            assert_eq!(is_on_warm, at.is_reused, "{cell}: the connection is what the cell says");
+        }
+        // TLS is set up before there is an exchange that could time out.
+        let has_connection = !at.is_tls || arrives || at.is_reused && at.point == Point::AfterAccept;
+        let expected = match (at.point, at.how, name) {
+            (Point::InAnswersBody, ..) => "200",
+            _ if is_closed_at_rest => "200",
+            (_, _, "getTaskResult") => "503",
+            (_, How::Silence, _) if has_connection => "504",
+            _ => "502",
+        };
+        assert_eq!(answer.get(9..12).unwrap_or_default(), expected, "{cell}: {answer}");
+        cells += 1;
+        sent_once += connections.len();
+    }
+    upstream.is_over.store(true, SeqCst);
+    (cells, sent_once)
 }
 
 #[test]
 fn no_request_is_sent_twice_wherever_the_upstream_breaks_off() {
-    let mut cells = 0;
-    let mut sent_once = 0;
+    let mut breaks = Vec::new();
     for point in POINTS {
-        for how in [How::Close, How::Reset] {
+        for how in [How::Close, How::Reset, How::Silence] {
             for is_reused in [false, true] {
-                let upstream = Breaking::start(point, how, !is_reused);
-                let gateway = Gateway::start(&upstream.url, "");
-                let names: Vec<&str> = shapes("").into_iter().map(|(name, _)| name).collect();
-                for (number, name) in names.into_iter().enumerate() {
-                    let cell = format!(
-                        "{name}, {point:?}, {how:?}, {}",
-                        if is_reused { "reused" } else { "fresh" }
-                    );
-                    let mark = number.to_string();
-                    let (_, request) = shapes(&mark).swap_remove(number);
-                    if is_reused {
-                        let warm = Client::connect(gateway.api)
-                            .exchange("GET /warm HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-                        assert_eq!(warm.status(), 200, "{cell}");
-                        // The connection goes to rest a moment after its answer.
-                        thread::sleep(Duration::from_millis(10));
-                    }
-                    let mut client = Client::connect(gateway.api);
-                    client.0.write_all(&request).unwrap();
-                    let mut answer = Vec::new();
-                    let _ = client.0.set_read_timeout(Some(Duration::from_millis(300)));
-                    let _ = client.0.read_to_end(&mut answer);
-                    let answer = String::from_utf8_lossy(&answer).into_owned();
-                    let seen = upstream.seen.lock().unwrap();
-                    let connections = seen.marks.get(&mark).cloned().unwrap_or_default();
-                    assert!(connections.len() <= 1, "{cell}: sent {} times", connections.len());
-                    if point != Point::AfterAccept {
-                        assert_eq!(connections.len(), 1, "{cell}: it was sent");
-                        let is_on_warm = seen.warm.last() == connections.first();
-                        assert_eq!(is_on_warm, is_reused, "{cell}: the connection is what the cell says");
-                    }
-                    let expected: &[&str] = match (point, name) {
-                        (Point::InAnswersBody, _) => &["200"],
-                        (Point::AfterAccept, "getTaskResult") => &["200", "503"],
-                        (Point::AfterAccept, _) => &["200", "502"],
-                        (_, "getTaskResult") => &["503"],
-                        _ => &["502"],
-                    };
-                    let status = answer.get(9..12).unwrap_or_default();
-                    assert!(expected.contains(&status), "{cell}: {answer}");
-                    cells += 1;
-                    sent_once += connections.len();
-                }
+                let both = [false, true];
+                breaks.extend(both.map(|is_tls| Break {
+                    point,
+                    how,
+                    is_reused,
+                    is_tls,
+                }));
             }
         }
     }
-    assert_eq!(cells, 7 * 2 * 2 * 9);
-    println!("{cells} cells, {sent_once} requests reached the upstream, none twice");
+    let waiting = Mutex::new(breaks.into_iter());
+    let next = || waiting.lock().unwrap().next();
+    let (cells, sent_once) = thread::scope(|scope| {
+        let workers: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    std::iter::from_fn(next)
+                        .map(run)
+                        .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+                })
+            })
+            .collect();
+        let done = workers.into_iter().map(|worker| worker.join().unwrap());
+        done.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+    });
+    assert_eq!(cells, 9 * 3 * 2 * 2 * 9);
+    println!("{cells} cells, {sent_once} requests were read by the upstream, none twice");
 }
 
 /// A client that goes away takes its request with it: the upstream's connection is closed, and nothing is sent again.
@@ -306,4 +461,56 @@ fn a_keep_alive_field_limits_the_reuse() {
     assert_eq!(send(), first);
     thread::sleep(Duration::from_millis(600));
     assert_ne!(send(), first, "reuse_idle is 2 s, but the upstream said 1 s");
+}
+
+/// Whatever a stop meets, a submission that was answered arrived once, and one that was not never arrived.
+#[test]
+fn a_stop_under_load_loses_and_doubles_nothing() {
+    let upstream = fixtures::RawUpstream::serve(|_, stream| {
+        thread::sleep(Duration::from_millis(3));
+        stream.write_all(OK).is_ok()
+    });
+    let mut gateway = Gateway::start(&upstream.url, "");
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let api = gateway.api;
+    let send = || {
+        let mark = next.fetch_add(1, SeqCst).to_string();
+        let request = shapes(&mark).swap_remove(0).1;
+        let mut answer = [0; 12];
+        let is_answered = TcpStream::connect(api)
+            .is_ok_and(|mut stream| stream.write_all(&request).is_ok() && stream.read_exact(&mut answer).is_ok());
+        assert!(
+            !is_answered || &answer == b"HTTP/1.1 200",
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
+        (mark, is_answered)
+    };
+    let sent: HashMap<String, bool> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..16)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut sent = Vec::new();
+                    while sent.last().is_none_or(|(_, is_answered)| *is_answered) {
+                        sent.push(send());
+                    }
+                    sent
+                })
+            })
+            .collect();
+        wait(|| (upstream.received().len() > 200).then_some(()));
+        gateway.server.signal("TERM");
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    assert_eq!(gateway.server.wait(), Some(0));
+    let mut arrived: HashMap<String, usize> = HashMap::new();
+    for request in upstream.received() {
+        let mark = request.target().split("mark=").nth(1).unwrap().to_owned();
+        *arrived.entry(mark).or_default() += 1;
+    }
+    for (mark, is_answered) in &sent {
+        let times = arrived.get(mark).copied().unwrap_or_default();
+        assert_eq!(times, usize::from(*is_answered), "{mark}");
+    }
+    assert!(arrived.len() > 200 && sent.values().filter(|is_answered| !**is_answered).count() == 16);
 }
