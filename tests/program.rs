@@ -5,7 +5,7 @@ mod fixtures;
 use std::{io::Write, process::Stdio, thread, time::Duration};
 
 use fixtures::{
-    Client, Folder, Gateway, OK, RawUpstream, SandboxServer, exchange, get, post, program, refused, run, wait,
+    Client, Folder, Gateway, OK, RawUpstream, SandboxServer, Server, exchange, get, post, program, refused, run, wait,
 };
 
 fn text(bytes: &[u8]) -> String {
@@ -201,8 +201,76 @@ fn a_stop_lets_what_runs_finish() {
     client.0.write_all(&post("/createTask", "{}")).unwrap();
     wait(|| upstream.received().pop());
     gateway.server.signal("TERM");
-    assert_eq!(client.read().status(), 200);
+    let ready = || exchange(gateway.admin, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").status();
+    wait(|| (ready() == 503).then_some(()));
+    wait(|| std::net::TcpStream::connect(gateway.api).is_err().then_some(()));
+    assert_eq!(ready(), 503, "the admin side answers to the end");
+    let answer = client.read();
+    assert_eq!((answer.status(), answer.field("connection")), (200, Some("close")));
     assert_eq!(gateway.server.wait(), Some(0));
+}
+
+#[test]
+fn a_gateway_before_itself_is_warned_of_before_anything_is_paid() {
+    let folder = Folder::new();
+    let address = refused();
+    let port = address.rsplit(':').next().unwrap();
+    for (listen, upstream, is_loop) in [
+        (format!("127.0.0.1:{port}"), format!("http://localhost:{port}"), true),
+        (format!("0.0.0.0:{port}"), format!("http://localhost:{port}"), true),
+        (format!("127.0.0.1:{port}"), "http://localhost:1".to_owned(), false),
+        (
+            format!("127.0.0.1:{port}"),
+            "http://no-such-host.invalid".to_owned(),
+            false,
+        ),
+    ] {
+        let config = format!("[server]\nlisten = \"{listen}\"\n[upstream]\nurl = \"{upstream}\"\n");
+        let file = folder.write("c.toml", config);
+        let output = run(&["check", "--config", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0));
+        let said = text(&output.stderr);
+        assert_eq!(
+            said.contains("is this gateway itself"),
+            is_loop,
+            "{listen} {upstream}: {said}"
+        );
+        assert_eq!(said.contains("connect_to"), is_loop);
+        let output = run(&["check", "--json", "--config", file.to_str().unwrap()]);
+        assert_eq!(text(&output.stdout).contains("is this gateway itself"), is_loop);
+    }
+    let file = folder.write("c.toml", "");
+    let mut command = program();
+    command.args(["--listen", &format!("127.0.0.1:{port}"), "--admin-listen", "off"]);
+    command.args(["--upstream", &address, "--config", file.to_str().unwrap()]);
+    let server = Server::start(command, folder);
+    wait(|| server.log().into_iter().find(|line| line["cause"] == "loop"));
+}
+
+#[test]
+fn names_and_passwords_of_urls_are_shown_nowhere() {
+    let folder = Folder::new();
+    let file = folder.write("c.toml", "[upstream]\nurl = \"http://me:hunter2@x.example\"\n");
+    let file = file.to_str().unwrap();
+    for args in [
+        &["check", "--config", file][..],
+        &["check", "--json", "--config", file],
+        &["serve", "--config", file],
+        &["serve", "--upstream", "http://me:hunter2@x.example"],
+        &[
+            "explain",
+            "--site",
+            "a.example",
+            "--upstream",
+            "http://me:hunter2@x.example",
+        ],
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let said = text(&output.stderr) + &text(&output.stdout);
+        assert!(said.contains("only scheme, host and port belong here"), "{said}");
+        assert!(!said.contains("hunter2") && !said.contains("me:"), "{said}");
+    }
 }
 
 #[test]

@@ -22,10 +22,14 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
+use clap::{
+    ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    error::{ContextKind, ContextValue},
+    parser::ValueSource,
+};
 
 use crate::{
-    config::{self, AdminListen, Config, LoadError, Origin, Override, Overrides, settings::SETTINGS},
+    config::{self, AdminListen, Config, LoadError, Origin, Override, Overrides, report, settings::SETTINGS},
     upstream,
 };
 
@@ -175,8 +179,8 @@ impl Failure {
 
 /// Reads the command line and does what it says.
 pub fn run() -> ExitCode {
-    let matches = Cli::command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let matches = Cli::command().try_get_matches().unwrap_or_else(|error| exit(error));
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| exit(error));
     let overrides = cli.overrides.overrides(&matches);
     let result = match cli.verb.unwrap_or(Verb::Serve) {
         Verb::Serve => serve::run(overrides),
@@ -207,6 +211,15 @@ pub fn run() -> ExitCode {
         }
         Err(Failure::Unread) => ExitCode::from(1),
     }
+}
+
+/// Ends with clap's own words, without the names and passwords of URLs.
+fn exit(mut error: clap::Error) -> ! {
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
+        let value = report::without_userinfo(value);
+        error.insert(ContextKind::InvalidValue, ContextValue::String(value));
+    }
+    error.exit()
 }
 
 fn load(overrides: &Overrides) -> Result<Config, Failure> {

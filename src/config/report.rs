@@ -107,6 +107,20 @@ pub fn closest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> O
         .map(|(_, word)| word)
 }
 
+/// A text of the same length, in which asterisks stand for what URLs hold before an `@`: names and passwords are shown nowhere.
+pub fn without_userinfo(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        let end = after.find(|c: char| c.is_whitespace() || "/?#\"'\\".contains(c));
+        let (authority, after) = after.split_at(end.unwrap_or(after.len()));
+        let (userinfo, host) = authority.split_at(authority.rfind('@').unwrap_or(0));
+        shown.extend([before, "://", &"*".repeat(userinfo.len()), host]);
+        rest = after;
+    }
+    shown + rest
+}
+
 /// All that was found in a configuration and the files it names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -136,14 +150,19 @@ impl Report {
     /// Renders it, with colours for a terminal if wanted.
     pub fn render(&self, colours: bool) -> String {
         let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
-        let one = |problem| renderer.render(&[self.group(problem)]);
+        let shown: Vec<String> = self
+            .sources
+            .iter()
+            .map(|source| without_userinfo(&source.text))
+            .collect();
+        let one = |problem: &Problem| renderer.render(&[self.group(problem, &shown[problem.source])]);
         self.problems.iter().map(one).collect::<Vec<_>>().join("\n\n")
     }
 
-    fn group<'a>(&'a self, problem: &'a Problem) -> Group<'a> {
+    fn group<'a>(&'a self, problem: &'a Problem, text: &'a str) -> Group<'a> {
         let source = &self.sources[problem.source];
         let mark = AnnotationKind::Primary.span(problem.span.clone()).label(&problem.label);
-        let snippet = Snippet::source(&source.text).path(&source.path).annotation(mark);
+        let snippet = Snippet::source(text).path(&source.path).annotation(mark);
         let level = match problem.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -159,5 +178,26 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_before_an_at_is_not_shown() {
+        for (text, shown) in [
+            (
+                "url = \"https://me:secret@x:8443/a@b\" # s@x",
+                "url = \"https://*********@x:8443/a@b\" # s@x",
+            ),
+            ("http://ü@x http://a.example", "http://**@x http://a.example"),
+            ("'http://a@b@c' ://", "'http://***@c' ://"),
+            ("no URL, me@x", "no URL, me@x"),
+        ] {
+            assert_eq!(without_userinfo(text), shown);
+            assert_eq!(without_userinfo(text).len(), text.len());
+        }
     }
 }
