@@ -10,13 +10,13 @@ import sdk from "@zennolab_com/capmonstercloud-client";
 
 const KEY = "0123456789abcdef0123456789abcdef";
 
-for (const scheme of ["http", "https"]) {
-  describe(`over ${scheme}`, () => {
+for (const kind of ["http", "https", "nginx"]) {
+  describe(`over ${kind}`, () => {
     let stage;
     let url;
 
     before(async () => {
-      stage = spawn("python3", [new URL("stage.py", import.meta.url).pathname, scheme], {
+      stage = spawn("python3", [new URL("stage.py", import.meta.url).pathname, kind], {
         stdio: ["pipe", "pipe", "inherit"],
       });
       const [line] = await once(createInterface(stage.stdout), "line");
@@ -36,17 +36,17 @@ for (const scheme of ["http", "https"]) {
     const client = () =>
       sdk.CapMonsterCloudClientFactory.Create(new sdk.ClientOptions({ clientKey: KEY, serviceUrl: url }));
 
-    for (const [kind, Request] of [
+    for (const [type, Request] of [
       ["NoCaptchaTask", sdk.RecaptchaV2Request],
       ["RecaptchaV3TaskProxyless", sdk.RecaptchaV3ProxylessRequest],
     ]) {
-      test(`${kind} gets nocache and comes back with a token`, async () => {
+      test(`${type} gets nocache and comes back with a token`, async () => {
         const request = new Request({ websiteURL: "https://a.example/", websiteKey: "6Lc" });
         const result = await client().Solve(request);
         assert.match(result.solution.gRecaptchaResponse, /^03AGsandbox\.\d+\.nocache-parameter$/);
         const body = await lastBody();
         const parsed = JSON.parse(body);
-        assert.match(parsed.task.type, new RegExp(`^${kind}`));
+        assert.match(parsed.task.type, new RegExp(`^${type}`));
         assert.equal(parsed.task.nocache, true);
         assert.equal(Object.keys(parsed.task).at(-1), "nocache");
         // The rest is what JSON.stringify made of it.

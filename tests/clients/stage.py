@@ -1,13 +1,16 @@
-"""The stage for real clients: the gateway before its sandbox, over http or https, on free ports.
+"""The stage for real clients: the gateway before its sandbox, on free ports; over http, over https, or over https with a real
+nginx in between.
 
 As a program it starts them, prints their addresses as one line of JSON, and ends with its standard input."""
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.request
 
 PROGRAM = os.environ["NOCACHE_GATEWAY_PROGRAM"]
@@ -31,18 +34,89 @@ def start(arguments, *messages):
     return process, addresses
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Nginx:
+    """A real nginx with TLS before a server, as vendors put one before theirs."""
+
+    def __init__(self, folder, server):
+        self.folder = folder
+        self.address = f"127.0.0.1:{free_port()}"
+        name = "/CN=localhost"
+        names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+        # Marked as no CA: what rustls wants of a server's own certificate.
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+            + ["-subj", name, "-addext", names, "-addext", "basicConstraints=critical,CA:FALSE"]
+            + ["-keyout", f"{folder}/key.pem", "-out", f"{folder}/ca.pem"],
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
+        temporary = "".join(
+            f"    {kind}_temp_path {folder}/{kind};\n" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        )
+        with open(f"{folder}/nginx.conf", "w") as file:
+            file.write(
+                f"""user root;
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+    access_log off;
+{temporary}    keepalive_timeout 1s;
+    client_max_body_size 0;
+    server {{
+        listen {self.address} ssl;
+        ssl_certificate {folder}/ca.pem;
+        ssl_certificate_key {folder}/key.pem;
+        location / {{ proxy_pass http://{server}; proxy_http_version 1.1; }}
+    }}
+}}
+"""
+            )
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(["nginx", "-e", f"{self.folder}/error.log", "-c", f"{self.folder}/nginx.conf"])
+        host, port = self.address.split(":")
+        for _ in range(200):
+            try:
+                return socket.create_connection((host, int(port))).close()
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError(open(f"{self.folder}/error.log").read())
+
+    def signal(self, name):
+        """HUP is a reload, QUIT lets what runs finish, TERM does not."""
+        self.process.send_signal(name)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 class Stage:
     """Gateway and sandbox. `url` is what a bot is pointed at."""
 
-    def __init__(self, scheme):
+    def __init__(self, kind):
         self.folder = tempfile.TemporaryDirectory()
         certificate = os.path.join(self.folder.name, "ca.pem")
         config = os.path.join(self.folder.name, "gateway.toml")
-        tls = ["--tls", certificate] if scheme == "https" else []
-        self.sandbox, (sandbox,) = start(["sandbox", "--listen", "127.0.0.1:0", "--record", *tls], "sandbox listening")
+        tls = ["--tls", certificate] if kind == "https" else []
+        self.sandbox, (upstream,) = start(["sandbox", "--listen", "127.0.0.1:0", "--record", *tls], "sandbox listening")
+        self.nginx = None
+        if kind == "nginx":
+            self.nginx = Nginx(self.folder.name, upstream)
+            upstream = self.nginx.address
+        scheme = "http" if kind == "http" else "https"
         with open(config, "w") as file:
-            file.write(f'[upstream]\nurl = "{scheme}://{sandbox}"\n')
-            if tls:
+            file.write(f'[upstream]\nurl = "{scheme}://{upstream}"\n')
+            if scheme == "https":
                 file.write('ca_file = "ca.pem"\n')
         self.gateway, (gateway,) = start(
             ["--config", config, "--listen", "127.0.0.1:0", "--admin-listen", "off"], "listening"
@@ -59,6 +133,8 @@ class Stage:
             process.terminate()
             process.wait()
             process.stderr.close()
+        if self.nginx:
+            self.nginx.close()
         self.folder.cleanup()
 
 

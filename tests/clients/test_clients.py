@@ -29,11 +29,11 @@ LEGACY_EXAMPLE = (
 
 
 class Clients:
-    scheme: str
+    kind: str
 
     @classmethod
     def setUpClass(cls):
-        cls.stage = Stage(cls.scheme)
+        cls.stage = Stage(cls.kind)
 
     @classmethod
     def tearDownClass(cls):
@@ -130,11 +130,17 @@ class Clients:
 
 
 class OverHttp(Clients, unittest.TestCase):
-    scheme = "http"
+    kind = "http"
 
 
 class OverHttps(Clients, unittest.TestCase):
-    scheme = "https"
+    kind = "https"
+
+
+class OverNginx(Clients, unittest.TestCase):
+    """With TLS, before the sandbox."""
+
+    kind = "nginx"
 
 
 if __name__ == "__main__":
