@@ -38,8 +38,7 @@ pub enum Rest {
     Unsaid,
 }
 
-/// The most connections that rest at once. More than that many polls do not come at the same moment, and submissions take
-/// only what rested briefly.
+/// The most connections that rest at once. More than that many requests do not come at the same moment.
 const MOST: usize = 128;
 
 /// The connections at rest, and what is known of how long the upstream lets them.
@@ -76,20 +75,13 @@ impl Pool {
     /// Takes the connection that rested least, if it is open and rested no longer than the request can bear.
     pub fn take(&self, reuse: Reuse) -> Option<Connection> {
         let mut state = self.state();
-        state.tidy(self.longest_rest);
         loop {
+            state.tidy(self.longest_rest);
             let now = Instant::now();
-            let newest = state.resting.last()?;
-            let rested = now - newest.since;
-            let limit = match reuse {
-                Reuse::Any => self.longest_rest,
-                Reuse::Rested(rest) => rest,
-            };
-            // Polls as well keep away from a close that is known to come: one that is lost costs a client its token.
-            let closes = state.closes.shortest(now).map(|closed| closed / 2);
-            let announced = newest.announced.map(|announced| announced / 2);
-            let bearable = [closes, announced].into_iter().flatten().fold(limit, Duration::min);
-            if rested >= bearable {
+            let rested = now - state.resting.last()?.since;
+            if let Reuse::Rested(longest) = reuse
+                && rested >= longest
+            {
                 return None;
             }
             let connection = state.resting.pop()?.connection;
@@ -132,17 +124,24 @@ impl Pool {
 }
 
 impl State {
-    /// Drops what is closed or has rested too long, and learns from it.
+    /// Drops what is closed, learns from it, and drops what nothing may take any longer: what rested for `longest_rest`, or
+    /// half as long as the upstream is known to let it. Polls as well keep away from a close that is known to come: one that
+    /// is lost costs a client its token.
     fn tidy(&mut self, longest_rest: Duration) {
         let now = Instant::now();
         let closes = &mut self.closes;
         self.resting.retain(|resting| {
-            let rested = now - resting.since;
             let is_open = !resting.connection.sender.is_closed();
             if !is_open {
-                closes.note(rested, now);
+                closes.note(now - resting.since, now);
             }
-            is_open && rested <= longest_rest
+            is_open
+        });
+        let observed = closes.shortest(now).map(|closed| closed / 2);
+        self.resting.retain(|resting| {
+            let announced = resting.announced.map(|announced| announced / 2);
+            let limits = [observed, announced].into_iter().flatten();
+            now - resting.since < limits.fold(longest_rest, Duration::min)
         });
     }
 }
