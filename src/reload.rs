@@ -52,7 +52,7 @@ impl Reloader {
     /// Prepares to follow the files of a configuration that is in force.
     pub fn new(overrides: Overrides, config: &Config, readiness: Readiness) -> Self {
         Self {
-            seen: contents(files(config, &overrides)),
+            seen: read(config, &overrides),
             started: settings::in_force(config),
             overrides,
             readiness,
@@ -82,16 +82,17 @@ impl Reloader {
             due = None;
             let now = contents(self.seen.iter().map(|(path, _)| path.clone()).collect());
             if is_asked || now != self.seen {
-                self.reload(&gateway);
+                self.reload(&gateway, now);
                 watching.follow(&self.seen);
             }
         }
     }
 
-    fn reload(&mut self, gateway: &Gateway) {
+    /// `now` is what the files held just before. Whatever changes from there on is another change.
+    fn reload(&mut self, gateway: &Gateway, now: Contents) {
         match config::load(&self.overrides) {
             Ok(config) => {
-                self.seen = contents(files(&config, &self.overrides));
+                self.seen = read(&config, &self.overrides);
                 self.warn_of_what_needs_a_restart(&config);
                 let rules = config.rules.rules().len();
                 gateway.set_rules(config.rules);
@@ -100,7 +101,7 @@ impl Reloader {
             }
             Err(mistakes) => {
                 // Only what changes next is tried next.
-                self.seen = contents(self.seen.iter().map(|(path, _)| path.clone()).collect());
+                self.seen = now;
                 error!("the configuration has mistakes, the running rules stay in force:\n{mistakes}");
                 let summary = match &mistakes {
                     LoadError::Mistakes(report) => format!("{} mistakes", report.problems.len()),
@@ -131,13 +132,18 @@ impl Reloader {
     }
 }
 
-/// Every file that a configuration was read from, or would be.
-fn files(config: &Config, overrides: &Overrides) -> Vec<PathBuf> {
+/// Every file that a configuration was read from, or would be, with what was read.
+fn read(config: &Config, overrides: &Overrides) -> Contents {
+    let mut sources = config
+        .sources
+        .iter()
+        .map(|source| Some(source.text.clone().into_bytes()));
     let main = config.file.clone().or_else(|| config::load::path(overrides));
     // A file that is not there yet may appear.
     let main = main.unwrap_or_else(|| PathBuf::from(config::load::PLACES[0]));
+    let main = (main, sources.next().flatten());
     let others = config.sources.iter().skip(1).map(|source| PathBuf::from(&source.path));
-    std::iter::once(main).chain(others).collect()
+    std::iter::once(main).chain(others.zip(sources)).collect()
 }
 
 fn contents(files: Vec<PathBuf>) -> Contents {

@@ -3,7 +3,7 @@
 
 use std::{
     convert::Infallible,
-    future::Future,
+    future::{self, Future},
     io::{self, IoSlice},
     net::SocketAddr,
     pin::{Pin, pin},
@@ -43,7 +43,7 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// How long a client may take nothing of an answer that is there for it.
     pub write_timeout: Duration,
-    /// How many connections may be open at once. More wait to be accepted.
+    /// How many connections may be open at once, over all listeners. More wait to be accepted.
     pub connections: usize,
 }
 
@@ -79,9 +79,10 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Clone, Copy, Debug)]
 pub struct LocalAddress(pub SocketAddr);
 
-/// Serves connections until `stop` completes, then lets what runs finish within `grace`. Whether all did is returned.
+/// Serves the connections of all listeners until `stop` completes, then lets what runs finish within `grace`. Whether all
+/// did is returned. The limits are of all listeners together.
 pub async fn serve<S>(
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
     service: S,
     limits: Limits,
@@ -95,18 +96,21 @@ where
     let graceful = GracefulShutdown::new();
     let free = Arc::new(Semaphore::new(limits.connections));
     let mut stop = pin!(stop);
+    // The listener that is asked first: in turn, so that none waits for the others.
+    let mut first = 0;
     loop {
         let accept = async {
             // The semaphore is never closed.
             let permit = free.clone().acquire_owned().await;
-            (listener.accept().await, permit)
+            (accept(&listeners, first).await, permit)
         };
         let (accepted, permit) = tokio::select! {
             () = &mut stop => break,
             accepted = accept => accepted,
         };
+        first += 1;
         let stream = match accepted {
-            Ok((stream, _)) => stream,
+            Ok(stream) => stream,
             Err(error) => {
                 // Most likely out of descriptors: others have to close first.
                 warn!("a connection could not be accepted: {error}");
@@ -123,8 +127,22 @@ where
             drop(permit);
         });
     }
-    drop(listener);
+    drop(listeners);
     tokio::time::timeout(grace, graceful.shutdown()).await.is_ok()
+}
+
+/// The next connection of any listener.
+async fn accept(listeners: &[TcpListener], first: usize) -> io::Result<TcpStream> {
+    future::poll_fn(|cx| {
+        let in_turn = listeners.iter().cycle().skip(first % listeners.len().max(1));
+        for listener in in_turn.take(listeners.len()) {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready(accepted.map(|(stream, _)| stream));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -79,6 +79,55 @@ fn a_body_that_stops_coming_reaches_nobody() {
 }
 
 #[test]
+fn a_body_that_drips_is_given_up() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "[server]\nbody_timeout = \"300ms\"\n");
+    let mut client = Client::connect(gateway.api);
+    client
+        .0
+        .write_all(b"POST /createTask HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        .unwrap();
+    let start = Instant::now();
+    let mut sender = client.0.try_clone().unwrap();
+    let drip = thread::spawn(move || {
+        // Never still for as long as body_timeout.
+        while start.elapsed() < Duration::from_secs(5) && sender.write_all(b" ").is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let answer = client.read();
+    assert_eq!(answer.status(), 408);
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!(upstream.received(), []);
+    drop(client);
+    drip.join().unwrap();
+}
+
+/// A client that sends all of its body before it reads is not cut off before it can read why it is refused.
+#[test]
+fn a_refusal_of_a_large_body_can_be_read() {
+    let upstream = RawUpstream::serve(|_, stream| {
+        thread::sleep(Duration::from_secs(2));
+        stream.write_all(OK).is_ok()
+    });
+    let gateway = Gateway::start(&upstream.url, "[server]\nbody_limit = \"1 MiB\"\nmax_in_flight = 1\n");
+    let large = vec![b' '; 24 << 20];
+    let announced = exchange(gateway.api, post("/createTask", &large));
+    assert_eq!(announced.status(), 413);
+    let mut chunked = b"POST /createTask HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1800000\r\n".to_vec();
+    chunked.extend_from_slice(&large);
+    chunked.extend_from_slice(b"\r\n0\r\n\r\n");
+    assert_eq!(exchange(gateway.api, chunked).status(), 413);
+    assert_eq!(upstream.received(), []);
+    let mut busy = Client::connect(gateway.api);
+    busy.0.write_all(&post("/createTask", TASK)).unwrap();
+    wait(|| upstream.received().pop());
+    assert_eq!(exchange(gateway.api, post("/getBalance", &large)).status(), 503);
+    assert_eq!(busy.read().status(), 200);
+    assert_eq!(upstream.received().len(), 1);
+}
+
+#[test]
 fn beyond_max_in_flight_requests_are_refused_at_once() {
     let upstream = RawUpstream::serve(|_, stream| {
         thread::sleep(Duration::from_millis(600));
@@ -249,6 +298,29 @@ fn beyond_max_connections_others_wait_until_one_ends() {
 }
 
 #[test]
+fn max_connections_is_of_all_listeners_together() {
+    let upstream = RawUpstream::start(OK);
+    let folder = fixtures::Folder::new();
+    let file = folder.write("c.toml", "[server]\nmax_connections = 2\n");
+    let mut command = fixtures::program();
+    command.args(["--listen", "127.0.0.1:0,127.0.0.2:0", "--admin-listen", "off"]);
+    command.args(["--upstream", &upstream.url, "--config"]).arg(file);
+    let server = fixtures::Server::start(command, folder);
+    let addresses = [server.address("listening"), server.address("listening")];
+    let mut clients = addresses.map(Client::connect);
+    for client in &mut clients {
+        assert_eq!(client.exchange(post("/createTask", TASK)).status(), 200);
+    }
+    for address in addresses {
+        let mut third = Client::connect(address);
+        third.0.write_all(&post("/createTask", TASK)).unwrap();
+        third.0.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        assert!(third.0.read(&mut [0]).is_err(), "nothing is answered");
+    }
+    assert_eq!(upstream.received().len(), 2);
+}
+
+#[test]
 fn a_head_beyond_its_limit_is_refused() {
     let upstream = RawUpstream::start(OK);
     let gateway = Gateway::start(&upstream.url, "[server]\nhead_limit = \"16 KiB\"\n");
@@ -303,6 +375,26 @@ fn a_submission_costs_a_small_multiple_of_its_size() {
         (after - before) >> 20,
         SIZE >> 20
     );
+}
+
+/// A frame of zstd is decoded up to its window before a byte of it comes out, and says itself how large that is.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_bomb_of_zstd_costs_no_more_than_the_limit() {
+    // RFC 8878, section 3.1.1: magic; no content size, a window; 2^(10 + 17) = 128 MiB. Then 1,000 blocks of 128 KiB of one byte.
+    let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3];
+    for number in 0..1000 {
+        let header: u32 = u32::from(number == 999) | 1 << 1 | (128 << 10) << 3;
+        bomb.extend_from_slice(&header.to_le_bytes()[..3]);
+        bomb.push(b' ');
+    }
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "[server]\nbody_limit = \"1 MiB\"\n");
+    let before = memory(gateway.server.pid()).1;
+    assert_eq!(exchange(gateway.api, coded_post("zstd", &bomb)).status(), 413);
+    let after = memory(gateway.server.pid()).1;
+    assert!(after - before < 16 << 20, "{} MiB", (after - before) >> 20);
+    assert_eq!(upstream.received(), []);
 }
 
 #[test]

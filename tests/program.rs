@@ -190,6 +190,40 @@ fn the_admin_side_tells_health_to_those_it_knows() {
     assert_eq!(off(refused().trim_start_matches("http://")), Some(1));
 }
 
+/// A file that is broken by now says nothing of the gateway that runs: a probe that failed for it would end a gateway that works,
+/// and the next would not start.
+#[test]
+fn a_broken_file_does_not_make_it_unhealthy() {
+    let gateway = Gateway::start(&refused(), "");
+    let folder = Folder::new();
+    let healthcheck = |config: &str, args: &[&str]| {
+        let file = folder.write("c.toml", config);
+        let output = run(&[&["healthcheck", "--config", file.to_str().unwrap()], args].concat());
+        output.status.code()
+    };
+    let admin = gateway.admin.to_string();
+    for broken in ["[rule]\n", "= 1\n", "rul = 1\n", "\u{0}"] {
+        assert_eq!(healthcheck(broken, &["--admin-listen", &admin]), Some(0), "{broken:?}");
+        let of_file = format!("[admin]\nlisten = \"{admin}\"\n[server]\n{broken}");
+        assert_eq!(healthcheck(&of_file, &[]), Some(0), "{of_file:?}");
+    }
+    let absent = refused();
+    let absent = absent.trim_start_matches("http://");
+    // Of several API listeners one may have been left out.
+    let several = format!(
+        "[admin]\nlisten = \"off\"\n[server]\nlisten = [\"{absent}\", \"{}\"]\n",
+        gateway.api
+    );
+    assert_eq!(healthcheck(&several, &[]), Some(0));
+    assert_eq!(healthcheck(&format!("{several}x = 1\n"), &[]), Some(0));
+    // Whatever is wrong, it is 1: Docker reserves 2.
+    assert_eq!(
+        healthcheck(&format!("{several}x = 1\n"), &["--listen", absent]),
+        Some(1)
+    );
+    assert_eq!(healthcheck("rul = 1\n", &["--admin-listen", absent]), Some(1));
+}
+
 #[test]
 fn a_stop_lets_what_runs_finish() {
     let upstream = RawUpstream::serve(|_, stream| {

@@ -151,6 +151,17 @@ fn answers_arrive_as_given() {
     assert_eq!(answer.fields(), expected);
 }
 
+/// RFC 9112, section 6.3: of two framings the chunks count.
+#[test]
+fn an_answer_with_two_framings_arrives_whole() {
+    let upstream = RawUpstream::start(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n",
+    );
+    let gateway = Gateway::start(&upstream.url, "");
+    let answer = exchange(gateway.api, post("/createTask", "{}"));
+    assert_eq!((answer.text(), answer.field("content-length")), ("whole", None));
+}
+
 #[test]
 fn answers_without_a_body_get_no_field_of_ours() {
     for raw in [

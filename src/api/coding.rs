@@ -9,6 +9,7 @@ use flate2::{
     read::MultiGzDecoder,
 };
 use http::{HeaderMap, header};
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder, errors::FrameDecoderError};
 
 /// A coding that is decoded here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,10 +90,17 @@ pub fn decode(body: &[u8], coding: Coding, limit: usize) -> Result<Bytes, Decode
 
 /// All frames, one behind the other (RFC 8878, section 3).
 fn zstd_frames(rest: &mut &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
+    // A frame's window is decoded whole before a byte comes out. Every decoder is to support 8 MiB (section 3.1.1.1.2).
+    let window = limit.max(8 << 20) as u64;
     let mut decoded = Vec::new();
     while !rest.is_empty() || decoded.is_empty() {
         let before = rest.len();
-        let frame = ruzstd::decoding::StreamingDecoder::new(&mut *rest).map_err(|_| DecodeError::Broken)?;
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(window);
+        let frame = StreamingDecoder::new_with_decoder(&mut *rest, decoder).map_err(|error| match error {
+            FrameDecoderError::WindowSizeTooBig { .. } => DecodeError::TooLarge,
+            _ => DecodeError::Broken,
+        })?;
         decoded.extend(read(frame, limit - decoded.len())?);
         if rest.is_empty() || rest.len() == before {
             break;

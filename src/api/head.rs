@@ -79,8 +79,10 @@ fn is_dropped(name: &HeaderName, framing: Framing) -> bool {
 pub fn client_fields(fields: &HeaderMap, is_submission: bool, decision: Option<HeaderValue>) -> HeaderMap {
     let connection = connection_options(fields);
     let mut forwarded = HeaderMap::with_capacity(fields.len() + 1);
+    // Of two framings the chunks count (RFC 9112, section 6.3); they end here, and the length is none of this body.
+    let is_chunked = fields.contains_key(header::TRANSFER_ENCODING);
     for (name, value) in fields {
-        let is_replaced = is_submission && name == DECISION;
+        let is_replaced = is_submission && name == DECISION || is_chunked && name == header::CONTENT_LENGTH;
         if !is_replaced && !is_hop_by_hop(name, &connection) {
             forwarded.append(name, value.clone());
         }

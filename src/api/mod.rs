@@ -5,10 +5,11 @@
 //! # Layout
 //! - [`head`]: fields on their way through
 //! - [`answer`]: answers of the gateway's own
-//! - [`coding`]: compressed bodies
+//! - [`body`]: bodies that are held or thrown away; [`coding`]: compressed ones
 //! - [`target`]: which request targets are served, since this is no open proxy
 
 pub mod answer;
+pub mod body;
 pub mod coding;
 pub mod head;
 pub mod target;
@@ -24,10 +25,9 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderValue, Method, StatusCode, Uri, Version, header, request::Parts, uri::PathAndQuery};
 use http_body::Body as _;
-use http_body_util::{BodyExt, Limited};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::timeout::TimeoutBody;
 use tracing::{info, warn};
 
@@ -40,7 +40,6 @@ use crate::{
     upstream::{Reuse, Upstream, UpstreamError},
 };
 use answer::{Answer, Asker};
-use coding::{Coded, DecodeError};
 use head::Framing;
 
 /// How the API listener behaves.
@@ -116,27 +115,37 @@ impl Gateway {
 /// about paths and methods, and no field is added to an answer.
 pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let asker = asker(request.uri());
+    let place = match admit(&gateway, &request) {
+        Ok(place) => place,
+        Err(refusal) => {
+            let (head, body) = request.into_parts();
+            body::discard(&head.headers, body);
+            return asker.answer(&refusal);
+        }
+    };
+    guard(route(&gateway, asker, request).await, place)
+}
+
+/// A place among the requests under way, for one that is served here.
+fn admit(gateway: &Gateway, request: &Request) -> Result<OwnedSemaphorePermit, Answer> {
     let local = request.extensions().get::<LocalAddress>().copied();
-    if let Err(refusal) = target::check(&request, gateway.upstream.origin(), local, &gateway.settings.names) {
-        return asker.answer(&refusal);
-    }
+    target::check(request, gateway.upstream.origin(), local, &gateway.settings.names)?;
     let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
     if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
-        return asker.answer(&Answer::new(
+        return Err(Answer::new(
             StatusCode::NOT_IMPLEMENTED,
             "ERROR_GATEWAY_TRANSFER_CODING",
             "no transfer coding but chunked is served; nothing was sent on",
         ));
     }
     // Refused at once: a queue would outlive the client's patience, and the task would be paid for nothing.
-    let Ok(place) = gateway.in_flight.clone().try_acquire_owned() else {
-        return asker.answer(&Answer::new(
+    gateway.in_flight.clone().try_acquire_owned().map_err(|_| {
+        Answer::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "ERROR_SERVICE_NOT_AVAILABLE",
             "too many requests are under way ([server] max_in_flight); nothing was sent on",
-        ));
-    };
-    guard(route(&gateway, asker, request).await, place)
+        )
+    })
 }
 
 /// Tells submissions from all else.
@@ -159,6 +168,7 @@ async fn route(gateway: &Gateway, asker: Asker, request: Request) -> Response {
         {
             let rules = gateway.rules();
             let outcome = rewrite::plan(&Err(Unread::Unreadable), &rules).outcome;
+            body::discard(&head.headers, body);
             answer_denied(gateway, asker, &outcome)
         }
         _ => pass(gateway, asker, head, body).await,
@@ -189,12 +199,15 @@ async fn pass(gateway: &Gateway, asker: Asker, head: Parts, body: Body) -> Respo
 }
 
 /// Holds a submission, decides about it, and sends it on with the edits that follow.
-async fn submit(gateway: &Gateway, dialect: Dialect, mut asker: Asker, head: Parts, body: Body) -> Response {
-    let body = match hold(body, &head.headers, gateway.settings.body_limit).await {
-        Ok(body) => body,
-        Err(answer) => return asker.answer(&answer),
+async fn submit(gateway: &Gateway, dialect: Dialect, mut asker: Asker, head: Parts, mut body: Body) -> Response {
+    let body = match body::hold(&mut body, &head.headers, &gateway.settings).await {
+        Ok(held) => held,
+        Err(answer) => {
+            body::discard(&head.headers, body);
+            return asker.answer(&answer);
+        }
     };
-    let (readable, coded) = match decoded(&body, &head.headers, gateway.settings.body_limit).await {
+    let (readable, coded) = match body::decoded(&body, &head.headers, gateway.settings.body_limit).await {
         Ok(readable) => readable,
         Err(answer) => return asker.answer(&answer),
     };
@@ -234,55 +247,6 @@ async fn submit(gateway: &Gateway, dialect: Dialect, mut asker: Asker, head: Par
         Ok(response) => client_response(response, true, decision),
         Err(error) => answer_upstream_error(asker, &error, decision),
     }
-}
-
-/// The code of a body that ended early or stopped coming.
-const BODY_INCOMPLETE: &str = "ERROR_GATEWAY_BODY_INCOMPLETE";
-
-/// The whole body, within the limit.
-async fn hold(body: Body, fields: &HeaderMap, limit: usize) -> Result<Bytes, Answer> {
-    let announced = fields
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large(limit));
-    }
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(limit)),
-        Err(_) => Err(Answer::new(
-            StatusCode::REQUEST_TIMEOUT,
-            BODY_INCOMPLETE,
-            "the body did not arrive whole, nothing was sent on",
-        )),
-    }
-}
-
-/// The body without its content coding, or why it cannot be read; and whether it had one.
-async fn decoded(body: &Bytes, fields: &HeaderMap, limit: usize) -> Result<(Result<Bytes, Unread>, bool), Answer> {
-    let coding = match Coded::of(fields) {
-        _ if body.is_empty() => return Ok((Ok(body.clone()), false)),
-        Coded::Plain => return Ok((Ok(body.clone()), false)),
-        Coded::Unknown => return Ok((Err(Unread::EncodingUnknown), true)),
-        Coded::As(coding) => coding,
-    };
-    let coded = body.clone();
-    // Megabytes take a while: not on a thread that others wait for.
-    let decoding = tokio::task::spawn_blocking(move || coding::decode(&coded, coding, limit)).await;
-    match decoding {
-        Ok(Ok(body)) => Ok((Ok(body), true)),
-        Ok(Err(DecodeError::TooLarge)) => Err(too_large(limit)),
-        // A decoder that panics on what it is given could not read it either.
-        Ok(Err(DecodeError::Broken)) | Err(_) => Ok((Err(Unread::Unreadable), true)),
-    }
-}
-
-fn too_large(limit: usize) -> Answer {
-    Answer::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "ERROR_GATEWAY_BODY_TOO_LARGE",
-        format!("the body is over the limit of {limit} bytes, which [server] body_limit sets"),
-    )
 }
 
 /// Target and body as they go upstream.
@@ -342,7 +306,7 @@ fn answer_upstream_error(asker: Asker, error: &UpstreamError, decision: Option<H
     warn!(cause = error.cause(), "{error}");
     let (status, code) = match error {
         UpstreamError::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "ERROR_SERVICE_NOT_AVAILABLE"),
-        UpstreamError::Body(_) => (StatusCode::REQUEST_TIMEOUT, BODY_INCOMPLETE),
+        UpstreamError::Body(_) => (StatusCode::REQUEST_TIMEOUT, body::INCOMPLETE),
         _ => (StatusCode::BAD_GATEWAY, "ERROR_SERVICE_NOT_AVAILABLE"),
     };
     with_decision(asker.answer(&Answer::new(status, code, error.to_string())), decision)

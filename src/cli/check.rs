@@ -4,7 +4,7 @@ use std::io::stderr;
 
 use serde_json::{Value, json};
 
-use super::{Failure, ShowArgs, has_colours, load, print, runtime};
+use super::{Failure, ShowArgs, block_on, has_colours, load, print};
 use crate::{
     config::{
         self, Config, LoadError, Overrides, lint,
@@ -26,10 +26,7 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
         Err(error) => return Err(error.into()),
     };
     let upstream = Upstream::new(config.upstream.clone(), &config.server.listen).map_err(Failure::wrong)?;
-    let runtime = runtime()?;
-    let looped = runtime.block_on(upstream.leads_back()).err();
-    // A resolver that nobody answers is not waited for.
-    runtime.shutdown_background();
+    let looped = block_on(upstream.leads_back())?.err();
     let warnings = lint::warnings(&config);
     let failed = lint::run_tests(&config);
     if args.json {

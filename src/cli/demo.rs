@@ -8,7 +8,7 @@ use reqwest::{Client, Method};
 use tokio::net::TcpListener;
 
 use super::{
-    Failure, has_colours, print, runtime,
+    Failure, block_on, has_colours, print,
     show::{self, Style},
 };
 use crate::{
@@ -84,7 +84,7 @@ const CASES: [Case; 6] = [
 ];
 
 pub fn run() -> Result<(), Failure> {
-    runtime()?.block_on(demo())
+    block_on(demo())?
 }
 
 async fn demo() -> Result<(), Failure> {
@@ -214,7 +214,7 @@ where
     let address = listener.local_addr().map_err(Failure::failed)?;
     let grace = std::time::Duration::ZERO;
     tokio::spawn(server::serve(
-        listener,
+        vec![listener],
         None,
         service,
         Limits::default(),

@@ -5,16 +5,15 @@ use std::{
     time::Duration,
 };
 
-use super::{Failure, load, runtime};
-use crate::config::{AdminListen, Overrides};
+use super::{Failure, block_on};
+use crate::config::{self, AdminListen, Overrides};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub fn run(overrides: &Overrides) -> Result<(), Failure> {
-    let config = load(overrides)?;
-    match config.admin.listen {
-        AdminListen::At(address) => runtime()?.block_on(ask(reachable(address))),
-        AdminListen::Off => connect(&config.server.listen),
+    match config::load::listeners(overrides) {
+        (AdminListen::At(address), _) => block_on(ask(reachable(address)))?,
+        (AdminListen::Off, addresses) => connect(&addresses),
     }
 }
 
@@ -36,15 +35,17 @@ async fn ask(address: SocketAddr) -> Result<(), Failure> {
     Err(Failure::Failed(format!("not ready ({status}): {}", body.trim_end())))
 }
 
-/// With the admin side off all that can be seen is whether the API listener accepts.
+/// With the admin side off all that can be seen is whether an API listener accepts. (Of several, one may have been left out at
+/// the start.)
 fn connect(addresses: &[SocketAddr]) -> Result<(), Failure> {
-    let Some(&address) = addresses.first() else {
-        return Err(Failure::failed("there is no listener"));
-    };
-    match TcpStream::connect_timeout(&reachable(address), PATIENCE) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::Failed(format!("{address} does not accept: {error}"))),
+    let mut last = Failure::failed("there is no listener");
+    for &address in addresses {
+        match TcpStream::connect_timeout(&reachable(address), PATIENCE) {
+            Ok(_) => return Ok(()),
+            Err(error) => last = Failure::Failed(format!("{address} does not accept: {error}")),
+        }
     }
+    Err(last)
 }
 
 /// The address under which a listener on every address is reached from here.

@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use tracing::info;
 
-use super::{Failure, log, runtime};
+use super::{Failure, block_on, log};
 use crate::{
     config::{Config, Log, Overrides, units},
     sandbox::{Sandbox, Settings, tls},
@@ -47,7 +47,7 @@ pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
     });
     let said = overrides.listen.as_ref().and_then(|said| said.value.first());
     let address = said.copied().unwrap_or(LISTEN);
-    runtime()?.block_on(serve(address, args))
+    block_on(serve(address, args))?
 }
 
 async fn serve(address: SocketAddr, args: &SandboxArgs) -> Result<(), Failure> {
@@ -77,7 +77,7 @@ async fn serve(address: SocketAddr, args: &SandboxArgs) -> Result<(), Failure> {
         }
     };
     server::serve(
-        listener,
+        vec![listener],
         acceptor,
         sandbox.service(),
         Limits::default(),

@@ -7,11 +7,10 @@ use listenfd::ListenFd;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
-    task::JoinSet,
 };
 use tracing::{info, warn};
 
-use super::{Failure, load, log, runtime};
+use super::{Failure, block_on, load, log};
 use crate::{
     admin::{self, Readiness},
     api::{self, Gateway},
@@ -24,7 +23,7 @@ use crate::{
 pub fn run(overrides: Overrides) -> Result<(), Failure> {
     let config = load(&overrides)?;
     log::init(config.log);
-    runtime()?.block_on(serve(overrides, config))
+    block_on(serve(overrides, config))?
 }
 
 async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
@@ -53,26 +52,24 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream));
     tokio::spawn(warn_of_a_loop(gateway.clone()));
     tokio::spawn(reloader.run(gateway.clone(), reload_signals()?));
-    let mut serving = JoinSet::new();
-    for listener in listeners {
-        info!(address = %address(&listener)?, "listening");
-        let service = api::handle.with_state(gateway.clone());
-        let stop = closed(stopped.clone());
-        serving.spawn(server::serve(
-            listener,
-            None,
-            service,
-            config.server.limits.clone(),
-            stop,
-            grace,
-        ));
+    for address in own {
+        info!(%address, "listening");
     }
+    let service = api::handle.with_state(gateway);
+    let serving = tokio::spawn(server::serve(
+        listeners,
+        None,
+        service,
+        config.server.limits,
+        closed(stopped),
+        grace,
+    ));
     if let Some(listener) = admin {
         info!(address = %address(&listener)?, "admin listening");
         let service = admin::service(config.admin.settings, readiness.clone());
         // It answers until the process ends.
         tokio::spawn(server::serve(
-            listener,
+            vec![listener],
             None,
             service,
             Limits::default(),
@@ -91,8 +88,8 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         );
         tokio::time::sleep(delay).await;
         drop(stop);
-        drop(stopped);
-        serving.join_all().await.into_iter().all(|finished| finished)
+        // It ends by itself, and does not panic: else it has not finished what ran.
+        serving.await.unwrap_or(false)
     };
     tokio::select! {
         finished = drained => match finished {

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
+    net::SocketAddr,
     ops::Range,
     path::Path,
 };
@@ -10,7 +11,7 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Config, LEVELS, LogFormat, Origin, Test,
+    AdminListen, Config, LEVELS, LogFormat, Origin, Test,
     reader::{self, Findings, Read, Section, Value, unexpected},
     report::{Problem, Report, Source, closest},
 };
@@ -47,6 +48,16 @@ pub fn read(source: Source, folder: &Path) -> Result<Config, Report> {
     };
     report.sort();
     Err(report)
+}
+
+/// The listeners that a file names, admin side and API, as far as they can be read: it may have mistakes.
+pub fn listeners(text: &str) -> (Option<AdminListen>, Option<Vec<SocketAddr>>) {
+    let (root, _) = DeTable::parse_recoverable(text);
+    let listen = |section: &str| root.get_ref().get(section)?.get_ref().as_table()?.get("listen");
+    (
+        listen("admin").and_then(|value| reader::parsed(value).ok()),
+        listen("server").and_then(|value| reader::addresses(value).ok()),
+    )
 }
 
 /// The files of a configuration, as they are read.

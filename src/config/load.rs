@@ -80,6 +80,23 @@ pub fn load(overrides: &Overrides) -> Result<Config, LoadError> {
     Ok(config)
 }
 
+/// The listeners of the gateway that runs by this configuration, admin side and API. A file that has mistakes by now says
+/// nothing of whether it runs: what overrides the file counts, else what can be read of it, else the defaults.
+pub fn listeners(overrides: &Overrides) -> (AdminListen, Vec<SocketAddr>) {
+    if let Ok(config) = load(overrides) {
+        return (config.admin.listen, config.server.listen);
+    }
+    let text = path(overrides).and_then(|path| fs::read(path).ok());
+    let (admin, server) = file::listeners(&String::from_utf8_lossy(&text.unwrap_or_default()));
+    let default = Config::default();
+    let admin = overrides.admin_listen.as_ref().map(|said| said.value).or(admin);
+    let server = overrides.listen.as_ref().map(|said| said.value.clone()).or(server);
+    (
+        admin.unwrap_or(default.admin.listen),
+        server.unwrap_or(default.server.listen),
+    )
+}
+
 /// The file that is read: the one that was named, or the first that is there.
 pub fn path(overrides: &Overrides) -> Option<PathBuf> {
     let found = || PLACES.iter().map(PathBuf::from).find(|path| path.exists());

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 /// How long an observation is remembered.
 const MEMORY: Duration = Duration::from_secs(10 * 60);
 
-/// Closes within this time, of connections that rested when the first of them came, are one event: an upstream that
-/// restarts closes all of them, however long they rested, and only the longest of these rests says something.
+/// Closes within this time are one event: an upstream that restarts closes all connections, however long they rested, and only
+/// the longest of these rests says something.
 const EVENT: Duration = Duration::from_secs(1);
 
 /// The observations.
@@ -22,7 +22,7 @@ impl Closes {
     /// Notes that the upstream closed a connection that had rested so long.
     pub fn note(&mut self, rested: Duration, now: Instant) {
         self.event = Some(match self.event {
-            Some((longest, began)) if now - began <= EVENT && now - began <= rested => (longest.max(rested), began),
+            Some((longest, began)) if now - began <= EVENT => (longest.max(rested), began),
             Some((longest, began)) => {
                 let is_shorter = self
                     .shortest

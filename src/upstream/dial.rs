@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket},
     path::{Path, PathBuf},
     sync::Arc,
     task::{Context, Poll},
@@ -19,6 +19,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
+use tokio::sync::Semaphore;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower::{Service, ServiceExt};
 
@@ -86,7 +87,7 @@ impl Dialer {
             None => format!("{}:{}", origin.host(), origin.port()),
         };
         let target = format!("http://{authority}").parse::<Uri>();
-        let mut tcp = HttpConnector::new_with_resolver(Resolver);
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(Arc::new(Semaphore::new(LOOK_UPS))));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(settings.connect_timeout));
@@ -245,9 +246,13 @@ fn tls(origin: &Origin, ca_file: Option<&Path>) -> Result<(TlsConnector, ServerN
     Ok((TlsConnector::from(Arc::new(config)), name))
 }
 
+/// How many look-ups may be under way at once. Each holds a thread until the system's resolver gives up, which may be long after
+/// nobody waits for it any more, and other work wants threads too.
+const LOOK_UPS: usize = 32;
+
 /// The system's resolver, which says so when it is what failed.
-#[derive(Clone, Copy, Debug)]
-struct Resolver;
+#[derive(Clone, Debug)]
+struct Resolver(Arc<Semaphore>);
 
 /// A name that did not resolve.
 #[derive(Debug, thiserror::Error)]
@@ -264,11 +269,17 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
+        let free = self.0.clone();
         async move {
-            match tokio::net::lookup_host((name.as_str(), 0)).await {
-                Ok(addresses) => Ok(addresses.collect::<Vec<_>>().into_iter()),
-                Err(error) => Err(Unresolved(error.kind(), error.to_string())),
-            }
+            // The semaphore is never closed.
+            let permit = free.acquire_owned().await;
+            let looked_up = tokio::task::spawn_blocking(move || {
+                let addresses = (name.as_str(), 0).to_socket_addrs();
+                drop(permit);
+                addresses
+            });
+            let unresolved = |error: io::Error| Unresolved(error.kind(), error.to_string());
+            looked_up.await.map_err(io::Error::from).flatten().map_err(unresolved)
         }
         .boxed()
     }

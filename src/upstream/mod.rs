@@ -342,13 +342,17 @@ impl Route {
             .await
             .map_err(UpstreamError::Closed)?;
         let pool = self.pool.clone();
-        tokio::spawn(async move {
+        let driver = tokio::spawn(async move {
             if let Err(error) = driver.await {
                 debug!("a connection to the upstream ended: {error}");
             }
             pool.tidy();
         });
-        Ok(Connection { sender, socket })
+        Ok(Connection {
+            sender,
+            socket,
+            driver: driver.abort_handle(),
+        })
     }
 
     /// The answer with its body, at whose end the connection goes back to rest.

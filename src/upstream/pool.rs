@@ -11,6 +11,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
+use tokio::task::AbortHandle;
 
 use super::{
     Reuse,
@@ -18,13 +19,22 @@ use super::{
     socket::{News, Socket},
 };
 
-/// A connection: what sends requests on it, and what shows whether it is open.
+/// A connection: what sends requests on it, and what shows whether it is open. Dropped, it is closed at once: hyper alone
+/// would first write what it still holds of a request, for as long as the upstream takes.
 #[derive(Debug)]
 pub struct Connection {
     /// Sends requests.
     pub sender: SendRequest<Body>,
     /// What it runs on.
     pub socket: Socket,
+    /// The task that reads and writes it.
+    pub driver: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
 }
 
 /// What an answer says of how long its connection may rest.
@@ -173,12 +183,14 @@ impl Leased {
         {
             let rest = self.rest;
             tokio::spawn(async move {
-                // Ready once hyper has finished the exchange; an error if the connection is closed.
-                match (connection.sender.ready().await, rest) {
-                    (_, Rest::Never) => {}
-                    (Ok(()), Rest::AtMost(rest)) => pool.put(connection, Some(rest)),
-                    (Ok(()), Rest::Unsaid) => pool.put(connection, None),
-                    (Err(_), _) => pool.note_close(Duration::ZERO),
+                // Ready once hyper has finished the exchange; an error if the connection is closed. An answer that came
+                // before its request was written may leave it busy for ever.
+                let ready = tokio::time::timeout(pool.longest_rest, connection.sender.ready());
+                match (ready.await, rest) {
+                    (_, Rest::Never) | (Err(_), _) => {}
+                    (Ok(Ok(())), Rest::AtMost(rest)) => pool.put(connection, Some(rest)),
+                    (Ok(Ok(())), Rest::Unsaid) => pool.put(connection, None),
+                    (Ok(Err(_)), _) => pool.note_close(Duration::ZERO),
                 }
             });
         }
