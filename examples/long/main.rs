@@ -1,6 +1,6 @@
 //! Long runs against the real program, not part of CI. `tests/long` builds and starts them.
 //!
-//! - `idle SECONDS LANES BURSTS`: an upstream that closes connections after so many seconds at rest, and bursts of requests
+//! - `idle SECONDS LANES WAVES`: an upstream that closes connections after so many seconds at rest, and bursts of requests
 //!   timed to hit that moment
 //! - `overload`: twice the load that the gateway carries
 //! - `soak MINUTES`: mixed traffic at half of the measured maximum, with random faults, an upstream that drops all
@@ -23,11 +23,11 @@ async fn main() -> Result<()> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["idle", seconds, lanes, bursts] => {
-            idle::run(Duration::from_secs(seconds.parse()?), lanes.parse()?, bursts.parse()?).await
+        ["idle", seconds, lanes, waves] => {
+            idle::run(Duration::from_secs(seconds.parse()?), lanes.parse()?, waves.parse()?).await
         }
         ["overload"] => overload::run().await,
         ["soak", minutes] => soak::run(Duration::from_secs_f64(minutes.parse::<f64>()? * 60.0)).await,
-        _ => Err("usage: idle SECONDS LANES BURSTS | overload | soak MINUTES".into()),
+        _ => Err("usage: idle SECONDS LANES WAVES | overload | soak MINUTES".into()),
     }
 }

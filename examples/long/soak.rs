@@ -35,10 +35,9 @@ pub async fn run(duration: Duration) -> Result<()> {
     let pause = Duration::from_secs_f64(CLIENTS as f64 / (maximum / 2.0));
 
     let mut sizes: Vec<Size> = Vec::new();
-    let (mut reloads, mut restarts) = (0, 0);
+    let mut restarts = 0;
     let sent = traffic(&gateway, pause, duration, &tally, |second| {
         gateway.reload("", second)?;
-        reloads += 1;
         if second % 10 == 0 {
             sizes.push(gateway.size()?);
             upstream.restart();
@@ -49,18 +48,21 @@ pub async fn run(duration: Duration) -> Result<()> {
     .await?;
 
     let (arrived, twice) = upstream.count();
+    let reloads = gateway.reloads();
     let mixed = tally.mixed.load(Relaxed);
     let memory = Course::of(&sizes, |size| size.kib >> 10);
     let descriptors = Course::of(&sizes, |size| size.descriptors);
     println!(
-        "| {:.1} min | {maximum:.0} | {:.0} | {} | {} | {arrived} | {twice} | {mixed} | {reloads} | {restarts} | {memory} | {descriptors} |",
+        "| {:.1} min | {maximum:.0} | {:.0} | {} | {} | {arrived} | {twice} | {mixed} | {:.0} | {reloads} | {restarts} | {memory} | {descriptors} |",
         duration.as_secs_f64() / 60.0,
         sent as f64 / duration.as_secs_f64(),
         tally.answered.load(Relaxed),
         tally.refused.load(Relaxed),
+        100.0 - 100.0 * upstream.connections() as f64 / arrived as f64,
     );
     match () {
         () if twice > 0 || mixed > 0 => Err("a request was sent twice, or answers were mixed".into()),
+        () if reloads < duration.as_secs() as usize / 2 => Err("the file was not followed".into()),
         () if memory.grows() || descriptors.grows() => Err("memory or descriptors grow".into()),
         () => Ok(()),
     }

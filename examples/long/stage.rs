@@ -14,7 +14,7 @@ use nocache_gateway::sandbox::tls;
 use rand::{RngExt, rngs::SmallRng};
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Child, Command},
     sync::broadcast,
     time::{sleep, timeout},
@@ -39,6 +39,7 @@ pub struct Upstream {
     url: String,
     certificate: String,
     seen: Seen,
+    connections: Arc<AtomicUsize>,
     restart: broadcast::Sender<()>,
 }
 
@@ -67,11 +68,27 @@ impl Upstream {
         let url = format!("https://{}", listener.local_addr()?);
         let seen = Seen::default();
         let (restart, _) = broadcast::channel(1);
-        tokio::spawn(accept(listener, acceptor, behaviour, seen.clone(), restart.clone()));
+        let connections = Arc::<AtomicUsize>::default();
+        let kept = (seen.clone(), restart.clone(), connections.clone());
+        tokio::spawn(async move {
+            let (seen, restart, connections) = kept;
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.fetch_add(1, Relaxed);
+                let (acceptor, seen, mut restarts) = (acceptor.clone(), seen.clone(), restart.subscribe());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        // However it ends, it has ended.
+                        _ = connection(stream, &acceptor, behaviour, &seen) => {}
+                        _ = restarts.recv() => {}
+                    }
+                });
+            }
+        });
         Ok(Self {
             url,
             certificate,
             seen,
+            connections,
             restart,
         })
     }
@@ -82,30 +99,16 @@ impl Upstream {
         let _ = self.restart.send(());
     }
 
+    /// How many connections were made to it.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Relaxed)
+    }
+
     /// How many requests arrived, and how many of them more than once.
     pub fn count(&self) -> (usize, usize) {
         let counts = self.seen.counts();
         let more_than = |times| counts.iter().filter(|&&count| count > times).count();
         (more_than(0), more_than(1))
-    }
-}
-
-async fn accept(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    behaviour: Behaviour,
-    seen: Seen,
-    restart: broadcast::Sender<()>,
-) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let (acceptor, seen, mut restarts) = (acceptor.clone(), seen.clone(), restart.subscribe());
-        tokio::spawn(async move {
-            tokio::select! {
-                // However it ends, it has ended.
-                _ = connection(stream, &acceptor, behaviour, &seen) => {}
-                _ = restarts.recv() => {}
-            }
-        });
     }
 }
 
@@ -169,6 +172,7 @@ pub struct Gateway {
     child: Child,
     pub url: String,
     folder: PathBuf,
+    reloads: Arc<AtomicUsize>,
 }
 
 impl Gateway {
@@ -194,9 +198,20 @@ impl Gateway {
             let line = log.next_line().await?.ok_or("it does not start")?;
             if let Some(address) = line.split("\"listening\",\"address\":\"").nth(1) {
                 let address = address.split('"').next().unwrap_or_default().to_owned();
-                tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+                let reloads = Arc::<AtomicUsize>::default();
+                let counted = reloads.clone();
+                tokio::spawn(async move {
+                    while let Ok(Some(line)) = log.next_line().await {
+                        counted.fetch_add(line.contains("configuration reloaded").into(), Relaxed);
+                    }
+                });
                 let url = format!("http://{address}");
-                return Ok(Self { child, url, folder });
+                return Ok(Self {
+                    child,
+                    url,
+                    folder,
+                    reloads,
+                });
             }
         }
     }
@@ -205,6 +220,11 @@ impl Gateway {
     pub fn reload(&self, settings: &str, number: usize) -> Result<()> {
         std::fs::write(self.folder.join("new"), configuration(settings, &format!("r{number}")))?;
         Ok(std::fs::rename(self.folder.join("new"), self.folder.join("c.toml"))?)
+    }
+
+    /// How many it has told of.
+    pub fn reloads(&self) -> usize {
+        self.reloads.load(Relaxed)
     }
 
     /// What it holds now.
