@@ -51,12 +51,31 @@ type Contents = Vec<(PathBuf, Option<Vec<u8>>)>;
 impl Reloader {
     /// Prepares to follow the files of a configuration that is in force.
     pub fn new(overrides: Overrides, config: &Config, readiness: Readiness) -> Self {
-        Self {
-            seen: read(config, &overrides),
-            started: settings::in_force(config),
+        let mut reloader = Self {
             overrides,
             readiness,
-        }
+            seen: Vec::new(),
+            started: settings::in_force(config),
+        };
+        reloader.note(config);
+        reloader
+    }
+
+    /// Notes what was read. From then on that file is followed, wherever it was found: if it goes away, its rules stay.
+    fn note(&mut self, config: &Config) {
+        let file = config.file.clone().or_else(|| self.overrides.file.clone());
+        let mut sources = config
+            .sources
+            .iter()
+            .map(|source| Some(source.text.clone().into_bytes()));
+        self.seen = match &file {
+            Some(file) => vec![(file.clone(), sources.next().flatten())],
+            // One that is not there yet may appear.
+            None => config::load::PLACES.map(|place| (PathBuf::from(place), None)).into(),
+        };
+        let others = config.sources.iter().skip(1).map(|source| PathBuf::from(&source.path));
+        self.seen.extend(others.zip(sources));
+        self.overrides.file = file;
     }
 
     /// Follows them. `asked` says that a reload is wanted whatever the files hold. Never ends.
@@ -92,7 +111,7 @@ impl Reloader {
     fn reload(&mut self, gateway: &Gateway, now: Contents) {
         match config::load(&self.overrides) {
             Ok(config) => {
-                self.seen = read(&config, &self.overrides);
+                self.note(&config);
                 self.warn_of_what_needs_a_restart(&config);
                 let rules = config.rules.rules().len();
                 gateway.set_rules(config.rules);
@@ -132,20 +151,7 @@ impl Reloader {
     }
 }
 
-/// Every file that a configuration was read from, or would be, with what was read.
-fn read(config: &Config, overrides: &Overrides) -> Contents {
-    let mut sources = config
-        .sources
-        .iter()
-        .map(|source| Some(source.text.clone().into_bytes()));
-    let main = config.file.clone().or_else(|| config::load::path(overrides));
-    // A file that is not there yet may appear.
-    let main = main.unwrap_or_else(|| PathBuf::from(config::load::PLACES[0]));
-    let main = (main, sources.next().flatten());
-    let others = config.sources.iter().skip(1).map(|source| PathBuf::from(&source.path));
-    std::iter::once(main).chain(others.zip(sources)).collect()
-}
-
+/// What files hold now.
 fn contents(files: Vec<PathBuf>) -> Contents {
     let read = |path: PathBuf| {
         let bytes = fs::read(&path).ok();

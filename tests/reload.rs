@@ -63,6 +63,42 @@ fn a_file_is_followed_however_it_is_replaced() {
     wait_for_rule(&gateway, "four");
 }
 
+/// Without --config: found where it is looked for, also when it appears later, and not forgotten when it goes away.
+#[test]
+fn a_file_that_was_looked_up_is_followed() {
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    let path = folder.path().to_owned();
+    let mut command = fixtures::program();
+    command.current_dir(&path);
+    command.args([
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--upstream",
+        &upstream.url,
+    ]);
+    let server = fixtures::Server::start(command, folder);
+    let (api, admin) = (server.address("listening"), server.address("admin listening"));
+    let gateway = Gateway { server, api, admin };
+    wait_for_rule_default(&gateway);
+    gateway
+        .server
+        .folder
+        .rename_over("nocache-gateway.toml", for_all("first"));
+    wait_for_rule(&gateway, "first");
+    std::fs::remove_file(path.join("nocache-gateway.toml")).unwrap();
+    wait(|| readyz(&gateway).1.contains("is not in force").then_some(()));
+    wait_for_rule(&gateway, "first");
+    gateway
+        .server
+        .folder
+        .rename_over("nocache-gateway.toml", for_all("second"));
+    wait_for_rule(&gateway, "second");
+    assert_eq!(readyz(&gateway), (200, "ready\n".to_owned()));
+}
+
 #[test]
 fn a_config_map_is_followed_through_its_links() {
     // As kubectl mounts it: c.toml -> ..data/c.toml, ..data -> a folder that is replaced.

@@ -72,7 +72,13 @@ impl Upstream {
         let kept = (seen.clone(), restart.clone(), connections.clone());
         tokio::spawn(async move {
             let (seen, restart, connections) = kept;
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else {
+                    // Out of descriptors, most likely: what is asked of this machine is too much, and shows as refused.
+                    eprintln!("the upstream cannot accept");
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                };
                 connections.fetch_add(1, Relaxed);
                 let (acceptor, seen, mut restarts) = (acceptor.clone(), seen.clone(), restart.subscribe());
                 tokio::spawn(async move {

@@ -11,7 +11,7 @@ use super::{
     load, print,
 };
 use crate::{
-    config::{Config, Overrides},
+    config::Overrides,
     rewrite::{self, Outcome, Reason},
     submission::Submission,
 };
@@ -19,10 +19,11 @@ use crate::{
 const HEAD: &str = "site,captcha,decision,action,via,rule,reason";
 
 /// Explains each site, one line for each.
-pub fn run(overrides: &Overrides, config: &Config, args: &ExplainArgs) -> Result<(), Failure> {
+pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
+    let config = load(overrides)?;
     let sites = sites(args)?;
     // In another configuration the same name may be of another kind.
-    let captcha_here = captcha(&args.captcha, config)?;
+    let captcha_here = captcha(&args.captcha, &config)?;
     let Some(path) = &args.against else {
         if !args.json {
             print(HEAD)?;

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    Failure, batch,
+    Failure,
     check::place,
     has_colours, load, print,
     show::{self, Style},
@@ -43,11 +43,16 @@ pub struct ExplainArgs {
     pub show_secrets: bool,
 }
 
+impl ExplainArgs {
+    /// Whether more than one site or configuration is asked about.
+    pub fn is_batch(&self) -> bool {
+        self.batch.is_some() || self.against.is_some()
+    }
+}
+
+/// Explains one request or site.
 pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
     let config = load(overrides)?;
-    if args.batch.is_some() || args.against.is_some() {
-        return batch::run(overrides, &config, args);
-    }
     let style = Style {
         colours: has_colours(&std::io::stdout()),
     };

@@ -194,6 +194,7 @@ pub fn run() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "nocache-gateway", &mut std::io::stdout());
             Ok(())
         }
+        Verb::Explain(args) if args.is_batch() => batch::run(&overrides, &args),
         Verb::Explain(args) => explain::run(&overrides, &args),
         Verb::Demo => demo::run(),
         Verb::Sandbox(args) => sandbox::run(&args, &overrides),

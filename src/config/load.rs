@@ -97,9 +97,11 @@ pub fn listeners(overrides: &Overrides) -> (AdminListen, Vec<SocketAddr>) {
     )
 }
 
-/// The file that is read: the one that was named, or the first that is there.
+/// The file that is read: the one that was named, or the first that is there. One of which that cannot be told is there: rules
+/// that cannot be reached are a mistake, and not the defaults.
 pub fn path(overrides: &Overrides) -> Option<PathBuf> {
-    let found = || PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+    let is_there = |path: &PathBuf| !matches!(path.try_exists(), Ok(false));
+    let found = || PLACES.iter().map(PathBuf::from).find(is_there);
     overrides.file.clone().or_else(found)
 }
 

@@ -6,12 +6,13 @@
 //!
 //! # Layout
 //! - [`origin`]: the upstream's URL
-//! - [`dial`]: names, TCP, TLS
+//! - [`dial`]: names, TCP, TLS; [`error`]: what may go wrong from there on
 //! - [`socket`]: a TCP connection that hyper and the pool share
 //! - [`pool`]: connections at rest; [`closes`]: what is learned from those that the upstream closed
 
 pub mod closes;
 pub mod dial;
+pub mod error;
 pub mod origin;
 pub mod pool;
 pub mod socket;
@@ -32,6 +33,7 @@ use tower_http::timeout::TimeoutBody;
 use tracing::{debug, warn};
 
 pub use dial::TlsError;
+pub use error::UpstreamError;
 pub use origin::{Origin, OriginError};
 use {
     dial::{Dialer, Stream},
@@ -83,109 +85,6 @@ pub enum Reuse {
     Any,
     /// One that rested no longer than this.
     Rested(Duration),
-}
-
-/// Why there is no answer from the upstream. The text says what happened and which setting helps; it holds nothing of the request.
-#[derive(Debug, thiserror::Error)]
-pub enum UpstreamError {
-    /// The name did not resolve.
-    #[error(
-        "the upstream's name {host} could not be resolved ({error}); is it spelled right in [upstream] url, and does DNS work on this machine?"
-    )]
-    Resolve {
-        /// The upstream's host.
-        host: String,
-        /// What the resolver said.
-        error: std::io::Error,
-    },
-    /// No TCP connection.
-    #[error(
-        "no connection to the upstream {origin} ({error}); is [upstream] url right, and is it reachable from this machine?"
-    )]
-    Connect {
-        /// The upstream.
-        origin: String,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// No connection in time.
-    #[error("no connection to the upstream {origin} within {timeout:?} ([upstream] connect_timeout)")]
-    ConnectTimeout {
-        /// The upstream.
-        origin: String,
-        /// The time it had.
-        timeout: Duration,
-    },
-    /// The TLS handshake failed.
-    #[error(
-        "the upstream {origin} failed the TLS handshake ({error}); a certificate of your own is trusted by [upstream] ca_file"
-    )]
-    Tls {
-        /// The upstream.
-        origin: String,
-        /// What rustls said.
-        error: std::io::Error,
-    },
-    /// The connection led back to this gateway.
-    #[error(
-        "the upstream {origin} is this gateway itself: a hosts file or a DNS entry points its name here; [upstream] connect_to dials the real address"
-    )]
-    Loop {
-        /// The upstream.
-        origin: String,
-    },
-    /// A new connection ended before anything was written to it.
-    #[error("the upstream closed a new connection at once ({0}); nothing was sent on it")]
-    Unsent(hyper::Error),
-    /// The client's body ended early or stopped coming, when part of it had gone on.
-    #[error("the body did not arrive whole ({0}); the upstream got part of it")]
-    Body(hyper::Error),
-    /// The connection ended before an answer's head.
-    #[error(
-        "the upstream closed the connection without an answer ({0}); the request may have reached it and was not sent again"
-    )]
-    Closed(hyper::Error),
-    /// What came back is not HTTP, or a head beyond all measure.
-    #[error(
-        "the upstream's answer is not HTTP ({0}); does [upstream] url name the API? The request may have reached it and was not sent again"
-    )]
-    NotHttp(hyper::Error),
-    /// No answer's head in time.
-    #[error(
-        "the upstream did not answer within {0:?} ([upstream] timeout); the request may have reached it and was not sent again"
-    )]
-    Timeout(Duration),
-    /// It answered 101 (Switching Protocols), which no request that was sent on asks for (RFC 9110, section 15.2.2).
-    #[error("the upstream switched protocols without being asked to; does [upstream] url name the API?")]
-    Switched,
-}
-
-impl UpstreamError {
-    fn of_exchange(error: hyper::Error) -> Self {
-        if error.is_parse() {
-            Self::NotHttp(error)
-        } else if error.is_user() {
-            Self::Body(error)
-        } else {
-            Self::Closed(error)
-        }
-    }
-
-    /// A word for metrics and log.
-    pub fn cause(&self) -> &'static str {
-        match self {
-            Self::Resolve { .. } => "resolve",
-            Self::Connect { .. } => "connect",
-            Self::ConnectTimeout { .. } => "connect-timeout",
-            Self::Tls { .. } => "tls",
-            Self::Loop { .. } => "loop",
-            Self::Unsent(_) => "closed-unsent",
-            Self::Body(_) => "client-body",
-            Self::Closed(_) => "closed",
-            Self::NotHttp(_) | Self::Switched => "not-http",
-            Self::Timeout(_) => "timeout",
-        }
-    }
 }
 
 /// The upstream.
