@@ -106,15 +106,17 @@ fn a_body_that_drips_is_given_up() {
 /// A client that sends all of its body before it reads is not cut off before it can read why it is refused.
 #[test]
 fn a_refusal_of_a_large_body_can_be_read() {
-    let upstream = RawUpstream::serve(|_, stream| {
-        thread::sleep(Duration::from_secs(2));
+    let (release, released) = std::sync::mpsc::channel();
+    let released = std::sync::Mutex::new(released);
+    let upstream = RawUpstream::serve(move |_, stream| {
+        released.lock().unwrap().recv().unwrap();
         stream.write_all(OK).is_ok()
     });
     let gateway = Gateway::start(&upstream.url, "[server]\nbody_limit = \"1 MiB\"\nmax_in_flight = 1\n");
-    let large = vec![b' '; 24 << 20];
+    let large = vec![b' '; 8 << 20];
     let announced = exchange(gateway.api, post("/createTask", &large));
     assert_eq!(announced.status(), 413);
-    let mut chunked = b"POST /createTask HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1800000\r\n".to_vec();
+    let mut chunked = b"POST /createTask HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n800000\r\n".to_vec();
     chunked.extend_from_slice(&large);
     chunked.extend_from_slice(b"\r\n0\r\n\r\n");
     assert_eq!(exchange(gateway.api, chunked).status(), 413);
@@ -123,6 +125,7 @@ fn a_refusal_of_a_large_body_can_be_read() {
     busy.0.write_all(&post("/createTask", TASK)).unwrap();
     wait(|| upstream.received().pop());
     assert_eq!(exchange(gateway.api, post("/getBalance", &large)).status(), 503);
+    release.send(()).unwrap();
     assert_eq!(busy.read().status(), 200);
     assert_eq!(upstream.received().len(), 1);
 }

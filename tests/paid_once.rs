@@ -125,7 +125,7 @@ struct Seen {
 }
 
 /// How long what is written has to be read by the other side before a reset throws it away.
-const UNDER_WAY: Duration = Duration::from_millis(20);
+const UNDER_WAY: Duration = Duration::from_millis(50);
 
 trait Wire: Read + Write + Send {}
 impl<T: Read + Write + Send> Wire for T {}
@@ -321,7 +321,7 @@ fn start_gateway(upstream: &Breaking) -> Gateway {
     start_gateway_with(
         upstream,
         match upstream.at.how {
-            How::Silence => "connect_timeout = \"600ms\"\ntimeout = \"800ms\"\nidle_timeout = \"800ms\"\n",
+            How::Silence => "connect_timeout = \"1500ms\"\ntimeout = \"2s\"\nidle_timeout = \"2s\"\n",
             How::Close | How::Reset => "",
         },
     )
@@ -338,6 +338,17 @@ fn start_gateway_with(upstream: &Breaking, settings: &str) -> Gateway {
     }
     let file = folder.write("gateway.toml", config);
     Gateway::start_with(&url, &file, folder)
+}
+
+/// How many connections a listener's queue holds: its receive queue (proc_net_tcp.txt of the kernel).
+#[cfg(target_os = "linux")]
+fn waiting_to_be_accepted(port: u16) -> u32 {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let listener = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .find(|columns| columns[1].ends_with(&format!(":{port:04X}")) && columns[3] == "0A");
+    u32::from_str_radix(listener.unwrap()[4].split(':').nth(1).unwrap(), 16).unwrap()
 }
 
 /// Sends each shape once; returns how many there were and how many of them reached the upstream.
@@ -363,8 +374,9 @@ fn run(at: Break) -> (usize, usize) {
         let mut client = Client::connect(gateway.api);
         client.0.write_all(&request).unwrap();
         if at.point == Point::BeforeAccept && at.how != How::Silence {
-            // Until it is connected and has written what there is room for.
-            thread::sleep(if request.len() > 1 << 20 { 50 } else { 2 } * UNDER_WAY);
+            wait(|| (waiting_to_be_accepted(upstream.address.port()) > 0).then_some(()));
+            // What there is room for is written.
+            thread::sleep(UNDER_WAY);
             upstream.accept_again();
         }
         let mut answer = Vec::new();
@@ -401,6 +413,7 @@ fn run(at: Break) -> (usize, usize) {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn no_request_is_sent_twice_wherever_the_upstream_breaks_off() {
     let mut breaks = Vec::new();
     for point in POINTS {
@@ -419,7 +432,7 @@ fn no_request_is_sent_twice_wherever_the_upstream_breaks_off() {
     let waiting = Mutex::new(breaks.into_iter());
     let next = || waiting.lock().unwrap().next();
     let (cells, sent_once) = thread::scope(|scope| {
-        let workers: Vec<_> = (0..8)
+        let workers: Vec<_> = (0..12)
             .map(|_| {
                 scope.spawn(|| {
                     std::iter::from_fn(next)
@@ -485,7 +498,8 @@ fn a_client_that_goes_away_cancels_what_is_half_sent() {
             assert!(read_to(&mut wire, &mut read, 1000), "its beginning arrives");
             thread::sleep(Duration::from_millis(300));
             client.0.shutdown(std::net::Shutdown::Both).unwrap();
-            thread::sleep(Duration::from_millis(300));
+            // Long enough to be noticed.
+            thread::sleep(Duration::from_secs(1));
             // What the sockets held arrives, and then its end.
             assert!(
                 !read_to(&mut wire, &mut read, length),

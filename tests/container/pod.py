@@ -24,6 +24,11 @@ assert spec.pop("terminationGracePeriodSeconds") > 30 and spec.pop("enableServic
 for probe in ["startupProbe", "readinessProbe", "livenessProbe"]:
     assert gateway.pop(probe)["exec"]["command"] == ["/nocache-gateway", "healthcheck"]
 assert set(gateway.pop("resources")) == {"requests", "limits"}
+# The restricted pod security standard, of every container.
+assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+for container in [gateway, bot]:
+    context = container["securityContext"]
+    assert context["allowPrivilegeEscalation"] is False and context["capabilities"] == {"drop": ["ALL"]}
 (volume,) = spec["volumes"]
 assert volume.pop("configMap") == {"name": "nocache-gateway-rules"}
 volume["hostPath"] = {"path": rules, "type": "Directory"}
