@@ -225,6 +225,16 @@ fn a_broken_file_does_not_make_it_unhealthy() {
 }
 
 #[test]
+fn the_sandbox_stops_when_it_is_asked_to() {
+    // As the first process of a container it would else have to be killed.
+    for signal in ["TERM", "INT"] {
+        let mut sandbox = SandboxServer::start(&[]);
+        sandbox.server.signal(signal);
+        assert_eq!(sandbox.server.wait(), Some(0), "{signal}");
+    }
+}
+
+#[test]
 fn a_stop_lets_what_runs_finish() {
     let upstream = RawUpstream::serve(|_, stream| {
         thread::sleep(Duration::from_millis(500));

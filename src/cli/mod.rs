@@ -2,7 +2,7 @@
 //! it is wrong).
 //!
 //! # Layout
-//! A file per verb; `log` sets up logging, `show` marks changed bytes.
+//! A file per verb; `log` sets up logging, `show` marks changed bytes, `stop` waits for signals.
 
 mod batch;
 mod check;
@@ -14,6 +14,7 @@ mod log;
 mod sandbox;
 mod serve;
 mod show;
+mod stop;
 
 use std::{
     io::{IsTerminal, Write},

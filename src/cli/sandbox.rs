@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use tracing::info;
 
-use super::{Failure, block_on, log};
+use super::{Failure, block_on, log, stop::StopSignals};
 use crate::{
     config::{Config, Log, Overrides, units},
     sandbox::{Sandbox, Settings, tls},
@@ -63,6 +63,7 @@ async fn serve(address: SocketAddr, args: &SandboxArgs) -> Result<(), Failure> {
     let listener = server::bind(address)
         .map_err(|error| Failure::Failed(format!("cannot listen on {address} ({error}) (--listen)")))?;
     let address = listener.local_addr().map_err(Failure::failed)?;
+    let mut signals = StopSignals::new()?;
     let scheme = if acceptor.is_some() { "https" } else { "http" };
     info!(%address, "sandbox listening: try nocache-gateway --upstream {scheme}://{address}");
     let sandbox = Sandbox::new(Settings {
@@ -70,12 +71,7 @@ async fn serve(address: SocketAddr, args: &SandboxArgs) -> Result<(), Failure> {
         delay: args.delay,
         record: args.record,
     });
-    let stop = async {
-        // Where there is no Ctrl-C to be had, it runs until it is killed.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
+    let stop = async { _ = signals.next().await };
     server::serve(
         vec![listener],
         acceptor,

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{Failure, block_on, load, log};
+use super::{Failure, block_on, load, log, stop::StopSignals};
 use crate::{
     admin::{self, Readiness},
     api::{self, Gateway},
@@ -196,50 +196,4 @@ fn reload_signals() -> Result<mpsc::Receiver<()>, Failure> {
 #[cfg(not(unix))]
 fn reload_signals() -> Result<mpsc::Receiver<()>, Failure> {
     Ok(mpsc::channel(1).1)
-}
-
-/// The signals to stop, from the moment it is made: none that comes later is missed.
-#[cfg(unix)]
-struct StopSignals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl StopSignals {
-    fn new() -> Result<Self, Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).map_err(Failure::failed)?,
-            interrupt: signal(SignalKind::interrupt()).map_err(Failure::failed)?,
-        })
-    }
-
-    /// Waits for the next.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
-}
-
-/// Ctrl-C.
-#[cfg(not(unix))]
-struct StopSignals;
-
-#[cfg(not(unix))]
-impl StopSignals {
-    fn new() -> Result<Self, Failure> {
-        Ok(Self)
-    }
-
-    /// Waits for the next.
-    async fn next(&mut self) -> &'static str {
-        // Where there is no Ctrl-C to be had, it runs until it is killed.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        "Ctrl-C"
-    }
 }
