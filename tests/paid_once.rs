@@ -292,16 +292,10 @@ impl Breaking {
     }
 }
 
+/// TLS as the sandbox has it: how to speak it, and the certificate.
 fn tls() -> (Arc<rustls::ServerConfig>, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key.into())
-        .unwrap();
-    (Arc::new(config), made.cert.pem())
+    let (acceptor, certificate) = nocache_gateway::sandbox::tls::self_signed().unwrap();
+    (acceptor.config().clone(), certificate)
 }
 
 /// Reads until there are so many bytes, or no more come.
