@@ -1,17 +1,14 @@
 //! The admin side: whether the gateway lives and is ready.
 //!
-//! | path | answer |
+//! | path | response |
 //! |---|---|
 //! | `/livez` | 200 while the process runs |
 //! | `/readyz` | 200 while it accepts work, 503 once it is stopping; the body says if the configuration on disk is not in force |
 //!
-//! It holds no secret; but pages in a browser could reach it under a name of their own (DNS rebinding), so it answers
-//! only to IP literals, `localhost` and names that were configured.
+//! It shows no secret. But a web page could reach it under a name of its own (DNS rebinding), so it responds only to IP
+//! literals, `localhost` and configured names.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -21,13 +18,16 @@ use axum::{
     routing::get,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, uri::Authority};
+use parking_lot::Mutex;
+
+use crate::submission::Host;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whom the admin side answers.
+/// Whom the admin side responds to.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Names it answers to, beside IP literals and `localhost`.
+    /// Names it responds to, beside IP literals and `localhost`.
     pub hosts: Vec<String>,
 }
 
@@ -44,17 +44,12 @@ struct Facts {
 impl Readiness {
     /// Says that the gateway is stopping.
     pub fn stop(&self) {
-        self.facts().is_stopping = true;
+        self.0.lock().is_stopping = true;
     }
 
     /// Says that something is wrong that does not keep the gateway from working, or that it no longer is.
     pub fn set_complaint(&self, complaint: Option<String>) {
-        self.facts().complaint = complaint;
-    }
-
-    fn facts(&self) -> MutexGuard<'_, Facts> {
-        // Nothing panics while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().complaint = complaint;
     }
 }
 
@@ -69,7 +64,7 @@ pub fn service(settings: Settings, readiness: Readiness) -> Router {
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
-    let facts = readiness.facts();
+    let facts = readiness.0.lock();
     if facts.is_stopping {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
@@ -79,7 +74,7 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     }
 }
 
-/// Answers only what is no other site's doing.
+/// Rejects requests that another web page may have caused.
 async fn check_host(State(settings): State<Arc<Settings>>, request: Request, next: Next) -> Response {
     if is_own_request(request.headers(), &settings) {
         next.run(request).await
@@ -92,7 +87,7 @@ async fn check_host(State(settings): State<Arc<Settings>>, request: Request, nex
     }
 }
 
-/// Whether a request is none that a page on another site could send: a foreign Host, a foreign Origin, a cross-site fetch.
+/// Whether no page of another site could have sent a request: no foreign Host, no foreign Origin, no cross-site fetch.
 fn is_own_request(fields: &HeaderMap, settings: &Settings) -> bool {
     let field = |name| fields.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let origin_is_ours = |origin: &str| {
@@ -108,13 +103,8 @@ fn is_ours(authority: &str, settings: &Settings) -> bool {
     let Ok(authority) = authority.parse::<Authority>() else {
         return false;
     };
-    let host = authority.host();
-    let is_ip = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<IpAddr>()
-        .is_ok();
-    is_ip || host.eq_ignore_ascii_case("localhost") || settings.hosts.iter().any(|name| name.eq_ignore_ascii_case(host))
+    let host = Host::as_written(authority.host());
+    matches!(host, Host::Address(_)) || host.is_loopback() || host.is_one_of(&settings.hosts)
 }
 
 #[cfg(test)]

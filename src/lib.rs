@@ -9,19 +9,19 @@
 //!
 //! The shell carries requests through it, in the order of a request's way:
 //! - [`server`] accepts connections
-//! - [`api`] tells submissions from all else, and puts the core to work on them
+//! - [`api`] tells submissions from everything else, and applies the core to them
 //! - [`upstream`] keeps connections to the vendor's API and sends a request at most once
 //!
-//! Beside it: [`config`] reads settings and rules, [`reload`] follows its files, [`admin`] tells whether all
-//! is well, [`sandbox`] stands in for the vendor, and [`cli`] puts the parts together.
+//! Beside it: [`config`] reads settings and rules, [`reload`] follows its files, [`admin`] reports health, [`sandbox`]
+//! stands in for the vendor, and [`cli`] puts the parts together.
 
 #![warn(clippy::expect_used, clippy::unwrap_used)]
 
 pub mod admin;
 pub mod api;
+mod body_guard;
 pub mod cli;
 pub mod config;
-mod guarded;
 pub mod reload;
 pub mod rewrite;
 pub mod rules;

@@ -294,7 +294,7 @@ impl Breaking {
 
 /// TLS as the sandbox has it: how to speak it, and the certificate.
 fn tls() -> (Arc<rustls::ServerConfig>, String) {
-    let (acceptor, certificate) = nocache_gateway::sandbox::tls::self_signed().unwrap();
+    let (acceptor, certificate) = nocache_gateway::sandbox::certificate::self_signed().unwrap();
     (acceptor.config().clone(), certificate)
 }
 

@@ -77,7 +77,7 @@ fn the_site_is_the_standards_host() {
             Some(true) => None,
             _ => Some(normalised(case["hostname"].as_str().unwrap())),
         };
-        let ours = Site::parse(input).ok().map(|site| site.host().to_owned());
+        let ours = Site::parse(input).ok().map(|site| site.host().to_string());
         if ours == expected {
             continue;
         }

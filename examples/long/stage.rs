@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nocache_gateway::sandbox::tls;
+use nocache_gateway::sandbox::certificate;
 use rand::{RngExt, rngs::SmallRng};
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
@@ -63,7 +63,7 @@ impl Seen {
 
 impl Upstream {
     pub async fn start(behaviour: Behaviour) -> Result<Self> {
-        let (acceptor, certificate) = tls::self_signed()?;
+        let (acceptor, certificate) = certificate::self_signed()?;
         let listener = nocache_gateway::server::bind(([127, 0, 0, 1], 0).into())?;
         let url = format!("https://{}", listener.local_addr()?);
         let seen = Seen::default();

@@ -1,21 +1,24 @@
-//! `check` and `config show`: what the configuration says.
+//! `check`: validates the configuration and runs its tests.
 
 use std::io::stderr;
 
 use serde_json::{Value, json};
 
-use super::{Failure, ShowArgs, block_on, has_colours, load, print};
+use super::{
+    args::ShowArgs,
+    output::{Failure, block_on, has_colours, print},
+};
 use crate::{
     config::{
-        self, Config, LoadError, Overrides, lint,
-        report::{Report, Severity},
+        self, Config, LoadError, Overrides, expectations,
+        report::{Problem, Report, Severity},
         settings::{self, InForce},
+        warnings,
     },
-    rules::Rule,
     upstream::Upstream,
 };
 
-/// `check`: mistakes end it with exit code 2, warnings do not.
+/// Validates. Errors end it with exit code 2, warnings do not.
 pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
     let config = match config::load(overrides) {
         Ok(config) => config,
@@ -27,8 +30,8 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
     };
     let upstream = Upstream::new(config.upstream.clone(), &config.server.listen).map_err(Failure::wrong)?;
     let looped = block_on(upstream.leads_back())?.err();
-    let warnings = lint::warnings(&config);
-    let failed = lint::run_tests(&config);
+    let warnings = warnings::warnings(&config);
+    let failed = expectations::failures(&config);
     if args.json {
         let looped = looped.map(|error| json!({ "severity": "warning", "message": error.to_string() }));
         let found = [&warnings, &failed].into_iter().flat_map(problems);
@@ -70,9 +73,9 @@ fn summary(config: &Config) -> String {
         let in_force = settings::in_force(config)
             .into_iter()
             .find(|setting| setting.path == path);
-        in_force.map_or(String::new(), |InForce { value, origin, .. }| {
+        in_force.map_or(String::new(), |InForce { value, provenance, .. }| {
             format!(
-                "\n  {name:<9} {} ({origin})",
+                "\n  {name:<9} {} ({provenance})",
                 value.unwrap_or_default().replace('"', "")
             )
         })
@@ -94,7 +97,7 @@ fn summary(config: &Config) -> String {
 }
 
 fn problems(report: &Report) -> Vec<Value> {
-    let one = |problem: &crate::config::report::Problem| {
+    let one = |problem: &Problem| {
         let source = &report.sources[problem.source];
         json!({
             "severity": match problem.severity {
@@ -108,74 +111,4 @@ fn problems(report: &Report) -> Vec<Value> {
         })
     };
     report.problems.iter().map(one).collect()
-}
-
-/// `config show`: every setting with its value and origin, as a configuration file that says the same.
-pub fn show(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
-    let config = load(overrides)?;
-    let settings = settings::in_force(&config);
-    if args.json {
-        let one = |setting: InForce| {
-            let value = setting
-                .value
-                .and_then(|value| serde_json::from_str::<Value>(&value).ok());
-            (
-                setting.path,
-                json!({ "value": value, "origin": setting.origin.to_string() }),
-            )
-        };
-        let object: serde_json::Map<String, Value> = settings.into_iter().map(one).collect();
-        return print(&Value::Object(object).to_string());
-    }
-    let mut shown = String::new();
-    let mut section = String::new();
-    for setting in settings {
-        let Some((name, key)) = setting.path.split_once('.') else {
-            continue;
-        };
-        if section != name {
-            section = name.to_owned();
-            shown += &format!("{}[{name}]\n", if shown.is_empty() { "" } else { "\n" });
-        }
-        let text = match setting.value {
-            Some(value) => format!("{key} = {value}"),
-            None => format!("# {key} is not set"),
-        };
-        shown += &format!("{text:<47} # {}\n", setting.origin);
-    }
-    let rules = config
-        .rules
-        .rules()
-        .iter()
-        .map(|rule| format!("\n{}", show_rule(rule, &config)));
-    print((shown + &rules.collect::<String>()).trim_end())
-}
-
-/// A rule as it could be written. Of a long list of sites the first few.
-fn show_rule(rule: &Rule, config: &Config) -> String {
-    const FEW: usize = 8;
-    let list = |items: Vec<String>| Value::from(items).to_string().replace("\",\"", "\", \"");
-    let sites: Vec<String> = rule.sites.iter().take(FEW).map(ToString::to_string).collect();
-    let more = match rule.sites.len().saturating_sub(FEW) {
-        0 => String::new(),
-        more => format!("    # and {more} more"),
-    };
-    format!(
-        "[[rule]]{:<38} # {}\nid = \"{}\"\nsites = {}{more}\ncaptchas = {}\naction = \"{}\"\nvia = \"{}\"\n",
-        "",
-        place(rule, config),
-        rule.id,
-        list(sites),
-        list(rule.captchas.iter().map(ToString::to_string).collect()),
-        rule.action,
-        rule.via,
-    )
-}
-
-/// Where a rule stands.
-pub fn place(rule: &Rule, config: &Config) -> String {
-    match (&config.file, rule.line) {
-        (Some(file), Some(line)) => format!("{}:{line}", file.display()),
-        _ => "built in".to_owned(),
-    }
 }

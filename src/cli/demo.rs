@@ -1,5 +1,5 @@
-//! `demo`: the main job to look at. Sandbox and gateway on free ports of this machine, one request of each kind through
-//! them, and a check of what arrived.
+//! `demo`: shows the main job. Sandbox and gateway on free ports of this machine, one request of each kind through them,
+//! and a check of what arrived.
 
 use std::{path::Path, sync::Arc};
 
@@ -8,15 +8,15 @@ use reqwest::{Client, Method};
 use tokio::net::TcpListener;
 
 use super::{
-    Failure, block_on, has_colours, print,
-    show::{self, Style},
+    marks::{self, Style},
+    output::{Failure, block_on, has_colours, print},
 };
 use crate::{
-    api::{self, Gateway, head},
+    api::{self, Gateway, fields},
     config::{Config, Source, file},
     rewrite,
     sandbox::{Received, Sandbox, Settings},
-    server::{self, Limits},
+    server::Server,
     submission::{self, CaptchaNames, Dialect, Part, Request},
     upstream::{self, Upstream},
 };
@@ -116,7 +116,7 @@ async fn demo() -> Result<(), Failure> {
             .request(method, format!("{gateway}{}", case.target))
             .body(case.body);
         let answer = request.send().await.map_err(Failure::failed)?;
-        let decision = answer.headers().get(head::DECISION).cloned();
+        let decision = answer.headers().get(fields::DECISION).cloned();
         let body = answer.text().await.map_err(Failure::failed)?;
         let arrived = sandbox.received().pop();
         let is_right = arrived.as_ref().is_some_and(|arrived| case.is_right(arrived));
@@ -172,8 +172,8 @@ impl Case {
             &submission::read(dialect, request, &CaptchaNames::default()),
             &config.rules,
         );
-        let target = show::after(&request, Part::Target, &plan.edits, &[], style);
-        let body = show::after(&request, Part::Body, &plan.edits, &[], style);
+        let target = marks::after(&request, Part::Target, &plan.edits, &[], style);
+        let body = marks::after(&request, Part::Body, &plan.edits, &[], style);
         let indented: Vec<String> = body.lines().map(|line| format!("\n  {line}")).collect();
         let method = if self.body.is_empty() { "GET" } else { "POST" };
         Ok(format!("  {method} {target}{}", indented.concat()))
@@ -198,7 +198,7 @@ async fn spawn_gateway(upstream: &str) -> Result<String, Failure> {
     spawn(api::handle.with_state(Arc::new(gateway))).await
 }
 
-/// Serves on a free port until the process ends, and returns the URL.
+/// Serves on a free port until the process ends. Returns the URL.
 async fn spawn<S>(service: S) -> Result<String, Failure>
 where
     S: tower::Service<
@@ -212,15 +212,7 @@ where
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Failure::failed)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
-    let grace = std::time::Duration::ZERO;
-    tokio::spawn(server::serve(
-        vec![listener],
-        None,
-        service,
-        Limits::default(),
-        std::future::pending(),
-        grace,
-    ));
+    tokio::spawn(Server::new(vec![listener]).run_forever(service));
     Ok(format!("http://{address}"))
 }
 

@@ -4,18 +4,17 @@ use std::{fs, io::Read, path::PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
+use strum::VariantArray;
 
 use super::{
-    Failure,
-    check::place,
-    has_colours, load, print,
-    show::{self, Style},
+    marks::{self, Style},
+    output::{Failure, has_colours, load, print},
 };
 use crate::{
     config::{Config, Overrides, report::closest},
-    rewrite::{self, Plan, Reason},
-    rules::{CaptchaPattern, NearMiss, Why},
-    submission::{self, Captcha, Dialect, Kind, Part, Request, Site, Submission, Unread, captcha},
+    rewrite::{self, Edit, Outcome, Reason},
+    rules::{CaptchaPattern, MissReason, NearMiss},
+    submission::{self, Captcha, Dialect, Kind, Part, Request, Site, SiteError, Submission, Unread, captcha},
 };
 
 #[derive(Debug, Args)]
@@ -61,32 +60,35 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
         false => print(&explanation.text(style)),
     };
     if let Some(site) = &args.site {
-        let reading = Ok(Submission::bare(captcha(&args.captcha, &config)?, site));
-        return show(&Explanation::new(&config, None, &reading, args));
+        let (site, captcha) = (Site::parse(site), captcha(&args.captcha, &config)?);
+        return show(&Explanation::of_site(&config, &site, &captcha));
     }
     let input = input(args.request.as_deref().unwrap_or_default())?;
     let reading = submission::read(input.dialect, input.request(), config.rules.names());
-    show(&Explanation::new(&config, Some(input.request()), &reading, args))
+    show(&Explanation::of_request(
+        &config,
+        input.request(),
+        &reading,
+        args.show_secrets,
+    ))
 }
 
 /// The captcha that a flag names.
 pub fn captcha(name: &str, config: &Config) -> Result<Captcha, Failure> {
-    match name.parse() {
-        Ok(CaptchaPattern::Kind(kind)) => Ok(config.rules.names().of_type(captcha::type_of(kind), false)),
-        Ok(CaptchaPattern::Type(name)) => Ok(config.rules.names().of_type(&name, false)),
-        Ok(CaptchaPattern::Method(method)) => Ok(captcha::of_method(&method, false, false)),
-        Ok(CaptchaPattern::Any) | Err(_) => {
-            let kinds = Kind::ALL.map(Kind::name);
-            let hint = closest(name, kinds).map_or(String::new(), |kind| format!("; did you mean \"{kind}\"?"));
-            Err(Failure::Wrong(format!(
-                "error: --captcha takes {}, a JSON type name or \"method=…\", not \"{name}\"{hint}",
-                kinds.join(", ")
-            )))
-        }
-    }
+    let pattern = name.parse::<CaptchaPattern>().ok();
+    let captcha = pattern.and_then(|pattern| pattern.example(config.rules.names()));
+    captcha.ok_or_else(|| {
+        let kinds: Vec<&str> = Kind::VARIANTS.iter().map(Into::into).collect();
+        let hint =
+            closest(name, kinds.iter().copied()).map_or(String::new(), |kind| format!("; did you mean \"{kind}\"?"));
+        Failure::Wrong(format!(
+            "error: --captcha takes {}, a JSON type name or \"method=…\", not \"{name}\"{hint}",
+            kinds.join(", ")
+        ))
+    })
 }
 
-/// What is explained, as the gateway would get it.
+/// The request to explain, as the gateway would get it.
 struct Input {
     dialect: Dialect,
     target: String,
@@ -129,53 +131,67 @@ fn input(request: &str) -> Result<Input, Failure> {
         .map_err(|error| Failure::Wrong(format!("error: {} cannot be read: {error}", path.display())))
 }
 
-/// Everything there is to say about one submission.
+/// Everything there is to say about a request or a site.
 struct Explanation<'e> {
     config: &'e Config,
-    /// The request, unless it is a bare site that is explained.
-    request: Option<Request<'e>>,
+    /// The request, unless a site alone is explained.
+    request: Option<Explained<'e>>,
+    unread: Option<Unread>,
+    captcha: Option<&'e Captcha>,
+    /// `None` if the request cannot be read.
+    site: Option<Result<&'e Site, SiteError>>,
+    outcome: Outcome<'e>,
+}
+
+/// A request that is explained.
+struct Explained<'e> {
+    request: Request<'e>,
     reading: &'e Result<Submission<'e>, Unread>,
-    plan: Plan<'e>,
+    edits: Vec<Edit>,
     shows_secrets: bool,
 }
 
 impl<'e> Explanation<'e> {
-    fn new(
-        config: &'e Config,
-        request: Option<Request<'e>>,
-        reading: &'e Result<Submission<'e>, Unread>,
-        args: &ExplainArgs,
-    ) -> Self {
+    fn of_site(config: &'e Config, site: &'e Result<Site, SiteError>, captcha: &'e Captcha) -> Self {
         Self {
             config,
-            request,
-            reading,
-            plan: rewrite::plan(reading, &config.rules),
-            shows_secrets: args.show_secrets,
+            request: None,
+            unread: None,
+            captcha: Some(captcha),
+            site: Some(site.as_ref().map_err(|error| *error)),
+            outcome: rewrite::outcome_for(site, captcha, &config.rules),
+        }
+    }
+
+    fn of_request(
+        config: &'e Config,
+        request: Request<'e>,
+        reading: &'e Result<Submission<'e>, Unread>,
+        shows_secrets: bool,
+    ) -> Self {
+        let plan = rewrite::plan(reading, &config.rules);
+        let submission = reading.as_ref().ok();
+        Self {
+            config,
+            unread: reading.as_ref().err().copied(),
+            captcha: submission.and_then(|submission| submission.captcha.as_ref()),
+            site: submission.map(|submission| submission.site.as_ref().map_err(|error| *error)),
+            outcome: plan.outcome,
+            request: Some(Explained {
+                request,
+                reading,
+                edits: plan.edits,
+                shows_secrets,
+            }),
         }
     }
 }
 
-impl Explanation<'_> {
-    fn captcha(&self) -> Option<&Captcha> {
-        self.reading.as_ref().ok()?.captcha.as_ref()
-    }
-
-    fn site(&self) -> Option<&Site> {
-        self.reading.as_ref().ok()?.site.as_ref().ok()
-    }
-
-    /// The rules that came close, unless there is nothing to compare.
-    fn near_misses(&self) -> Vec<NearMiss<'_>> {
-        match (self.site(), self.captcha()) {
-            (Some(site), Some(captcha)) => self.config.rules.near_misses(site, captcha),
-            _ => Vec::new(),
-        }
-    }
-
-    /// The part that is shown, the one that holds the request's parameters, before and after. Where it is not certain
-    /// what is a key and what is not, nothing is.
-    fn before_and_after(&self, request: &Request<'_>, style: Style) -> (String, String) {
+impl Explained<'_> {
+    /// The part that is shown, the one that holds the request's parameters, before and after. If it is not certain which
+    /// bytes are a key, none are shown.
+    fn before_and_after(&self, style: Style) -> (String, String) {
+        let request = &self.request;
         let part = if request.body.is_empty() {
             Part::Target
         } else {
@@ -183,7 +199,9 @@ impl Explanation<'_> {
         };
         let masked = match self.reading {
             _ if self.shows_secrets => Vec::new(),
-            Ok(submission) if !submission.doubtful && has_a_name(submission) => show::secrets(submission, part),
+            Ok(submission) if !submission.has_other_reading && has_a_name(submission) => {
+                marks::secrets(submission, part)
+            }
             _ => {
                 let hidden = format!(
                     "({} bytes, which may hold a key: --show-secrets shows them)",
@@ -192,61 +210,72 @@ impl Explanation<'_> {
                 return (hidden.clone(), hidden);
             }
         };
-        let before = show::before(request, part, &masked);
-        (before, show::after(request, part, &self.plan.edits, &masked, style))
+        let before = marks::before(request, part, &masked);
+        (before, marks::after(request, part, &self.edits, &masked, style))
+    }
+}
+
+impl Explanation<'_> {
+    /// The rules that nearly applied.
+    fn near_misses(&self) -> Vec<NearMiss<'_>> {
+        match (self.site, self.captcha) {
+            (Some(Ok(site)), Some(captcha)) => self.config.rules.near_misses(site, captcha),
+            _ => Vec::new(),
+        }
     }
 
     fn text(&self, style: Style) -> String {
         let mut lines = Vec::new();
         let mut line = |name: &str, text: String| lines.push(format!("{} {text}", style.bold(&format!("{name:<9}"))));
-        match self.reading {
-            Err(unread) => line("unread", unread.to_string()),
-            Ok(submission) => {
-                line("captcha", self.captcha().map_or("none is named".to_owned(), named));
-                let field = submission.dialect.site_field();
-                line(
-                    "site",
-                    match &submission.site {
-                        Ok(site) if self.request.is_some() => format!("{site} (read from {field})"),
-                        Ok(site) => site.to_string(),
-                        Err(error) => error.to_string(),
-                    },
-                );
-            }
+        if let Some(unread) = self.unread {
+            line("unread", unread.to_string());
         }
-        let outcome = &self.plan.outcome;
-        if let Some(rule) = outcome.rule {
-            line("rule", format!("{} ({})", rule.id, place(rule, self.config)));
+        if let Some(site) = self.site {
+            line("captcha", self.captcha.map_or("none is named".to_owned(), named));
+            let dialect = self
+                .request
+                .as_ref()
+                .and_then(|explained| explained.reading.as_ref().ok());
+            line(
+                "site",
+                match (site, dialect.map(|submission| submission.dialect)) {
+                    (Ok(site), Some(dialect)) => format!("{site} (read from {})", dialect.site_field()),
+                    (Ok(site), None) => site.to_string(),
+                    (Err(error), _) => error.to_string(),
+                },
+            );
         }
-        let misses = self.near_misses();
-        for miss in misses.iter().take(CLOSE) {
-            let why = match miss.why {
-                Why::Captcha => format!("{} matches, but not the captcha", miss.pattern),
-                Why::Path => format!("{} matches the host, but not the path", miss.pattern),
-                Why::Host => format!("{} is close, but does not match the host", miss.pattern),
+        if let Some(rule) = self.outcome.rule {
+            line("rule", format!("{} ({})", rule.id, self.config.place(rule)));
+        }
+        for miss in self.near_misses().iter().take(CLOSE) {
+            let why = match miss.reason {
+                MissReason::Captcha => format!("{} matches, but not the captcha", miss.pattern),
+                MissReason::Path => format!("{} matches the host, but not the path", miss.pattern),
+                MissReason::Host => format!("{} is close, but does not match the host", miss.pattern),
             };
             line(
                 "close",
-                format!("{} ({}): {why}", miss.rule.id, place(miss.rule, self.config)),
+                format!("{} ({}): {why}", miss.rule.id, self.config.place(miss.rule)),
             );
         }
-        line("decision", outcome.to_string());
-        if let Some(reason) = outcome.reason {
+        line("decision", self.outcome.to_string());
+        if let Some(reason) = self.outcome.reason {
             line("", style.dim(in_words(reason)));
         }
-        if let Some(request) = &self.request {
-            for edit in &self.plan.edits {
+        if let Some(explained) = &self.request {
+            for edit in &explained.edits {
                 let change = format!("{}{}", style.removed(&lossy(&edit.old)), style.added(&lossy(&edit.new)));
                 line(
                     "edit",
                     format!("{} at byte {}: {}", part_name(edit.part), edit.at, change.trim_end()),
                 );
             }
-            let (before, after) = self.before_and_after(request, style);
+            let (before, after) = explained.before_and_after(style);
             line("before", before);
             line(
                 "after",
-                if self.plan.edits.is_empty() {
+                if explained.edits.is_empty() {
                     "the same bytes".to_owned()
                 } else {
                     after
@@ -257,41 +286,34 @@ impl Explanation<'_> {
     }
 
     fn json(&self) -> Value {
-        let outcome = &self.plan.outcome;
         let close = self.near_misses().into_iter().take(CLOSE).map(|miss| {
             json!({
                 "rule": miss.rule.id,
                 "pattern": miss.pattern.to_string(),
-                "differs": match miss.why {
-                    Why::Captcha => "captcha",
-                    Why::Path => "path",
-                    Why::Host => "host",
-                },
+                "differs": <&str>::from(miss.reason),
             })
         });
         let mut value = json!({
-            "captcha": self.captcha().map(Captcha::to_string),
-            "site": self.site().map(Site::to_string),
-            "decision": outcome.token.name(),
-            "action": outcome.action().map(|action| action.to_string()),
-            "via": outcome.via.map(|via| via.to_string()),
-            "rule": outcome.rule.map(|rule| &rule.id),
-            "place": outcome.rule.map(|rule| place(rule, self.config)),
-            "reason": outcome.reason.map(Reason::name),
+            "captcha": self.captcha.map(Captcha::to_string),
+            "site": self.site.and_then(Result::ok).map(Site::to_string),
+            "place": self.outcome.rule.map(|rule| self.config.place(rule)),
             "close": close.collect::<Vec<_>>(),
         });
-        if let Some(request) = &self.request {
-            let edits = self.plan.edits.iter().map(|edit| {
+        for (name, field) in self.outcome.fields() {
+            value[name] = Value::from(field);
+        }
+        if let Some(explained) = &self.request {
+            let edits = explained.edits.iter().map(|edit| {
                 json!({ "part": part_name(edit.part), "at": edit.at, "old": lossy(&edit.old), "new": lossy(&edit.new) })
             });
             value["edits"] = Value::Array(edits.collect());
-            value["before"] = Value::from(self.before_and_after(request, Style { colours: false }).0);
+            value["before"] = Value::from(explained.before_and_after(Style { colours: false }).0);
         }
         value
     }
 }
 
-/// How many rules that came close are shown.
+/// How many near misses are shown.
 const CLOSE: usize = 5;
 
 /// A captcha and the name it was read from.
@@ -303,7 +325,7 @@ fn named(captcha: &Captcha) -> String {
     }
 }
 
-/// Whether what stands in the captcha's place is a name, and not half of a mangled request.
+/// Whether the captcha's name looks like one, and not like half of a mangled request.
 fn has_a_name(submission: &Submission<'_>) -> bool {
     submission
         .captcha

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Failure, block_on};
+use super::output::{Failure, block_on};
 use crate::config::{self, AdminListen, Overrides};
 
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -20,7 +20,7 @@ pub fn run(overrides: &Overrides) -> Result<(), Failure> {
 async fn ask(address: SocketAddr) -> Result<(), Failure> {
     let url = format!("http://{address}/readyz");
     let unreachable = |error: reqwest::Error| Failure::Failed(format!("{url} does not answer: {error}"));
-    // The gateway is on this machine: a proxy of the environment has no business here.
+    // The gateway is on this machine, so a proxy of the environment does not apply.
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(PATIENCE)
@@ -35,7 +35,7 @@ async fn ask(address: SocketAddr) -> Result<(), Failure> {
     Err(Failure::Failed(format!("not ready ({status}): {}", body.trim_end())))
 }
 
-/// With the admin side off all that can be seen is whether an API listener accepts. (Of several, one may have been left out at
+/// With the admin side off, the only sign is whether an API listener accepts. (Of several, one may have been left out at
 /// the start.)
 fn connect(addresses: &[SocketAddr]) -> Result<(), Failure> {
     let mut last = Failure::failed("there is no listener");
@@ -48,7 +48,7 @@ fn connect(addresses: &[SocketAddr]) -> Result<(), Failure> {
     Err(last)
 }
 
-/// The address under which a listener on every address is reached from here.
+/// The address that reaches a listener from this machine, even if it listens on every address.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),

@@ -1,4 +1,4 @@
-//! `init` and `schema`: a configuration to begin with, and what editors know of it.
+//! `init`: writes a configuration to begin with.
 
 use std::{
     fs::OpenOptions,
@@ -8,8 +8,8 @@ use std::{
 
 use clap::Args;
 
-use super::{Failure, print};
-use crate::config::{sample, schema};
+use super::output::{Failure, print};
+use crate::config::sample;
 
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -23,7 +23,7 @@ pub fn run(args: &InitArgs) -> Result<(), Failure> {
         return print(sample::sample().trim_end());
     }
     let path = args.file.display();
-    // A file that is there is somebody's rules.
+    // An existing file holds somebody's rules.
     let file = OpenOptions::new().write(true).create_new(true).open(&args.file);
     let written = file.and_then(|mut file| file.write_all(sample::sample().as_bytes()));
     match written {
@@ -35,10 +35,4 @@ pub fn run(args: &InitArgs) -> Result<(), Failure> {
         ))),
         Err(error) => Err(Failure::Failed(format!("{path} cannot be written: {error}"))),
     }
-}
-
-/// The schema as it is shipped.
-pub fn schema() -> String {
-    // A JSON value of our own always has a text.
-    serde_json::to_string_pretty(&schema::schema()).unwrap_or_default()
 }

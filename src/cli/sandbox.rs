@@ -9,11 +9,15 @@ use std::{
 use clap::Args;
 use tracing::info;
 
-use super::{Failure, block_on, log, stop::StopSignals};
+use super::{
+    logging,
+    output::{Failure, block_on},
+    stop_signals::StopSignals,
+};
 use crate::{
     config::{Config, Log, Overrides, units},
-    sandbox::{Sandbox, Settings, tls},
-    server::{self, Limits},
+    sandbox::{Sandbox, Settings, certificate},
+    server::{self, Server},
 };
 
 /// Where it listens, unless `--listen` says otherwise.
@@ -41,7 +45,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
     let defaults = Config::default().log;
-    log::init(Log {
+    logging::init(Log {
         level: overrides.log_level.as_ref().map_or(defaults.level, |said| said.value),
         ..defaults
     });
@@ -53,7 +57,7 @@ pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
 async fn serve(address: SocketAddr, args: &SandboxArgs) -> Result<(), Failure> {
     let acceptor = match &args.tls {
         Some(file) => {
-            let (acceptor, certificate) = tls::self_signed().map_err(Failure::failed)?;
+            let (acceptor, certificate) = certificate::self_signed().map_err(Failure::failed)?;
             std::fs::write(file, certificate)
                 .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", file.display())))?;
             Some(acceptor)
@@ -72,14 +76,7 @@ async fn serve(address: SocketAddr, args: &SandboxArgs) -> Result<(), Failure> {
         record: args.record,
     });
     let stop = async { _ = signals.next().await };
-    server::serve(
-        vec![listener],
-        acceptor,
-        sandbox.service(),
-        Limits::default(),
-        stop,
-        Duration::from_secs(1),
-    )
-    .await;
+    let server = Server::new(vec![listener]).tls(acceptor);
+    server.run(sandbox.service(), stop, Duration::from_secs(1)).await;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `serve`: the gateway.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::handler::Handler;
 use listenfd::ListenFd;
@@ -10,19 +10,23 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{Failure, block_on, load, log, stop::StopSignals};
+use super::{
+    logging,
+    output::{Failure, block_on, load},
+    stop_signals::StopSignals,
+};
 use crate::{
     admin::{self, Readiness},
     api::{self, Gateway},
     config::{self, AdminListen, Config, Overrides},
     reload::Reloader,
-    server::{self, Limits},
+    server::{self, Server},
     upstream::Upstream,
 };
 
 pub fn run(overrides: Overrides) -> Result<(), Failure> {
     let config = load(&overrides)?;
-    log::init(config.log);
+    logging::init(config.log);
     block_on(serve(overrides, config))?
 }
 
@@ -56,26 +60,12 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         info!(%address, "listening");
     }
     let service = api::handle.with_state(gateway);
-    let serving = tokio::spawn(server::serve(
-        listeners,
-        None,
-        service,
-        config.server.limits,
-        closed(stopped),
-        grace,
-    ));
+    let server = Server::new(listeners).limits(config.server.limits);
+    let serving = tokio::spawn(server.run(service, closed(stopped), grace));
     if let Some(listener) = admin {
         info!(address = %address(&listener)?, "admin listening");
         let service = admin::service(config.admin.settings, readiness.clone());
-        // It answers until the process ends.
-        tokio::spawn(server::serve(
-            vec![listener],
-            None,
-            service,
-            Limits::default(),
-            std::future::pending(),
-            Duration::ZERO,
-        ));
+        tokio::spawn(Server::new(vec![listener]).run_forever(service));
     }
 
     let name = signals.next().await;
@@ -88,7 +78,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         );
         tokio::time::sleep(delay).await;
         drop(stop);
-        // It ends by itself, and does not panic: else it has not finished what ran.
+        // It does not panic; if it did, requests in flight would not have finished.
         serving.await.unwrap_or(false)
     };
     tokio::select! {
@@ -103,16 +93,16 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     }
 }
 
-/// A hosts file that points the vendor's name at the gateway shows at the start, and not with the first paid request.
+/// A hosts file that points the vendor's name at the gateway is reported at the start, not with the first paid request.
 async fn warn_of_a_loop(gateway: Arc<Gateway>) {
     if let Err(error) = gateway.upstream().leads_back().await {
         warn!(cause = error.cause(), "{error}");
     }
 }
 
-/// Has the system allow as many descriptors as the limits can want: many systems begin with 1,024.
+/// Raises the limit of open files to what the settings can need: many systems begin with 1,024.
 fn allow_descriptors(server: &config::Server) {
-    // A client's connection, an upstream's for each request under way, and some for files, events and the pool.
+    // The clients' connections, one to the upstream per request in flight, and some for files, events and the pool.
     let wanted = (server.limits.connections + server.api.max_in_flight + 512) as u64;
     match rlimit::increase_nofile_limit(wanted) {
         Ok(allowed) if allowed >= wanted => {}

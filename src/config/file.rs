@@ -8,17 +8,17 @@ use std::{
     path::Path,
 };
 
+use strum::VariantArray;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    AdminListen, Config, LEVELS, LogFormat, Origin, Test,
+    AdminListen, Config, Provenance, Test,
     reader::{self, Findings, Read, Section, Value, unexpected},
     report::{Problem, Report, Source, closest},
 };
 use crate::{
-    rewrite::Token,
-    rules::{Action, CaptchaPattern, CaptchaPatternError, LegacyPlace, Rule, RuleSet, SitePattern, Unreadable, Via},
-    submission::{Captcha, CaptchaNames, Kind, captcha},
+    rules::{Action, CaptchaPattern, CaptchaPatternError, LegacyPlace, Rule, RuleSet, SitePattern, Via},
+    submission::{Captcha, CaptchaNames, Kind},
 };
 
 /// Reads a file over the defaults, and the files it names, relative to `folder`. All mistakes are reported, in file order.
@@ -35,7 +35,7 @@ pub fn read(source: Source, folder: &Path) -> Result<Config, Report> {
     // A tree with holes in it would only raise mistakes that are none.
     if problems.is_empty() {
         let findings = sections(root.get_ref(), &mut config, &mut files);
-        config.origins = origins(&findings, &files.sources[0]);
+        config.provenance = provenance(&findings, &files.sources[0]);
         problems = findings.problems;
     }
     config.sources = files.sources;
@@ -73,15 +73,15 @@ impl Files<'_> {
     }
 }
 
-fn origins(findings: &Findings, source: &Source) -> BTreeMap<String, Origin> {
-    let origin = |offset| Origin::File {
+fn provenance(findings: &Findings, source: &Source) -> BTreeMap<String, Provenance> {
+    let from = |offset| Provenance::File {
         path: source.path.clone(),
         line: source.line(offset),
     };
     findings
         .set
         .iter()
-        .map(|(path, offset)| (path.clone(), origin(*offset)))
+        .map(|(path, offset)| (path.clone(), from(*offset)))
         .collect()
 }
 
@@ -95,8 +95,8 @@ fn sections(root: &DeTable<'_>, config: &mut Config, files: &mut Files<'_>) -> F
         section.set(&mut config.admin.settings.hosts, "hosts", names);
     });
     root.section("log", |section| {
-        section.set(&mut config.log.level, "level", reader::name(&LEVELS));
-        section.set(&mut config.log.format, "format", reader::name(&LogFormat::NAMES));
+        section.set(&mut config.log.level, "level", reader::choice);
+        section.set(&mut config.log.format, "format", reader::choice);
     });
     config.rules = rules(&mut root, files);
     config.tests = tables(&mut root, "test", |value| test(value, &config.rules));
@@ -152,16 +152,14 @@ fn rules(root: &mut Section<'_, '_>, files: &mut Files<'_>) -> RuleSet {
             line,
             ..settings(section).rule(Rule::DEFAULT.to_owned())
         };
-        unreadable = section.take("unreadable", reader::name(&Unreadable::NAMES));
+        unreadable = section.take("unreadable", reader::choice);
     });
     let mut place = LegacyPlace::Auto;
-    root.section("legacy", |section| {
-        section.set(&mut place, "place", reader::name(&LegacyPlace::NAMES))
-    });
+    root.section("legacy", |section| section.set(&mut place, "place", reader::choice));
     let mut captcha_names = CaptchaNames::default();
     root.section("captchas", |section| {
-        for kind in Kind::ALL {
-            for name in section.take(kind.name(), names).into_iter().flatten() {
+        for &kind in Kind::VARIANTS {
+            for name in section.take(kind.into(), names).into_iter().flatten() {
                 captcha_names.add(&name, kind);
             }
         }
@@ -208,8 +206,8 @@ struct Settings {
 fn settings(section: &mut Section<'_, '_>) -> Settings {
     Settings {
         captchas: section.take("captchas", reader::list("a list of captchas", captcha_pattern)),
-        action: section.take("action", reader::name(&Action::NAMES)),
-        via: section.take("via", reader::name(&Via::NAMES)),
+        action: section.take("action", reader::choice),
+        via: section.take("via", reader::choice),
     }
 }
 
@@ -268,7 +266,7 @@ fn test(value: &Value<'_>, rules: &RuleSet) -> Result<Test, Findings> {
     let mut section = table("test", value)?;
     let site = section.take("site", |value| reader::string(value).map(str::to_owned));
     let captcha = section.take("captcha", |value| captcha_of_test(value, rules.names()));
-    let expect = section.take("expect", reader::name(&Token::NAMES));
+    let expect = section.take("expect", reader::choice);
     let rule = section.take("rule", |value| known_rule(value, rules));
     for (key, what) in [
         ("site", "a target page such as \"https://shop.example/\""),
@@ -306,15 +304,12 @@ fn known_rule(value: &Value<'_>, rules: &RuleSet) -> Read<String> {
 }
 
 fn captcha_of_test(value: &Value<'_>, names: &CaptchaNames) -> Read<Captcha> {
-    match captcha_pattern(value)? {
-        CaptchaPattern::Kind(kind) => Ok(names.of_type(captcha::type_of(kind), false)),
-        CaptchaPattern::Type(name) => Ok(names.of_type(&name, false)),
-        CaptchaPattern::Method(method) => Ok(captcha::of_method(&method, false, false)),
-        CaptchaPattern::Any => Err(vec![Problem::new(
+    captcha_pattern(value)?.example(names).ok_or_else(|| {
+        vec![Problem::new(
             value.span(),
             "a test is about one captcha: write a kind or a type name",
-        )]),
-    }
+        )]
+    })
 }
 
 /// A table of a list.
@@ -409,11 +404,11 @@ fn captcha_pattern(value: &Value<'_>) -> Read<CaptchaPattern> {
     let text = reader::string(value)?;
     text.parse().map_err(|error| {
         let problem = Problem::new(value.span(), format!("\"{text}\" is no captcha: {error}"));
-        let kinds = Kind::ALL.map(Kind::name);
+        let kinds = Kind::VARIANTS.iter().map(Into::<&str>::into).collect::<Vec<_>>();
         vec![match error {
             CaptchaPatternError::EmptyMethod => problem.help("write the legacy method's name, such as \"method=hcaptcha\""),
             // A kind's name is known by its hyphen or what somebody took for one.
-            CaptchaPatternError::Unknown => match closest(text, kinds).filter(|_| text.contains(['-', '_'])) {
+            CaptchaPatternError::Unknown => match closest(text, kinds.iter().copied()).filter(|_| text.contains(['-', '_'])) {
                 Some(kind) => problem.help(format!("did you mean \"{kind}\"?")),
                 None => problem.help(format!(
                     "a captcha is one of {}, \"*\", a JSON type name such as \"TurnstileTask\", or a legacy method such as \"method=hcaptcha\"",

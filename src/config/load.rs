@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{AdminListen, Config, Origin, Report, Source, file};
+use super::{AdminListen, Config, LogLevel, Provenance, Report, Source, file};
 use crate::upstream;
 
 /// Where a file is looked for that nobody named.
@@ -25,7 +25,7 @@ pub struct Overrides {
     /// `--admin-listen`
     pub admin_listen: Option<Override<AdminListen>>,
     /// `--log-level`
-    pub log_level: Option<Override<tracing::Level>>,
+    pub log_level: Option<Override<LogLevel>>,
 }
 
 /// A value, and which flag or variable said it.
@@ -34,7 +34,7 @@ pub struct Override<T> {
     /// The value.
     pub value: T,
     /// Where it comes from.
-    pub origin: Origin,
+    pub provenance: Provenance,
 }
 
 /// Why there is no configuration.
@@ -67,7 +67,7 @@ pub fn load(overrides: &Overrides) -> Result<Config, LoadError> {
         Some(path) => read(&path)?,
         None => Config::default(),
     };
-    let origins = &mut config.origins;
+    let origins = &mut config.provenance;
     apply(&overrides.listen, &mut config.server.listen, "server.listen", origins);
     apply(&overrides.upstream, &mut config.upstream.url, "upstream.url", origins);
     apply(
@@ -105,10 +105,15 @@ pub fn path(overrides: &Overrides) -> Option<PathBuf> {
     overrides.file.clone().or_else(found)
 }
 
-fn apply<T: Clone>(said: &Option<Override<T>>, setting: &mut T, path: &str, origins: &mut BTreeMap<String, Origin>) {
+fn apply<T: Clone>(
+    said: &Option<Override<T>>,
+    setting: &mut T,
+    path: &str,
+    origins: &mut BTreeMap<String, Provenance>,
+) {
     if let Some(said) = said {
         setting.clone_from(&said.value);
-        origins.insert(path.to_owned(), said.origin.clone());
+        origins.insert(path.to_owned(), said.provenance.clone());
     }
 }
 

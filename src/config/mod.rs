@@ -7,11 +7,11 @@
 //! - [`report`]: shows mistakes with the line they stand in
 //! - [`settings`]: every setting with its default, and what is in force
 //! - [`sample`] and [`schema`]: what is made from them for users and their editors
-//! - [`lint`]: what is no mistake but cannot be meant; and the file's own tests
+//! - [`warnings`](mod@warnings): valid settings that are probably not intended; [`expectations`]: the file's own tests
 //! - [`units`]: durations and sizes
 
+pub mod expectations;
 pub mod file;
-pub mod lint;
 pub mod load;
 pub mod reader;
 pub mod report;
@@ -19,10 +19,18 @@ pub mod sample;
 pub mod schema;
 pub mod settings;
 pub mod units;
+pub mod warnings;
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use crate::{admin, api, rewrite::Token, rules::RuleSet, server, submission::Captcha, upstream};
+use crate::{
+    admin, api,
+    rewrite::Decision,
+    rules::{Rule, RuleSet},
+    server,
+    submission::Captcha,
+    upstream,
+};
 
 pub use load::{LoadError, Override, Overrides, load};
 pub use report::{Report, Source};
@@ -47,12 +55,12 @@ pub struct Config {
     /// The text of every file that was read, the configuration file first.
     pub sources: Vec<Source>,
     /// Where values come from that are no defaults, by `section.key`.
-    pub origins: BTreeMap<String, Origin>,
+    pub provenance: BTreeMap<String, Provenance>,
 }
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum Provenance {
     /// It is built in.
     Default,
     /// A line of the configuration file.
@@ -68,7 +76,7 @@ pub enum Origin {
     Flag(&'static str),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for Provenance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -86,7 +94,7 @@ pub struct Test {
     /// The captcha.
     pub captcha: Captcha,
     /// What has to happen.
-    pub expect: Token,
+    pub expect: Decision,
     /// The rule that has to decide, if that is said.
     pub rule: Option<String>,
     /// Where `expect` stands in the configuration file.
@@ -146,35 +154,64 @@ impl FromStr for AdminListen {
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
     /// The least important level that is logged.
-    pub level: tracing::Level,
+    pub level: LogLevel,
     /// How lines look.
     pub format: LogFormat,
 }
 
+/// The least important level that is logged.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum LogLevel {
+    /// Failures that need somebody.
+    Error,
+    /// Failures of single requests, and doubtful settings.
+    Warn,
+    /// Submissions, start and stop.
+    Info,
+    /// All requests.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl From<LogLevel> for tracing::Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
 /// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum LogFormat {
     /// Pretty on a terminal, else JSON.
     Auto,
     /// For people.
     Pretty,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-impl LogFormat {
-    /// Every format with its name.
-    pub const NAMES: [(&'static str, Self); 3] = [("auto", Self::Auto), ("pretty", Self::Pretty), ("json", Self::Json)];
+impl Config {
+    /// Where a rule is written.
+    pub fn place(&self, rule: &Rule) -> String {
+        match (&self.file, rule.line) {
+            (Some(file), Some(line)) => format!("{}:{line}", file.display()),
+            _ => "built in".to_owned(),
+        }
+    }
 }
-
-/// Every log level with its name.
-pub const LEVELS: [(&str, tracing::Level); 5] = [
-    ("error", tracing::Level::ERROR),
-    ("warn", tracing::Level::WARN),
-    ("info", tracing::Level::INFO),
-    ("debug", tracing::Level::DEBUG),
-    ("trace", tracing::Level::TRACE),
-];
 
 impl Default for Config {
     fn default() -> Self {
@@ -196,13 +233,13 @@ impl Default for Config {
                 settings: admin::Settings::default(),
             },
             log: Log {
-                level: tracing::Level::INFO,
+                level: LogLevel::Info,
                 format: LogFormat::Auto,
             },
             rules: RuleSet::default(),
             tests: Vec::new(),
             sources: Vec::new(),
-            origins: BTreeMap::new(),
+            provenance: BTreeMap::new(),
         }
     }
 }

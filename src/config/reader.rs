@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, ops::Range, str::FromStr, time::Duration};
 
+use strum::VariantArray;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -270,23 +271,20 @@ fn with_unit<T>(
     }
 }
 
-/// One of the names in a table.
-pub fn name<T: Copy>(names: &'static [(&'static str, T)]) -> impl Fn(&Value<'_>) -> Read<T> {
-    move |value| {
-        let known = || names.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-        let DeValue::String(written) = value.get_ref() else {
-            let expected = format!("one of {}", known().join(", "));
-            return one(unexpected(value.span(), &expected, value.get_ref()));
-        };
-        match names.iter().find(|(name, _)| name == written) {
-            Some((_, value)) => Ok(*value),
-            None => {
-                let known = known();
-                let message = format!("expected one of {}, found \"{written}\"", known.join(", "));
-                one(Problem::new(value.span(), message)
-                    .label("not known")
-                    .suggest(written, known))
-            }
+/// One of the words of a choice.
+pub fn choice<T: VariantArray + Into<&'static str> + Copy>(value: &Value<'_>) -> Read<T> {
+    let words: Vec<&'static str> = T::VARIANTS.iter().map(|word| (*word).into()).collect();
+    let DeValue::String(written) = value.get_ref() else {
+        let expected = format!("one of {}", words.join(", "));
+        return one(unexpected(value.span(), &expected, value.get_ref()));
+    };
+    match words.iter().position(|word| word == written) {
+        Some(number) => Ok(T::VARIANTS[number]),
+        None => {
+            let message = format!("expected one of {}, found \"{written}\"", words.join(", "));
+            one(Problem::new(value.span(), message)
+                .label("not known")
+                .suggest(written, words))
         }
     }
 }

@@ -4,6 +4,8 @@ use std::{fmt, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::Config;
+
 /// A file that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -131,6 +133,16 @@ pub struct Report {
 }
 
 impl Report {
+    /// What was found in a configuration.
+    pub fn about(config: &Config, problems: Vec<Problem>) -> Self {
+        let mut report = Self {
+            sources: config.sources.clone(),
+            problems,
+        };
+        report.sort();
+        report
+    }
+
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.problems.is_empty()

@@ -2,6 +2,7 @@
 
 use super::settings::{PLAIN_SECTIONS, Setting, of_section};
 use crate::submission::Kind;
+use strum::VariantArray;
 
 /// The configuration that `init` writes: every setting with its default, commented out, and a few rules.
 pub fn sample() -> String {
@@ -25,7 +26,10 @@ pub fn sample() -> String {
     }
     sample += &format!(
         "\n# Type names of other vendors for a kind of captcha, exact.\n[captchas]\n{}",
-        Kind::ALL.map(|kind| format!("# {kind} = []\n")).concat()
+        Kind::VARIANTS
+            .iter()
+            .map(|kind| format!("# {kind} = []\n"))
+            .collect::<String>()
     );
     sample += RULES;
     sample

@@ -3,8 +3,7 @@
 
 use serde_json::Value;
 
-use super::{AdminListen, Config, LEVELS, LogFormat, Origin, units};
-use crate::rules::{Action, Unreadable, Via, name_of};
+use super::{AdminListen, Config, Provenance, units};
 
 /// A setting.
 #[derive(Clone, Copy, Debug)]
@@ -398,7 +397,7 @@ pub struct InForce {
     /// The value as TOML; none where nothing is set.
     pub value: Option<String>,
     /// Where it comes from.
-    pub origin: Origin,
+    pub provenance: Provenance,
 }
 
 /// Every plain setting as it is in force.
@@ -407,7 +406,7 @@ pub fn in_force(config: &Config) -> Vec<InForce> {
         let path = format!("{}.{}", setting.section, setting.key);
         InForce {
             value: value(config, setting.section, setting.key),
-            origin: config.origins.get(&path).cloned().unwrap_or(Origin::Default),
+            provenance: config.provenance.get(&path).cloned().unwrap_or(Provenance::Default),
             path,
         }
     };
@@ -452,13 +451,13 @@ fn value(config: &Config, section: &str, key: &str) -> Option<String> {
             AdminListen::Off => text(&"off"),
         },
         ("admin", "hosts") => texts(admin.settings.hosts.clone()),
-        ("log", "level") => text(&name_of(&LEVELS, &config.log.level)),
-        ("log", "format") => text(&name_of(&LogFormat::NAMES, &config.log.format)),
-        ("legacy", "place") => text(&name_of(&crate::rules::LegacyPlace::NAMES, &rules.legacy_place())),
-        ("default", "action") => text(&name_of(&Action::NAMES, &default.action)),
+        ("log", "level") => text(&config.log.level),
+        ("log", "format") => text(&config.log.format),
+        ("legacy", "place") => text(&rules.legacy_place()),
+        ("default", "action") => text(&default.action),
         ("default", "captchas") => texts(default.captchas.iter().map(ToString::to_string).collect()),
-        ("default", "via") => text(&name_of(&Via::NAMES, &default.via)),
-        ("default", "unreadable") => text(&name_of(&Unreadable::NAMES, &rules.unreadable())),
+        ("default", "via") => text(&default.via),
+        ("default", "unreadable") => text(&rules.unreadable()),
         _ => return None,
     })
 }
@@ -479,16 +478,22 @@ mod tests {
 
     #[test]
     fn the_table_has_every_word_of_a_choice() {
+        use crate::{
+            config::{LogFormat, LogLevel},
+            rewrite::Decision,
+            rules::{Action, LegacyPlace, Unreadable, Via},
+        };
+        fn words<T: strum::VariantArray + Into<&'static str> + Copy>() -> Vec<&'static str> {
+            T::VARIANTS.iter().map(|word| (*word).into()).collect()
+        }
         for (section, key, words) in [
-            ("rule", "action", Action::NAMES.map(|(name, _)| name).to_vec()),
-            ("rule", "via", Via::NAMES.map(|(name, _)| name).to_vec()),
-            (
-                "default",
-                "unreadable",
-                Unreadable::NAMES.map(|(name, _)| name).to_vec(),
-            ),
-            ("log", "level", LEVELS.map(|(name, _)| name).to_vec()),
-            ("log", "format", LogFormat::NAMES.map(|(name, _)| name).to_vec()),
+            ("rule", "action", words::<Action>()),
+            ("rule", "via", words::<Via>()),
+            ("default", "unreadable", words::<Unreadable>()),
+            ("legacy", "place", words::<LegacyPlace>()),
+            ("test", "expect", words::<Decision>()),
+            ("log", "level", words::<LogLevel>()),
+            ("log", "format", words::<LogFormat>()),
         ] {
             let setting = of_section(section).find(|setting| setting.key == key).unwrap();
             assert!(

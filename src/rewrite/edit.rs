@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::submission::{Parameter, Parameters, Part, Syntax};
 
-/// A change to the bytes of one part of a request. It holds what it removes, so that it can be taken out again.
+/// A change to the bytes of one part of a request. It holds the bytes it removes, so that it can be undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
     /// The part of the request it changes.
@@ -13,7 +13,7 @@ pub struct Edit {
     pub at: usize,
     /// The client's bytes there.
     pub old: Vec<u8>,
-    /// What stands there instead.
+    /// The bytes that replace them.
     pub new: Vec<u8>,
 }
 
@@ -30,8 +30,9 @@ pub fn apply(source: &[u8], part: Part, edits: &[Edit]) -> Vec<u8> {
     result
 }
 
-/// Takes the edits out again: `revert(&apply(x, part, edits), part, edits)` is `x`.
-pub fn revert(result: &[u8], part: Part, edits: &[Edit]) -> Vec<u8> {
+/// Undoes the edits, for the tests: `revert(&apply(x, part, edits), part, edits)` is `x`.
+#[cfg(test)]
+pub(super) fn revert(result: &[u8], part: Part, edits: &[Edit]) -> Vec<u8> {
     let mut inverse = Vec::new();
     let (mut grown, mut shrunk) = (0, 0);
     for edit in in_order(part, edits) {
@@ -53,7 +54,7 @@ fn in_order(part: Part, edits: &[Edit]) -> Vec<&Edit> {
     edits
 }
 
-/// Puts a text in the place of a range.
+/// Replaces a range.
 pub(super) fn splice(list: &Parameters<'_>, range: Range<usize>, new: impl Into<Vec<u8>>) -> Edit {
     Edit {
         part: list.part,
@@ -82,7 +83,7 @@ pub(super) fn insert(list: &Parameters<'_>, value: &str) -> Edit {
     splice(list, list.end..list.end, text)
 }
 
-/// Puts another value in the place of a parameter's own.
+/// Replaces a parameter's value.
 pub(super) fn replace(list: &Parameters<'_>, parameter: &Parameter<'_>, value: &str) -> Edit {
     match parameter.value.clone() {
         Some(range) => splice(list, range, value),

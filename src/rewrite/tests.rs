@@ -1,7 +1,7 @@
-use super::*;
+use super::{edit::revert, *};
 use crate::{
-    rules::{CaptchaPattern, Unreadable},
-    submission::{self, CaptchaNames, Part, Request},
+    rules::{Action, CaptchaPattern, LegacyPlace, Rule, RuleSet, Unreadable, Via},
+    submission::{self, CaptchaNames, Dialect, Part, Request, Unread},
 };
 
 mod law;

@@ -1,203 +1,205 @@
 //! Finds the first rule for a site and a captcha without looking at the rules one by one.
 //!
 //! A site is looked up under its own host, under every parent domain, and under "every site"; at each of these, if there
-//! are patterns with a path, under every prefix of its path that is not longer than the longest of them. What is found is,
-//! for each captcha, the first rule in file order; the smallest of all finds wins. So the cost depends on the labels of
-//! the host and the segments of the path, not on the number of rules.
-
-use std::hash::{Hash, Hasher};
+//! are patterns with a path, under every prefix of its path that is not longer than the longest of them. Each place holds,
+//! per captcha, the first rule in file order; the smallest of all finds wins. So the cost depends on the labels of the
+//! host and the segments of the path, not on the number of rules.
 
 use hashbrown::{Equivalent, HashMap};
 use smallvec::SmallVec;
 
-use super::{CaptchaPattern, Rule, SitePattern, pattern::Scope};
-use crate::submission::{Captcha, Kind, Site, captcha::Name};
+use super::{
+    CaptchaPattern, MissReason, Rule, SitePattern,
+    captcha_selector::{ANY, Selector, Selectors},
+    site_pattern::HostPattern,
+};
+use crate::submission::{Captcha, Host, Site, host::parents};
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    hosts: HashMap<HostKey, Node>,
-    paths: HashMap<PathKey, First>,
-    /// Type names and methods that rules list.
-    names: HashMap<NameKey, Selector>,
-    /// Every selector of every rule.
-    selectors: Vec<Selector>,
+    hosts: HashMap<Place, Node>,
+    paths: HashMap<PathKey, FirstRules>,
+    selectors: Selectors,
 }
 
-/// Whether patterns speak of a host itself or of what is below it. "Every site" is below the empty host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Reach {
-    Here,
-    Below,
+/// What a lookup found, rules by their number.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub rule: Option<usize>,
+    /// The first rule that would have decided but for the path or the captcha.
+    pub missed: Option<(usize, MissReason)>,
 }
 
-/// What is known of a host: the first rules without a path, and how far the paths of others go.
+/// The rules of one place.
 #[derive(Debug, Default)]
 struct Node {
-    whole: First,
-    longest_path: usize,
+    /// Those whose patterns have no path.
+    whole: FirstRules,
+    /// Those whose patterns have one.
+    with_path: Option<Box<WithPath>>,
 }
 
-/// For each captcha selector the first rule that lists it, ordered by selector.
 #[derive(Debug, Default)]
-struct First(SmallVec<[(Selector, u32); 2]>);
-
-/// A [`CaptchaPattern`] as a small number.
-type Selector = u32;
-
-const ANY: Selector = 0;
-
-fn kind_selector(kind: Kind) -> Selector {
-    1 + kind as Selector
+struct WithPath {
+    longest: usize,
+    rules: FirstRules,
 }
+
+/// Per captcha selector the first rule that has it, ordered by selector.
+#[derive(Debug, Default)]
+struct FirstRules(SmallVec<[(Selector, u32); 2]>);
 
 impl Index {
     pub fn new(rules: &[Rule]) -> Self {
         let mut index = Self::default();
         for (number, rule) in (0..).zip(rules) {
-            let selectors: Vec<Selector> = rule.captchas.iter().map(|pattern| index.intern(pattern)).collect();
+            let selectors: Vec<Selector> = rule
+                .captchas
+                .iter()
+                .map(|captcha| index.selectors.add(captcha))
+                .collect();
             for pattern in &rule.sites {
                 index.add(pattern, &selectors, number);
             }
-            index.selectors.extend(selectors);
-            index.selectors.sort_unstable();
-            index.selectors.dedup();
         }
+        for node in index.hosts.values_mut() {
+            node.whole.order();
+            if let Some(with_path) = &mut node.with_path {
+                with_path.rules.order();
+            }
+        }
+        index.paths.values_mut().for_each(FirstRules::order);
         index
     }
 
-    /// The number of the first rule for a site and a captcha.
-    pub fn first(&self, site: &Site, captcha: &Captcha) -> Option<usize> {
-        let selectors = self.selectors_of(captcha);
-        let mut first = None;
-        self.each_above(Reach::Here, site.host(), site.is_ip(), site.path(), |found| {
-            first = earlier(first, found.of(&selectors));
-        });
-        first.map(|rule| rule as usize)
+    fn add(&mut self, pattern: &SitePattern, selectors: &[Selector], rule: u32) {
+        for place in places(&pattern.hosts).into_iter().flatten() {
+            let node = self.hosts.entry(place.to_owned()).or_default();
+            if pattern.path.is_empty() {
+                node.whole.add(selectors, rule);
+                continue;
+            }
+            let with_path = node.with_path.get_or_insert_default();
+            with_path.longest = with_path.longest.max(pattern.path.len());
+            with_path.rules.add(selectors, rule);
+            let key = PathKey {
+                place: place.to_owned(),
+                path: pattern.path.clone(),
+            };
+            self.paths.entry(key).or_default().add(selectors, rule);
+        }
     }
 
-    /// The number of the last of those rules, all before `rule`, which together leave a pattern nothing to match.
-    pub fn shadow_of(&self, pattern: &SitePattern, captchas: &[CaptchaPattern], rule: u32) -> Option<usize> {
-        let is_ip = pattern.host.parse::<std::net::Ipv4Addr>().is_ok() || pattern.host.starts_with('[');
+    /// The first rule for a site and a captcha, and a rule before it that was missed nearly.
+    pub fn look_up(&self, site: &Site, captcha: &Captcha) -> Found {
+        let selectors = self.selectors.matching(captcha);
+        let (mut first, mut missed) = (None, None);
+        let mut miss = |rule: Option<u32>, reason| {
+            if let Some(rule) = rule
+                && missed.is_none_or(|(missed, _)| rule < missed)
+            {
+                missed = Some((rule, reason));
+            }
+        };
+        self.visit(PlaceRef::At(site.host()), |place, node| {
+            // A pattern for every host is near to none.
+            let is_near = place != PlaceRef::Every;
+            match node.whole.of(&selectors) {
+                None if is_near => miss(node.whole.any(), MissReason::Captcha),
+                rule => first = earlier(first, rule),
+            }
+            let Some(with_path) = &node.with_path else {
+                return;
+            };
+            let mut on_path = None;
+            for rules in self.rules_on_path(place, site.path(), with_path.longest) {
+                match rules.of(&selectors) {
+                    None if is_near => miss(rules.any(), MissReason::Captcha),
+                    rule => on_path = earlier(on_path, rule),
+                }
+            }
+            first = earlier(first, on_path);
+            if on_path.is_none() && is_near {
+                miss(with_path.rules.of(&selectors), MissReason::Path);
+            }
+        });
+        Found {
+            rule: first.map(|rule| rule as usize),
+            missed: missed
+                .filter(|(missed, _)| first.is_none_or(|first| *missed < first))
+                .map(|(rule, reason)| (rule as usize, reason)),
+        }
+    }
+
+    /// The first rule for every site and a captcha.
+    pub fn first_for_every_site(&self, captcha: &Captcha) -> Option<usize> {
+        let node = self.hosts.get(&PlaceRef::Every)?;
+        let rule = node.whole.of(&self.selectors.matching(captcha));
+        rule.map(|rule| rule as usize)
+    }
+
+    /// The last of those rules, all before `rule`, which together leave a pattern nothing to match.
+    pub fn shadow_of(&self, pattern: &SitePattern, captchas: &[CaptchaPattern], rule: usize) -> Option<usize> {
         let mut last = None;
-        for &reach in pattern.scope.reaches() {
+        for place in places(&pattern.hosts).into_iter().flatten() {
             for captcha in captchas {
-                let selector = self.selector(captcha)?;
+                let selectors = [Some(ANY), Some(self.selectors.of_pattern(captcha)?), None];
                 let mut first = None;
-                self.each_above(reach, &pattern.host, is_ip, &pattern.path, |found| {
-                    first = earlier(first, found.of(&[Some(ANY), Some(selector), None]));
+                self.visit(place, |place, node| {
+                    first = earlier(first, node.whole.of(&selectors));
+                    let longest = node.with_path.as_ref().map_or(0, |with_path| with_path.longest);
+                    for rules in self.rules_on_path(place, &pattern.path, longest) {
+                        first = earlier(first, rules.of(&selectors));
+                    }
                 });
-                let first = first.filter(|first| *first < rule)?;
+                let first = first.map(|first| first as usize).filter(|first| *first < rule)?;
                 last = last.max(Some(first));
             }
         }
-        last.map(|rule| rule as usize)
+        last
     }
 
-    /// Visits what is known of every host and path that a host and a path lie at or below.
-    fn each_above(&self, reach: Reach, host: &str, is_ip: bool, path: &[u8], mut visit: impl FnMut(&First)) {
-        let mut look = |reach, host| {
-            let Some(node) = self.hosts.get(&HostQuery { reach, host }) else {
-                return;
-            };
-            visit(&node.whole);
-            for path in prefixes(path, node.longest_path) {
-                if let Some(found) = self.paths.get(&PathQuery { reach, host, path }) {
-                    visit(found);
-                }
-            }
-        };
-        look(Reach::Below, "");
-        if !host.is_empty() {
-            look(reach, host);
-        }
-        if !is_ip {
-            for (dot, _) in host.match_indices('.') {
-                look(Reach::Below, &host[dot + 1..]);
-            }
-        }
-    }
-
-    /// Whether any rule speaks of a captcha.
+    /// Whether any rule covers a captcha.
     pub fn covers(&self, captcha: &Captcha) -> bool {
-        let is_listed = |selector: &Selector| self.selectors.binary_search(selector).is_ok();
-        self.selectors_of(captcha).iter().flatten().any(is_listed)
+        self.selectors.cover(captcha)
     }
 
-    fn add(&mut self, pattern: &SitePattern, selectors: &[Selector], rule: u32) {
-        for &reach in pattern.scope.reaches() {
-            let node = self
-                .hosts
-                .entry(HostKey {
-                    reach,
-                    host: pattern.host.clone(),
-                })
-                .or_default();
-            let first = if pattern.path.is_empty() {
-                &mut node.whole
-            } else {
-                node.longest_path = node.longest_path.max(pattern.path.len());
-                self.paths
-                    .entry(PathKey {
-                        reach,
-                        host: pattern.host.clone(),
-                        path: pattern.path.clone(),
-                    })
-                    .or_default()
-            };
-            for &selector in selectors {
-                first.add(selector, rule);
+    /// Visits the node of a place and of every place that contains it.
+    fn visit<'a>(&self, place: PlaceRef<'a>, mut visit: impl FnMut(PlaceRef<'a>, &Node)) {
+        let mut look = |place| {
+            if let Some(node) = self.hosts.get(&place) {
+                visit(place, node);
             }
+        };
+        look(PlaceRef::Every);
+        let name = match place {
+            PlaceRef::Every => return,
+            PlaceRef::At(host) => host.name().unwrap_or_default(),
+            PlaceRef::Below(name) => name,
+        };
+        look(place);
+        for domain in parents(name) {
+            look(PlaceRef::Below(domain));
         }
     }
 
-    fn intern(&mut self, pattern: &CaptchaPattern) -> Selector {
-        let next = 1 + Kind::ALL.len() as Selector + self.names.len() as Selector;
-        self.selector(pattern).unwrap_or_else(|| {
-            if let Some(query) = NameQuery::of(pattern) {
-                self.names.insert(query.to_key(), next);
-            }
-            next
-        })
-    }
-
-    fn selector(&self, pattern: &CaptchaPattern) -> Option<Selector> {
-        match pattern {
-            CaptchaPattern::Any => Some(ANY),
-            CaptchaPattern::Kind(kind) => Some(kind_selector(*kind)),
-            CaptchaPattern::Type(_) | CaptchaPattern::Method(_) => self.names.get(&NameQuery::of(pattern)?).copied(),
-        }
-    }
-
-    fn selectors_of(&self, captcha: &Captcha) -> [Option<Selector>; 3] {
-        let (sort, name) = match &captcha.name {
-            Name::Type(name) => (NameSort::Type, name),
-            Name::Method(name) => (NameSort::Method, name),
-        };
-        let named = if self.names.is_empty() {
-            None
-        } else {
-            self.names.get(&NameQuery { sort, name }).copied()
-        };
-        [Some(ANY), captcha.kind.map(kind_selector), named]
+    /// The rules of a place whose pattern's path is a prefix of a path.
+    fn rules_on_path(&self, place: PlaceRef<'_>, path: &[u8], longest: usize) -> impl Iterator<Item = &FirstRules> {
+        prefixes(path, longest).filter_map(move |path| self.paths.get(&PathQuery { place, path }))
     }
 }
 
-impl Scope {
-    fn reaches(self) -> &'static [Reach] {
-        match self {
-            Self::Exact => &[Reach::Here],
-            Self::Subdomains | Self::Every => &[Reach::Below],
-            Self::Domain => &[Reach::Here, Reach::Below],
-        }
+impl FirstRules {
+    /// Adds a rule. Rules come in file order.
+    fn add(&mut self, selectors: &[Selector], rule: u32) {
+        self.0.extend(selectors.iter().map(|selector| (*selector, rule)));
     }
-}
 
-impl First {
-    fn add(&mut self, selector: Selector, rule: u32) {
-        // Rules come in file order, so what is there came first.
-        if let Err(at) = self.0.binary_search_by_key(&selector, |entry| entry.0) {
-            self.0.insert(at, (selector, rule));
-        }
+    /// Orders the entries by selector and keeps the first rule of each.
+    fn order(&mut self) {
+        self.0.sort_unstable();
+        self.0.dedup_by_key(|entry| entry.0);
+        self.0.shrink_to_fit();
     }
 
     fn of(&self, selectors: &[Option<Selector>; 3]) -> Option<u32> {
@@ -206,6 +208,11 @@ impl First {
             Some(self.0[at].1)
         };
         selectors.iter().flatten().filter_map(find).min()
+    }
+
+    /// The first rule, whatever its captchas.
+    fn any(&self) -> Option<u32> {
+        self.0.iter().map(|entry| entry.1).min()
     }
 }
 
@@ -223,114 +230,70 @@ fn prefixes(path: &[u8], longest: usize) -> impl Iterator<Item = &[u8]> {
         .map(|end| &path[..end])
 }
 
-// === Keys, and the borrowed forms to look them up by ===
+/// The places where a pattern's rules are found.
+fn places(hosts: &HostPattern) -> [Option<PlaceRef<'_>>; 2] {
+    match hosts {
+        HostPattern::Every => [Some(PlaceRef::Every), None],
+        HostPattern::Only(host) => [Some(PlaceRef::At(host)), None],
+        HostPattern::WithSubdomains(host) => [Some(PlaceRef::At(host)), host.name().map(PlaceRef::Below)],
+        HostPattern::SubdomainsOf(host) => [host.name().map(PlaceRef::Below), None],
+    }
+}
+
+// === Keys, and the borrowed forms to look them up by. The derived hashes are equal, since the variants are. ===
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct HostKey {
-    reach: Reach,
-    host: Box<str>,
+enum Place {
+    /// Every host.
+    Every,
+    /// A host itself.
+    At(Host),
+    /// Every subdomain of a name.
+    Below(Box<str>),
 }
 
-#[derive(Hash)]
-struct HostQuery<'a> {
-    reach: Reach,
-    host: &'a str,
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum PlaceRef<'a> {
+    Every,
+    At(&'a Host),
+    Below(&'a str),
 }
 
-impl Equivalent<HostKey> for HostQuery<'_> {
-    fn equivalent(&self, key: &HostKey) -> bool {
-        self.reach == key.reach && *self.host == *key.host
+impl PlaceRef<'_> {
+    fn to_owned(self) -> Place {
+        match self {
+            Self::Every => Place::Every,
+            Self::At(host) => Place::At(host.clone()),
+            Self::Below(name) => Place::Below(name.into()),
+        }
+    }
+}
+
+impl Equivalent<Place> for PlaceRef<'_> {
+    fn equivalent(&self, key: &Place) -> bool {
+        match (self, key) {
+            (Self::Every, Place::Every) => true,
+            (Self::At(host), Place::At(key)) => *host == key,
+            (Self::Below(name), Place::Below(key)) => *name == &**key,
+            _ => false,
+        }
     }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct PathKey {
-    reach: Reach,
-    host: Box<str>,
+    place: Place,
     path: Box<[u8]>,
 }
 
 #[derive(Hash)]
 struct PathQuery<'a> {
-    reach: Reach,
-    host: &'a str,
+    place: PlaceRef<'a>,
     path: &'a [u8],
 }
 
 impl Equivalent<PathKey> for PathQuery<'_> {
     fn equivalent(&self, key: &PathKey) -> bool {
-        self.reach == key.reach && *self.host == *key.host && *self.path == *key.path
+        self.place.equivalent(&key.place) && *self.path == *key.path
     }
 }
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum NameSort {
-    Type,
-    Method,
-}
-
-/// A name that compares and hashes ASCII case-insensitively.
-#[derive(Debug)]
-struct NameKey {
-    sort: NameSort,
-    name: Box<str>,
-}
-
-struct NameQuery<'a> {
-    sort: NameSort,
-    name: &'a str,
-}
-
-impl NameKey {
-    fn query(&self) -> NameQuery<'_> {
-        NameQuery {
-            sort: self.sort,
-            name: &self.name,
-        }
-    }
-}
-
-impl<'a> NameQuery<'a> {
-    fn of(pattern: &'a CaptchaPattern) -> Option<Self> {
-        let (sort, name) = match pattern {
-            CaptchaPattern::Any | CaptchaPattern::Kind(_) => return None,
-            CaptchaPattern::Type(name) => (NameSort::Type, name),
-            CaptchaPattern::Method(name) => (NameSort::Method, name),
-        };
-        Some(Self { sort, name })
-    }
-
-    fn to_key(&self) -> NameKey {
-        NameKey {
-            sort: self.sort,
-            name: self.name.into(),
-        }
-    }
-}
-
-impl Hash for NameQuery<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.sort.hash(state);
-        self.name.bytes().for_each(|byte| byte.to_ascii_lowercase().hash(state));
-    }
-}
-
-impl Equivalent<NameKey> for NameQuery<'_> {
-    fn equivalent(&self, key: &NameKey) -> bool {
-        self.sort == key.sort && self.name.eq_ignore_ascii_case(&key.name)
-    }
-}
-
-impl Hash for NameKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.query().hash(state);
-    }
-}
-
-impl PartialEq for NameKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.query().equivalent(other)
-    }
-}
-
-impl Eq for NameKey {}

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::submission::captcha;
+use crate::submission::{Captcha, CaptchaNames, Site, captcha};
 
 fn site(text: &str) -> Site {
     Site::parse(text).unwrap()

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{
-    key_error, key_has_nocache,
+    keys::{key_error, key_has_nocache},
     tasks::{Nocache, Solution, Tasks, WRONG_ID},
 };
 
-/// Task types that are accepted, in lower case.
+/// Task types that are accepted, in lowercase.
 const SUPPORTED: [&str; 22] = [
     "recaptchav2task",
     "recaptchav2taskproxyless",
@@ -33,7 +33,7 @@ const SUPPORTED: [&str; 22] = [
     "hcaptchataskproxyless",
 ];
 
-/// Answers a call.
+/// The response to a call.
 pub fn call(method: &str, body: &[u8], tasks: &mut Tasks) -> Value {
     let request: Value = match serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)) {
         Ok(request) => request,

@@ -10,7 +10,8 @@ use http::header;
 use serde_json::{Value, json};
 
 use super::{
-    json_response, key_error, key_has_nocache,
+    keys::{key_error, key_has_nocache},
+    service::json_response,
     tasks::{Nocache, Solution, Tasks},
 };
 

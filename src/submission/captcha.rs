@@ -3,10 +3,22 @@
 //! `ComplexImageTask` with class recaptcha and `RecaptchaClickTask` are pictures, not tokens; a prefix would take them
 //! for reCAPTCHA v2.
 
-use std::{collections::HashMap, fmt, str::FromStr};
+use std::{collections::HashMap, fmt};
 
-/// A kind of captcha that the vendor's nocache is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A kind of captcha that nocache applies to.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Kind {
     /// reCAPTCHA v2
     RecaptchaV2,
@@ -19,44 +31,22 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 4] = [
-        Self::RecaptchaV2,
-        Self::RecaptchaV2Enterprise,
-        Self::RecaptchaV3,
-        Self::RecaptchaV3Enterprise,
-    ];
-
     /// The two that the vendor documents nocache for
     /// (<https://docs.capmonster.cloud/docs/api/token-accept/>).
     pub const DOCUMENTED: [Self; 2] = [Self::RecaptchaV2, Self::RecaptchaV3];
 
-    /// The name in configuration, log and metrics.
-    pub fn name(self) -> &'static str {
+    /// The vendor's current type name.
+    pub fn type_name(self) -> &'static str {
         match self {
-            Self::RecaptchaV2 => "recaptcha-v2",
-            Self::RecaptchaV2Enterprise => "recaptcha-v2-enterprise",
-            Self::RecaptchaV3 => "recaptcha-v3",
-            Self::RecaptchaV3Enterprise => "recaptcha-v3-enterprise",
+            Self::RecaptchaV2 => "RecaptchaV2Task",
+            Self::RecaptchaV2Enterprise => "RecaptchaV2EnterpriseTask",
+            Self::RecaptchaV3 => "RecaptchaV3Task",
+            Self::RecaptchaV3Enterprise => "RecaptchaV3EnterpriseTask",
         }
     }
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Kind {
-    type Err = ();
-
-    fn from_str(name: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or(())
-    }
-}
-
-/// How the request itself names its captcha.
+/// The captcha's name in the request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Name {
     /// The JSON API's `type`.
@@ -66,8 +56,7 @@ pub enum Name {
 }
 
 impl Name {
-    /// The name, if the whole of it looks like one. Else it is whatever the client sent, a mangled request with its key
-    /// perhaps, and nothing to show.
+    /// The name, if all of it looks like one. Anything else may be a mangled request with a key in it, and is not shown.
     pub fn shown(&self) -> &str {
         let (Self::Type(name) | Self::Method(name)) = self;
         let looks_like_one = (1..=64).contains(&name.len())
@@ -78,10 +67,10 @@ impl Name {
     }
 }
 
-/// The captcha of a submission. Its `Display` holds nothing that could be a secret.
+/// The captcha of a submission. Its `Display` shows nothing that could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Captcha {
-    /// The kind, where the name is one of a kind.
+    /// The kind that the name belongs to.
     pub kind: Option<Kind>,
     /// The name, as the client spelled it.
     pub name: Name,
@@ -100,12 +89,12 @@ impl fmt::Display for Captcha {
 /// The type names of each kind: the built-in list, and what the configuration's `[captchas]` adds.
 #[derive(Clone, Debug, Default)]
 pub struct CaptchaNames {
-    /// By name in ASCII lower case.
+    /// By name in ASCII lowercase.
     added: HashMap<String, Kind>,
 }
 
-/// Every spelling that the vendor's documentation or a client for its API has used, in ASCII lower case; the vendor's
-/// server folds case, and so capsolver's `ReCaptchaV2TaskProxyLess` is here too.
+/// Every spelling that the vendor's documentation or a client for its API has used, in ASCII lowercase. The vendor's
+/// server ignores case, so capsolver's `ReCaptchaV2TaskProxyLess` is among them.
 const BUILT_IN: [(&str, Kind); 10] = [
     ("recaptchav2task", Kind::RecaptchaV2),
     ("recaptchav2taskproxyless", Kind::RecaptchaV2),
@@ -120,7 +109,7 @@ const BUILT_IN: [(&str, Kind); 10] = [
 ];
 
 impl CaptchaNames {
-    /// Adds a type name for a kind. A name that is known already changes its kind.
+    /// Adds a type name to a kind. A name that is already known moves to that kind.
     pub fn add(&mut self, name: &str, kind: Kind) {
         self.added.insert(name.to_ascii_lowercase(), kind);
     }
@@ -150,16 +139,6 @@ impl CaptchaNames {
                 .find(|(known, _)| name.eq_ignore_ascii_case(known))
                 .map(|(_, kind)| kind)
         })
-    }
-}
-
-/// The vendor's current type name for a kind.
-pub fn type_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::RecaptchaV2 => "RecaptchaV2Task",
-        Kind::RecaptchaV2Enterprise => "RecaptchaV2EnterpriseTask",
-        Kind::RecaptchaV3 => "RecaptchaV3Task",
-        Kind::RecaptchaV3Enterprise => "RecaptchaV3EnterpriseTask",
     }
 }
 
@@ -203,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn small_print_5_is_enterprise_counts_on_v3_types_only() {
+    fn is_enterprise_counts_on_v3_types_only() {
         let names = CaptchaNames::default();
         assert_eq!(
             names.of_type("RecaptchaV3TaskProxyless", true).kind,

@@ -2,7 +2,8 @@
 //! (<https://docs.capmonster.cloud/docs/api/methods/create-task/>).
 
 use super::{
-    At, CaptchaNames, Dialect, Parameters, Request, Scalar, Site, SiteError, Submission, Unread, json::Document,
+    CaptchaNames, Dialect, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Unread,
+    json::Document,
 };
 
 /// The indices of the two lists of a createTask submission.
@@ -40,22 +41,22 @@ pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission
             Some(Scalar::Text(text)) => Site::parse(&text),
             Some(_) => Err(SiteError::Bad),
         },
-        doubtful: enterprise.len() > 1,
+        has_other_reading: enterprise.len() > 1,
         wants_json: true,
         key: top
             .named("clientKey")
             .last()
-            .map(|parameter| At { list: TOP, parameter }),
+            .map(|parameter| ParameterRef { list: TOP, parameter }),
         nocache: task
             .named("nocache")
-            .map(|parameter| At { list: TASK, parameter })
+            .map(|parameter| ParameterRef { list: TASK, parameter })
             .collect(),
         lists: vec![top, task],
-        home: TASK,
+        nocache_list: TASK,
     })
 }
 
-/// The value of a member that may stand there only once.
+/// The value of a member that may be given only once.
 fn once<'a>(task: &Parameters<'a>, name: &str) -> Result<Option<Scalar<'a>>, Unread> {
     let mut found = task.named(name);
     let Some(first) = found.next() else {
@@ -66,7 +67,7 @@ fn once<'a>(task: &Parameters<'a>, name: &str) -> Result<Option<Scalar<'a>>, Unr
     }
     let item = &task.items[first];
     match task.scalar(item) {
-        // A string that is not Unicode. Anything else that is no text is the caller's to judge.
+        // A string that is not valid Unicode. The caller judges every other value that is not a string.
         Scalar::Other
             if item
                 .value
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_says_why() {
+    fn a_body_that_cannot_be_read_has_a_reason() {
         for (body, reason) in [
             ("", Unread::Unreadable),
             ("[]", Unread::Unreadable),

@@ -2,12 +2,14 @@
 
 use percent_encoding::percent_decode_str;
 
-/// The API that a request speaks, and that its answer has to speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// One of the vendor's two APIs. A response uses the dialect of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 pub enum Dialect {
-    /// The JSON API: `createTask`, `getTaskResult` and their kin.
+    /// The JSON API: `createTask`, `getTaskResult` and the like.
+    #[strum(serialize = "json")]
     CreateTask,
     /// `in.php` and `res.php`.
+    #[strum(serialize = "legacy")]
     Legacy,
 }
 
@@ -21,24 +23,30 @@ impl Dialect {
     }
 }
 
-/// The methods that the gateway tells apart. Everything else is [`Endpoint::Other`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The API methods that the gateway distinguishes. Everything else is [`Endpoint::Other`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(ascii_case_insensitive)]
 pub enum Endpoint {
     /// `/createTask`
+    #[strum(serialize = "createTask")]
     CreateTask,
     /// `/getTaskResult`
+    #[strum(serialize = "getTaskResult")]
     GetTaskResult,
     /// `/in.php`
+    #[strum(serialize = "in.php")]
     In,
     /// `/res.php`
+    #[strum(serialize = "res.php")]
     Res,
     /// Any other path.
+    #[strum(serialize = "other")]
     Other,
 }
 
 impl Endpoint {
-    /// Reads a path generously, since a submission must not slip past the rules by its spelling: percent-decoded once,
-    /// dot segments removed, doubled slashes folded, a trailing slash ignored, ASCII case-insensitively.
+    /// The endpoint of a path. A submission must not slip past the rules by its spelling, so the path is percent-decoded
+    /// once, dot segments are removed, doubled slashes folded, a trailing slash ignored, and ASCII case too.
     pub fn of(path: &str) -> Self {
         let decoded = percent_decode_str(path).decode_utf8_lossy();
         let mut segments: Vec<&str> = Vec::new();
@@ -51,21 +59,13 @@ impl Endpoint {
                 name => segments.push(name),
             }
         }
-        let [name] = segments[..] else {
-            return Self::Other;
-        };
-        [
-            ("createTask", Self::CreateTask),
-            ("getTaskResult", Self::GetTaskResult),
-            ("in.php", Self::In),
-            ("res.php", Self::Res),
-        ]
-        .into_iter()
-        .find(|(known, _)| name.eq_ignore_ascii_case(known))
-        .map_or(Self::Other, |(_, endpoint)| endpoint)
+        match segments[..] {
+            [name] => name.parse().unwrap_or(Self::Other),
+            _ => Self::Other,
+        }
     }
 
-    /// The dialect in which an answer of the gateway's own has to be given.
+    /// The dialect of the gateway's own responses.
     pub fn dialect(self) -> Dialect {
         match self {
             Self::In | Self::Res => Dialect::Legacy,
@@ -79,7 +79,7 @@ mod tests {
     use super::Endpoint::{self, *};
 
     #[test]
-    fn paths_are_read_generously() {
+    fn other_spellings_of_a_path_are_recognised() {
         for (path, endpoint) in [
             ("/createTask", CreateTask),
             ("/CreateTask/", CreateTask),

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn small_print_14_nesting() {
+    fn nesting_beyond_the_limit_is_unreadable() {
         let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
         assert!(names(nested(127).as_bytes()).is_ok());
         assert!(names(nested(128).as_bytes()).is_err());

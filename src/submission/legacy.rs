@@ -3,7 +3,7 @@
 //! (The vendor documents one example, <https://docs.capmonster.cloud/docs/api/token-accept/>; the rest is 2captcha's protocol.)
 
 use super::{
-    At, Dialect, Parameters, Request, Scalar, Site, SiteError, Submission, Syntax, Unread, captcha, form,
+    Dialect, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Syntax, Unread, captcha, form,
     json::Document, multipart,
 };
 
@@ -31,12 +31,12 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
             Some(Scalar::Text(text)) => Site::parse(&text),
             Some(_) => Err(SiteError::Bad),
         },
-        doubtful: all.differ("version")
+        has_other_reading: all.differ("version")
             || all.differ("enterprise")
             || differs_when_split_at_semicolons(&lists)
             || lists.iter().any(is_json_and_form),
         wants_json: all.last("json").is_some_and(|json| json.is_on()),
-        home: ["method", "key"]
+        nocache_list: ["method", "key"]
             .into_iter()
             .find_map(|name| all.named(name).first().copied())
             .map_or(0, |at| at.list),
@@ -49,7 +49,7 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
 /// The parameters that decide.
 const DECIDING: [&str; 4] = ["method", "pageurl", "version", "enterprise"];
 
-/// Whether a reader that takes a JSON body for a form would find something in it that decides.
+/// Whether a reader that takes a JSON body for a form would find a parameter in it that decides.
 fn is_json_and_form(list: &Parameters<'_>) -> bool {
     let form = || form::body(list.source);
     list.syntax == Syntax::Json && DECIDING.iter().any(|name| form().named(name).next().is_some())
@@ -88,7 +88,7 @@ fn differs_when_split_at_semicolons(lists: &[Parameters<'_>]) -> bool {
     values(&texts) != values(&split)
 }
 
-/// The body's parameters. Its first byte tells JSON from a form; its Content-Type is asked for a multipart boundary alone.
+/// The body's parameters. Its first byte tells JSON from a form; the Content-Type gives only a multipart boundary.
 fn body<'a>(request: &Request<'a>) -> Result<Option<Parameters<'a>>, Unread> {
     let body = request.body;
     if body.is_empty() {
@@ -108,10 +108,14 @@ fn body<'a>(request: &Request<'a>) -> Result<Option<Parameters<'a>>, Unread> {
 struct All<'l, 'a>(&'l [Parameters<'a>]);
 
 impl<'a> All<'_, 'a> {
-    fn named(&self, name: &str) -> Vec<At> {
+    fn named(&self, name: &str) -> Vec<ParameterRef> {
         let lists = self.0.iter().enumerate();
         lists
-            .flat_map(|(list, parameters)| parameters.named(name).map(move |parameter| At { list, parameter }))
+            .flat_map(|(list, parameters)| {
+                parameters
+                    .named(name)
+                    .map(move |parameter| ParameterRef { list, parameter })
+            })
             .collect()
     }
 
@@ -131,7 +135,7 @@ impl<'a> All<'_, 'a> {
         values.next().is_some_and(|first| values.any(|other| other != first))
     }
 
-    /// The value of a parameter that decides: given twice with different values, it decides nothing.
+    /// The value of a parameter that decides. Given twice with different values, it is ambiguous.
     fn only(&self, name: &str) -> Result<Option<Scalar<'a>>, Unread> {
         if self.differ(name) {
             return Err(Unread::Ambiguous);
@@ -154,7 +158,7 @@ mod tests {
     }
 
     fn key(submission: &Submission<'_>) -> String {
-        let (list, parameter) = submission.at(submission.key.unwrap());
+        let (list, parameter) = submission.parameter(submission.key.unwrap());
         list.scalar(parameter).as_text().unwrap().to_owned()
     }
 
@@ -164,7 +168,7 @@ mod tests {
             --B\r\nContent-Disposition: form-data; name=pageURL\r\n\r\nhttps://a.example/x\r\n\
             --B\r\nContent-Disposition: form-data; name=key\r\n\r\nK\r\n--B--\r\n";
         let query = "/in.php?key=K&method=userrecaptcha&pageurl=https://a.example/x";
-        for (request, home) in [
+        for (request, list) in [
             (request(query, None, ""), 0),
             (
                 request(
@@ -210,13 +214,13 @@ mod tests {
                 "a.example/x",
                 "{request:?}"
             );
-            assert_eq!(submission.home, home, "{request:?}");
+            assert_eq!(submission.nocache_list, list, "{request:?}");
             assert_eq!(key(&submission), "K", "{request:?}");
         }
     }
 
     #[test]
-    fn small_print_12_versions() {
+    fn version_and_enterprise_tell_the_kind() {
         for (query, kind) in [
             ("version=v2&enterprise=0", Kind::RecaptchaV2),
             ("version=v3", Kind::RecaptchaV3),
@@ -232,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn small_print_6_given_twice() {
+    fn a_parameter_given_twice_with_two_values_is_ambiguous() {
         for (target, expected) in [
             ("/in.php?method=a&method=b", Some(Unread::Ambiguous)),
             ("/in.php?pageurl=a&pageurl=b", Some(Unread::Ambiguous)),
@@ -242,6 +246,6 @@ mod tests {
         }
         let submission = read(request("/in.php?key=A&nocache=1", None, "key=B&nocache=0")).unwrap();
         assert_eq!(key(&submission), "A");
-        assert_eq!(submission.word(), Some(crate::submission::Word::Off));
+        assert_eq!(submission.nocache_value(), Some(crate::submission::NocacheValue::Off));
     }
 }

@@ -1,11 +1,11 @@
-//! A list of parameters as it stands in a request: the members of a JSON object, the pairs of a query or a form, the
+//! A list of parameters as a request contains it: the members of a JSON object, the pairs of a query or a form, the
 //! parts of a multipart body. One shape for all of them lets [`crate::rewrite`] insert, replace and remove by byte ranges.
 
 use std::{borrow::Cow, ops::Range};
 
 use super::{form, json};
 
-/// The piece of a request that byte ranges refer to.
+/// The part of a request that byte ranges refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// The request target, path and query.
@@ -33,7 +33,7 @@ pub enum Syntax {
     },
 }
 
-/// One parameter and where it stands. Ranges are in the bytes of the list's [`Part`].
+/// One parameter. Its ranges are in the bytes of the list's [`Part`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter<'a> {
     /// The name, unescaped.
@@ -44,22 +44,22 @@ pub struct Parameter<'a> {
     pub value: Option<Range<usize>>,
 }
 
-/// A list of parameters, in the order in which they stand.
+/// A list of parameters, in the request's order.
 #[derive(Clone, Debug)]
 pub struct Parameters<'a> {
-    /// The piece of the request it stands in.
+    /// The part of the request that contains it.
     pub part: Part,
-    /// How it is written.
+    /// Its syntax.
     pub syntax: Syntax,
-    /// The bytes of that piece.
+    /// The bytes of that part.
     pub source: &'a [u8],
     /// The parameters.
     pub items: Vec<Parameter<'a>>,
-    /// Where a further parameter goes.
+    /// Where a further parameter is inserted.
     pub end: usize,
 }
 
-/// A parameter's value, as far as anything here has to understand it.
+/// A parameter's value, as far as the gateway has to understand it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scalar<'a> {
     /// A string, unescaped. In a query, a form or a multipart body every value is one.
@@ -87,19 +87,19 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// What a client's own nocache parameter says.
+/// The value of a client's own nocache parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum NocacheValue {
     /// `true`, `1`, `"true"` or `"1"`.
     On,
-    /// `false`, `0` and the same as strings, the empty string; and any odd value, since the client said something and it was not on.
+    /// `false`, `0`, both as strings, the empty string, and any other value: the client gave a value, and it is not on.
     Off,
-    /// JSON's `null`: nothing said.
+    /// JSON's `null`, which counts as absent.
     Null,
 }
 
-impl Word {
-    /// Reads the word in a value.
+impl NocacheValue {
+    /// Reads a value.
     pub fn of(value: &Scalar<'_>) -> Self {
         match value {
             Scalar::Bare("null") => Self::Null,

@@ -4,9 +4,11 @@
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
-use url::{Host, Url};
+use url::Url;
 
-/// Why a submission has no site that a rule could match.
+use super::Host;
+
+/// The reason why a submission has no site to match rules with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SiteError {
     /// There is no `websiteURL` or `pageurl`, or it is null or empty.
@@ -20,13 +22,13 @@ pub enum SiteError {
 /// A target site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
-    host: String,
-    is_ip: bool,
+    host: Host,
     path: Vec<u8>,
 }
 
 impl Site {
-    /// Reads the text of a `websiteURL`. What has no scheme is taken for https, as `host`, `host:port/path` and `//host` are written.
+    /// Parses the text of a `websiteURL` or `pageurl`. A text without a scheme is read as https: `host`, `host:port/path`,
+    /// `//host`.
     pub fn parse(text: &str) -> Result<Self, SiteError> {
         let text: String = text
             .trim_matches(|c: char| c <= ' ')
@@ -44,29 +46,15 @@ impl Site {
             None => Url::parse(&format!("https:{}", with_authority(&text).ok_or(SiteError::Bad)?)),
         };
         let url = url.map_err(|_| SiteError::Bad)?;
-        let (host, is_ip) = match url.host().ok_or(SiteError::Bad)? {
-            Host::Domain(name) => (name.strip_suffix('.').unwrap_or(name).to_owned(), false),
-            Host::Ipv4(address) => (address.to_string(), true),
-            Host::Ipv6(address) => (format!("[{address}]"), true),
-        };
-        if !is_ip && host.split('.').any(str::is_empty) {
-            return Err(SiteError::Bad);
-        }
         Ok(Self {
-            host,
-            is_ip,
+            host: Host::from_url(url.host().ok_or(SiteError::Bad)?).map_err(|_| SiteError::Bad)?,
             path: percent_decode_str(url.path()).collect(),
         })
     }
 
-    /// The host: IDNA A-labels in lower case without a trailing dot, or an IP literal, IPv6 in brackets.
-    pub fn host(&self) -> &str {
+    /// The host.
+    pub fn host(&self) -> &Host {
         &self.host
-    }
-
-    /// Whether the host is an IP literal, which has no subdomains.
-    pub fn is_ip(&self) -> bool {
-        self.is_ip
     }
 
     /// The path, dot segments removed and percent-decoded.
@@ -81,8 +69,8 @@ impl fmt::Display for Site {
     }
 }
 
-/// The scheme, unless what looks like one is a host with a port: `x:` is a scheme unless digits and then the end, `/`,
-/// `?` or `#` follow (backslashes are slashes).
+/// The scheme. `x:` is a scheme unless digits and then the end, `/`, `?` or `#` follow: then it is a host with a port.
+/// (Backslashes count as slashes.)
 fn scheme(text: &str) -> Option<&str> {
     let (scheme, rest) = text.split_once(':')?;
     let mut bytes = scheme.bytes();
@@ -94,7 +82,7 @@ fn scheme(text: &str) -> Option<&str> {
     (is_scheme && !is_port).then_some(scheme)
 }
 
-/// The text behind `https:` for a URL without a scheme; none for a mere path.
+/// The text after `https:` for a URL without a scheme; `None` for a path alone.
 fn with_authority(text: &str) -> Option<String> {
     let slashes = text.len() - text.trim_start_matches(['/', '\\']).len();
     match slashes {
@@ -145,12 +133,16 @@ mod tests {
             (" ", Err(SiteError::Missing)),
         ] {
             let site = Site::parse(text);
-            assert_eq!(site.as_ref().map(Site::host).map_err(|e| *e), host, "{text}");
+            let read = site
+                .as_ref()
+                .map(|site| site.host().to_string())
+                .map_err(|error| *error);
+            assert_eq!(read, host.map(str::to_owned), "{text}");
         }
     }
 
     #[test]
-    fn small_print_17_paths_are_decoded_and_compared_as_bytes() {
+    fn paths_are_decoded_and_compared_as_bytes() {
         for (text, path) in [
             ("https://a.example", &b"/"[..]),
             ("https://a.example/x/../login", b"/login"),

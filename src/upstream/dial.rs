@@ -24,6 +24,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower::{Service, ServiceExt};
 
 use super::{Origin, Settings, UpstreamError, socket::Socket};
+use crate::submission::Host;
 
 /// An open connection.
 pub enum Stream {
@@ -33,7 +34,7 @@ pub enum Stream {
     Tls(Box<TlsStream<Socket>>, Socket),
 }
 
-/// Why TLS cannot be set up.
+/// The reason why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The file of [`Settings::ca_file`] cannot be read as PEM.
@@ -44,10 +45,10 @@ pub enum TlsError {
         /// Why.
         error: rustls::pki_types::pem::Error,
     },
-    /// It holds no certificate.
+    /// The file holds no certificate.
     #[error("[upstream] ca_file: there is no certificate in {}", .0.display())]
     NoCertificate(PathBuf),
-    /// A certificate in it is broken, or the upstream's host is no name that a certificate can be for.
+    /// A certificate in it is broken, or the upstream's host cannot be the name in a certificate.
     #[error("TLS to the upstream cannot be set up: {0}")]
     Setup(String),
 }
@@ -56,7 +57,7 @@ pub enum TlsError {
 #[derive(Clone)]
 pub struct Dialer {
     origin: Origin,
-    /// What is looked up and dialled: the origin, or `connect_to`.
+    /// What is resolved and dialled: the origin, or `connect_to`.
     target: Uri,
     tcp: HttpConnector<Resolver>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
@@ -82,12 +83,13 @@ impl Dialer {
         own: &[SocketAddr],
     ) -> Result<Self, TlsError> {
         let origin = origin.clone();
+        // As written: a trailing dot keeps the resolver from trying search domains.
         let authority = match connect_to {
             Some(address) => address.to_string(),
-            None => format!("{}:{}", origin.host(), origin.port()),
+            None => format!("{}:{}", origin.written_host(), origin.port()),
         };
         let target = format!("http://{authority}").parse::<Uri>();
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(Arc::new(Semaphore::new(LOOK_UPS))));
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(Arc::new(Semaphore::new(LOOKUPS))));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(settings.connect_timeout));
@@ -138,14 +140,14 @@ impl Dialer {
         }
     }
 
-    /// Whether the upstream's name leads to one of our own listeners at the moment, without connecting to it. A name
-    /// that does not resolve leads nowhere.
+    /// Fails if the upstream's name currently leads to one of our own listeners. Nothing is connected to. A name that
+    /// does not resolve leads nowhere.
     pub async fn leads_back(&self) -> Result<(), UpstreamError> {
         let (Some(host), Some(port)) = (self.target.host(), self.target.port_u16()) else {
             return Ok(());
         };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let Ok(Ok(addresses)) = tokio::time::timeout(self.timeout, tokio::net::lookup_host((host, port))).await else {
+        let look_up = tokio::net::lookup_host(format!("{host}:{port}"));
+        let Ok(Ok(addresses)) = tokio::time::timeout(self.timeout, look_up).await else {
             return Ok(());
         };
         for peer in addresses {
@@ -170,14 +172,14 @@ impl Dialer {
         }
     }
 
-    /// The connector's error is a chain without types of its own; what it began with is in it.
+    /// The connector's error is a chain without public types; the original error is in it.
     fn tcp_error(&self, error: &(dyn std::error::Error + 'static)) -> UpstreamError {
         let origin = self.origin.to_string();
         let mut cause = Some(error);
         while let Some(error) = cause {
             if let Some(Unresolved(kind, text)) = error.downcast_ref() {
                 return UpstreamError::Resolve {
-                    host: self.origin.host().to_owned(),
+                    host: self.origin.host().to_string(),
                     error: io::Error::new(*kind, text.clone()),
                 };
             }
@@ -241,16 +243,20 @@ fn tls(origin: &Origin, ca_file: Option<&Path>) -> Result<(TlsConnector, ServerN
         .map_err(setup)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let host = origin.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-    let name = ServerName::try_from(host).map_err(|error| TlsError::Setup(error.to_string()))?;
+    let name = match origin.host() {
+        Host::Address(address) => ServerName::from(*address),
+        Host::Name(name) => {
+            ServerName::try_from(name.to_string()).map_err(|error| TlsError::Setup(error.to_string()))?
+        }
+    };
     Ok((TlsConnector::from(Arc::new(config)), name))
 }
 
-/// How many look-ups may be under way at once. Each holds a thread until the system's resolver gives up, which may be long after
-/// nobody waits for it any more, and other work wants threads too.
-const LOOK_UPS: usize = 32;
+/// How many lookups may run at once. Each holds a thread until the system's resolver gives up, perhaps long after anyone
+/// waits for it, and other work needs threads too.
+const LOOKUPS: usize = 32;
 
-/// The system's resolver, which says so when it is what failed.
+/// The system's resolver, with an error type of its own.
 #[derive(Clone, Debug)]
 struct Resolver(Arc<Semaphore>);
 

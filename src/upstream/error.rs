@@ -1,8 +1,9 @@
-//! Why there is no answer from the upstream.
+//! The reason why there is no response from the upstream.
 
 use std::{io, time::Duration};
 
-/// Why there is no answer from the upstream. The text says what happened and which setting helps; it holds nothing of the request.
+/// The reason why there is no response from the upstream. Its `Display` says what happened and which setting helps, and
+/// shows nothing of the request.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// The name did not resolve.

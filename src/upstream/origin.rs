@@ -3,19 +3,20 @@
 use std::{fmt, str::FromStr};
 
 use http::HeaderValue;
-use url::{Host, Url};
+use url::Url;
+
+use crate::submission::Host;
 
 /// An origin (RFC 6454): where the upstream is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     is_https: bool,
-    /// As in a URL: IPv6 in brackets.
-    host: String,
+    host: Host,
     port: u16,
     host_field: HeaderValue,
 }
 
-/// Why a text is no [`Origin`].
+/// The reason why a text is not a valid [`Origin`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
     /// Not a URL.
@@ -35,7 +36,7 @@ impl Origin {
         const HOST: &str = "api.capmonster.cloud";
         Self {
             is_https: true,
-            host: HOST.to_owned(),
+            host: Host::Name(HOST.into()),
             port: 443,
             host_field: HeaderValue::from_static(HOST),
         }
@@ -46,9 +47,16 @@ impl Origin {
         self.is_https
     }
 
-    /// The host; IPv6 in brackets.
-    pub fn host(&self) -> &str {
+    /// The host.
+    pub fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// The host as the URL has it, perhaps with a trailing dot.
+    pub fn written_host(&self) -> String {
+        let authority = String::from_utf8_lossy(self.host_field.as_bytes());
+        let port = format!(":{}", self.port);
+        authority.strip_suffix(&port).unwrap_or(&authority).to_owned()
     }
 
     /// The port.
@@ -56,7 +64,7 @@ impl Origin {
         self.port
     }
 
-    /// The value of the Host field: the port only where it is not the scheme's own.
+    /// The value of the Host field: host as written, and port unless it is the scheme's default.
     pub fn host_field(&self) -> &HeaderValue {
         &self.host_field
     }
@@ -70,14 +78,12 @@ impl FromStr for Origin {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(OriginError::Scheme(url.scheme().to_owned()));
         }
-        let host = match url.host().ok_or(OriginError::NotAUrl)? {
-            Host::Ipv6(address) => format!("[{address}]"),
-            host => host.to_string(),
-        };
+        let written = url.host().ok_or(OriginError::NotAUrl)?;
         let authority = match url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.clone(),
+            Some(port) => format!("{written}:{port}"),
+            None => written.to_string(),
         };
+        let host = Host::from_url(written).map_err(|_| OriginError::NotAUrl)?;
         let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         if !is_bare || !url.username().is_empty() || url.password().is_some() {
             return Err(OriginError::NotAnOrigin(format!("{}://{authority}", url.scheme())));

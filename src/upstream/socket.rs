@@ -1,5 +1,5 @@
-//! A TCP connection that two can hold: hyper, who reads and writes it, and the pool, who has to know whether the upstream
-//! closed it. The system knows of that as soon as the close arrives; hyper only once its task has run.
+//! A TCP connection that hyper and the pool share: hyper reads and writes it, the pool has to know whether the upstream
+//! closed it. The system knows as soon as the close arrives, hyper only once its task has run.
 
 use std::{
     io::{self, IoSlice},
@@ -20,14 +20,14 @@ use tokio::{
 #[derive(Clone, Debug)]
 pub struct Socket(Arc<TcpStream>);
 
-/// What has come on a connection that rests.
+/// What has arrived on an idle connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
-    /// Nothing: it is as it should be.
-    None,
-    /// Bytes that answer nothing, such as a TLS session ticket or the notice that TLS ends.
+pub enum Pending {
+    /// Nothing, as it should be.
+    Nothing,
+    /// Bytes that belong to no response, such as a TLS session ticket or a close_notify alert.
     Bytes,
-    /// Its end.
+    /// The end of the connection.
     End,
 }
 
@@ -37,12 +37,12 @@ impl Socket {
         Self(Arc::new(stream))
     }
 
-    /// What has come on a connection that rests.
-    pub fn news(&self) -> News {
+    /// What has arrived on an idle connection.
+    pub fn pending(&self) -> Pending {
         match SockRef::from(&*self.0).peek(&mut [MaybeUninit::uninit()]) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => News::None,
-            Ok(0) | Err(_) => News::End,
-            Ok(_) => News::Bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pending::Nothing,
+            Ok(0) | Err(_) => Pending::End,
+            Ok(_) => Pending::Bytes,
         }
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::rules::Unreadable;
 
 fn read_text(text: &str, folder: &Path) -> Result<Config, Report> {
     let source = Source {
@@ -78,7 +79,7 @@ fn the_file_is_read_over_the_defaults() {
         Some(Kind::RecaptchaV2)
     );
     assert_eq!(config.upstream.timeout, Config::default().upstream.timeout);
-    assert_eq!(config.origins["server.body_limit"].to_string(), "c.toml:3");
+    assert_eq!(config.provenance["server.body_limit"].to_string(), "c.toml:3");
 }
 
 #[test]

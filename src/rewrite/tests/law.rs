@@ -25,21 +25,21 @@ fn any_rules() -> impl Strategy<Value = RuleSet> {
 }
 
 /// What the outcome promises of a parsed request, given the values of nocache before and after and the key's text.
-fn check_promise(token: Token, via: Option<Via>, nocache: &[String], key: &str) -> Result<(), TestCaseError> {
+fn check_promise(decision: Decision, via: Option<Via>, nocache: &[String], key: &str) -> Result<(), TestCaseError> {
     let is_on = |value: &String| matches!(value.as_str(), "true" | "1");
     let has_suffix = key
         .split("__")
         .skip(1)
         .any(|segment| segment.eq_ignore_ascii_case("nocache"));
-    match token {
-        Token::Set if via == Some(Via::Key) => prop_assert!(has_suffix, "{key}"),
-        Token::Set => prop_assert!(!nocache.is_empty() && nocache.iter().all(is_on), "{nocache:?}"),
+    match decision {
+        Decision::Set if via == Some(Via::Key) => prop_assert!(has_suffix, "{key}"),
+        Decision::Set => prop_assert!(!nocache.is_empty() && nocache.iter().all(is_on), "{nocache:?}"),
         // A null says nothing, and may stay.
-        Token::Removed => prop_assert!(
+        Decision::Removed => prop_assert!(
             nocache.iter().all(|value| value == "null") && !has_suffix,
             "{nocache:?} {key}"
         ),
-        Token::Kept | Token::Skipped | Token::Denied => {}
+        Decision::Kept | Decision::Skipped | Decision::Denied => {}
     }
     Ok(())
 }
@@ -207,17 +207,17 @@ proptest! {
         prop_assert_eq!(&revert(&result, Part::Body, &plan.edits), request.body);
         prop_assert!(plan.edits.iter().all(|edit| edit.part == Part::Body));
         if plan.edits.is_empty() {
-            prop_assert!(!matches!(plan.outcome.token, Token::Set | Token::Removed));
+            prop_assert!(!matches!(plan.outcome.decision, Decision::Set | Decision::Removed));
         }
         let result = String::from_utf8(result).unwrap();
         let (before, nocache_before, key_before) = parsed(&body);
         let (after, nocache, key) = parsed(&result);
         prop_assert_eq!(before, after, "all but nocache and key");
-        check_promise(plan.outcome.token, plan.outcome.via, &nocache, &key)?;
-        match (plan.outcome.token, plan.outcome.via) {
-            (Token::Set, Some(Via::Key)) => prop_assert_eq!((key, nocache), (key_before + "__nocache", nocache_before)),
-            (Token::Set, _) => prop_assert_eq!(key, key_before),
-            (Token::Removed, _) => prop_assert!(!key.contains("nocache") && key_before.starts_with(key.split("__").next().unwrap())),
+        check_promise(plan.outcome.decision, plan.outcome.via, &nocache, &key)?;
+        match (plan.outcome.decision, plan.outcome.via) {
+            (Decision::Set, Some(Via::Key)) => prop_assert_eq!((key, nocache), (key_before + "__nocache", nocache_before)),
+            (Decision::Set, _) => prop_assert_eq!(key, key_before),
+            (Decision::Removed, _) => prop_assert!(!key.contains("nocache") && key_before.starts_with(key.split("__").next().unwrap())),
             _ => prop_assert_eq!(&result, &body),
         }
     }
@@ -285,11 +285,11 @@ fn check_legacy(
     let before = sorted_out(parse(request.target, request.body));
     let after = sorted_out(parse(&target, &body));
     prop_assert_eq!(&before.2, &after.2, "all but nocache and key");
-    check_promise(plan.outcome.token, plan.outcome.via, &after.0, &after.1)?;
-    match (plan.outcome.token, plan.outcome.via) {
-        (Token::Set, Some(Via::Key)) => prop_assert_eq!((before.1 + "__nocache", before.0), (after.1, after.0)),
-        (Token::Set, _) => prop_assert_eq!(before.1, after.1),
-        (Token::Removed, _) => {}
+    check_promise(plan.outcome.decision, plan.outcome.via, &after.0, &after.1)?;
+    match (plan.outcome.decision, plan.outcome.via) {
+        (Decision::Set, Some(Via::Key)) => prop_assert_eq!((before.1 + "__nocache", before.0), (after.1, after.0)),
+        (Decision::Set, _) => prop_assert_eq!(before.1, after.1),
+        (Decision::Removed, _) => {}
         _ => prop_assert_eq!((target.as_str(), &body[..]), (request.target, request.body)),
     }
     Ok(())

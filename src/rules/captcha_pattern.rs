@@ -1,8 +1,11 @@
-//! Which captchas a rule speaks of.
+//! A captcha pattern: a kind, a JSON type name, a legacy method, or `*`.
 
 use std::{fmt, str::FromStr};
 
-use crate::submission::{Captcha, Kind, captcha::Name};
+use crate::submission::{
+    Captcha, CaptchaNames, Kind,
+    captcha::{self, Name},
+};
 
 /// An entry of a rule's `captchas`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,19 +20,19 @@ pub enum CaptchaPattern {
     Method(String),
 }
 
-/// Why a text is no [`CaptchaPattern`].
+/// The reason why a text is not a valid [`CaptchaPattern`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CaptchaPatternError {
-    /// Neither a kind nor what a type name looks like.
+    /// Neither a kind nor a possible type name.
     #[error("no such captcha")]
     Unknown,
-    /// `method=` and nothing behind it.
+    /// `method=` without a name.
     #[error("a method's name is missing")]
     EmptyMethod,
 }
 
 impl CaptchaPattern {
-    /// Whether it covers a captcha.
+    /// Whether it matches a captcha.
     pub fn matches(&self, captcha: &Captcha) -> bool {
         match (self, &captcha.name) {
             (Self::Any, _) => true,
@@ -38,6 +41,18 @@ impl CaptchaPattern {
                 pattern.eq_ignore_ascii_case(name)
             }
             (Self::Type(_) | Self::Method(_), _) => false,
+        }
+    }
+}
+
+impl CaptchaPattern {
+    /// A captcha that it matches, for tests and explanations; `None` for `*`, which is not one captcha.
+    pub fn example(&self, names: &CaptchaNames) -> Option<Captcha> {
+        match self {
+            Self::Any => None,
+            Self::Kind(kind) => Some(names.of_type(kind.type_name(), false)),
+            Self::Type(name) => Some(names.of_type(name, false)),
+            Self::Method(method) => Some(captcha::of_method(method, false, false)),
         }
     }
 }
@@ -55,7 +70,7 @@ impl FromStr for CaptchaPattern {
         match text.strip_prefix("method=") {
             Some("") => Err(CaptchaPatternError::EmptyMethod),
             Some(method) => Ok(Self::Method(method.to_owned())),
-            // Kinds are written with hyphens and in lower case, type names in one capitalised word: a misspelt kind is an error.
+            // Kinds are lowercase with hyphens, type names one capitalised word, so a misspelt kind is an error.
             None if text.starts_with(|c: char| c.is_ascii_uppercase())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric()) =>
             {

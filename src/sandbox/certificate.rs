@@ -8,7 +8,7 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// Why there is no certificate.
+/// The reason why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// It could not be made.

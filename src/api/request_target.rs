@@ -2,30 +2,28 @@
 //! section 3.2.2) has to name the upstream or the gateway itself, and CONNECT is refused. The Host field is never judged:
 //! clients that speak to a 2captcha address send that name on purpose.
 
-use std::net::IpAddr;
-
 use axum::extract::Request;
 use http::{Method, StatusCode, uri::Authority};
 
-use super::answer::Answer;
-use crate::{server::LocalAddress, upstream::Origin};
+use super::error_response::ErrorResponse;
+use crate::{server::LocalAddress, submission::Host, upstream::Origin};
 
-/// Refuses a request that wants a proxy.
+/// Refuses a request that asks for a proxy.
 pub fn check(
     request: &Request,
     upstream: &Origin,
     local: Option<LocalAddress>,
     names: &[String],
-) -> Result<(), Answer> {
+) -> Result<(), ErrorResponse> {
     if request.method() == Method::CONNECT {
-        return Err(Answer::new(
+        return Err(ErrorResponse::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "ERROR_GATEWAY_NOT_A_PROXY",
             "CONNECT is not served: this is a gateway, not a proxy; give your client its address in the place of the API's",
         ));
     }
     match request.uri().authority() {
-        Some(authority) if !is_ours(authority, upstream, local, names) => Err(Answer::new(
+        Some(authority) if !is_ours(authority, upstream, local, names) => Err(ErrorResponse::new(
             StatusCode::MISDIRECTED_REQUEST,
             "ERROR_GATEWAY_NOT_A_PROXY",
             "this is a gateway to one API, not a proxy: the host of the request's target is not that API's ([server] names adds a name)",
@@ -38,21 +36,13 @@ fn is_ours(authority: &Authority, upstream: &Origin, local: Option<LocalAddress>
     if authority.as_str().contains('@') {
         return false;
     }
-    let host = authority.host();
+    let host = Host::as_written(authority.host());
     let port = authority.port_u16();
-    let is_upstream = host.eq_ignore_ascii_case(upstream.host())
-        && port.is_none_or(|port| [80, 443, upstream.port()].contains(&port));
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<IpAddr>()
-        .ok();
+    let is_upstream = host == *upstream.host() && port.is_none_or(|port| [80, 443, upstream.port()].contains(&port));
     let is_local = local.is_some_and(|LocalAddress(local)| {
-        let is_loopback =
-            host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback());
-        port.unwrap_or(80) == local.port() && (is_loopback || address == Some(local.ip()))
+        port.unwrap_or(80) == local.port() && (host.is_loopback() || host == Host::Address(local.ip()))
     });
-    is_upstream || is_local || names.iter().any(|name| name.eq_ignore_ascii_case(host))
+    is_upstream || is_local || host.is_one_of(names)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The signals to stop.
 
-use super::Failure;
+use super::output::Failure;
 
-/// The signals to stop, from the moment it is made: none that comes later is missed.
+/// The signals to stop. None that arrives after this is made is missed.
 #[cfg(unix)]
 pub struct StopSignals {
     terminate: tokio::signal::unix::Signal,
@@ -11,7 +11,7 @@ pub struct StopSignals {
 
 #[cfg(unix)]
 impl StopSignals {
-    /// From here on none is missed.
+    /// Begins to listen.
     pub fn new() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
@@ -35,14 +35,14 @@ pub struct StopSignals;
 
 #[cfg(not(unix))]
 impl StopSignals {
-    /// From here on none is missed.
+    /// Begins to listen.
     pub fn new() -> Result<Self, Failure> {
         Ok(Self)
     }
 
     /// Waits for the next.
     pub async fn next(&mut self) -> &'static str {
-        // Where there is no Ctrl-C to be had, it runs until it is killed.
+        // Without Ctrl-C it runs until it is killed.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -1,5 +1,5 @@
 //! Content codings of request bodies (RFC 9110, section 8.4.1): decoded to be read, within the limit of a body, so that
-//! a bomb stops there.
+//! a decompression bomb stops there.
 
 use std::io::{self, Read};
 
@@ -35,7 +35,7 @@ pub enum Coded {
     Unknown,
 }
 
-/// Why a body could not be decoded.
+/// The reason why a body could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
     /// It is broken.
@@ -65,7 +65,7 @@ impl Coded {
     }
 }
 
-/// Decodes a body, to at most `limit` bytes. Bytes behind its end make it broken: another reader might read them.
+/// Decodes a body, to at most `limit` bytes. Bytes after its end make it broken: another reader might read them.
 pub fn decode(body: &[u8], coding: Coding, limit: usize) -> Result<Bytes, DecodeError> {
     let mut rest = body;
     let decoded = match coding {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_behind_the_end_is_passed_over() {
+    fn bytes_after_the_end_are_an_error() {
         let zlib = |text: &[u8]| {
             let mut encoder = write::ZlibEncoder::new(Vec::new(), Compression::default());
             encoder.write_all(text).unwrap();

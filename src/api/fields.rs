@@ -1,16 +1,17 @@
-//! Heads on their way through: hop-by-hop fields end here (RFC 9110, section 7.6.1), Host becomes the upstream's, and all
-//! else keeps its order and value. The maps are built anew, since removing from one would change the order of the rest.
+//! Header fields on their way through: hop-by-hop fields end here (RFC 9110, section 7.6.1), Host becomes the upstream's,
+//! and everything else keeps its order and value. The maps are rebuilt, because removing would change the order.
 //! (Names keep their spelling by hyper's `preserve_header_case`, through the extensions of request and response.)
 
+use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// The field that tells a client what happened to its submission.
 pub const DECISION: HeaderName = HeaderName::from_static("x-nocache-gateway");
 
-/// How a request's body is framed on its way to the upstream.
+/// How a request's body is framed towards the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// As it came.
+    /// As received.
     AsSent,
     /// Held in memory: this many bytes, which are the client's own.
     Buffered(usize),
@@ -23,7 +24,7 @@ pub enum Framing {
     },
 }
 
-/// Fields that speak of the client's bytes, which an edited body no longer is.
+/// Fields that describe the client's bytes, which an edited body no longer has.
 const DIGESTS: [HeaderName; 3] = [
     HeaderName::from_static("content-md5"),
     HeaderName::from_static("digest"),
@@ -48,7 +49,7 @@ pub fn upstream_fields(fields: &HeaderMap, host: &HeaderValue, framing: Framing)
                 forwarded.append(name, host.clone());
             }
         } else if name == header::TRANSFER_ENCODING || name == header::CONTENT_LENGTH && !is_chunked {
-            // The body's framing stands where the client's stood.
+            // The new framing takes the place of the client's.
             match &length {
                 Some(length) => drop(forwarded.insert(header::CONTENT_LENGTH, length.clone())),
                 None if is_chunked => drop(forwarded.insert(name, HeaderValue::from_static("chunked"))),
@@ -65,7 +66,7 @@ fn is_dropped(name: &HeaderName, framing: Framing) -> bool {
     *name == DECISION
         || match framing {
             Framing::AsSent => false,
-            // Trailers end where a body is held: with a Content-Length there are none.
+            // A held body gets a Content-Length, and so has no trailers.
             _ if name == header::TRAILER => true,
             Framing::Buffered(_) => false,
             Framing::Edited { was_coded, .. } => {
@@ -74,12 +75,12 @@ fn is_dropped(name: &HeaderName, framing: Framing) -> bool {
         }
 }
 
-/// An answer's fields as the client gets them. `decision` is what the gateway has to say on a submission, in the place of
-/// an upstream's field of that name.
+/// A response's fields as the client gets them. On a submission, `decision` replaces an upstream's field of that name.
 pub fn client_fields(fields: &HeaderMap, is_submission: bool, decision: Option<HeaderValue>) -> HeaderMap {
     let connection = connection_options(fields);
     let mut forwarded = HeaderMap::with_capacity(fields.len() + 1);
-    // Of two framings the chunks count (RFC 9112, section 6.3); they end here, and the length is none of this body.
+    // With both Transfer-Encoding and Content-Length, Transfer-Encoding wins (RFC 9112, section 6.3). It is hop-by-hop, so
+    // it is dropped, and so is the length, which does not describe this body.
     let is_chunked = fields.contains_key(header::TRANSFER_ENCODING);
     for (name, value) in fields {
         let is_replaced = is_submission && name == DECISION || is_chunked && name == header::CONTENT_LENGTH;
@@ -91,6 +92,14 @@ pub fn client_fields(fields: &HeaderMap, is_submission: bool, decision: Option<H
         forwarded.append(DECISION, decision);
     }
     forwarded
+}
+
+/// Adds the decision to a response of the gateway's own.
+pub fn with_decision(mut response: Response, decision: Option<HeaderValue>) -> Response {
+    if let Some(decision) = decision {
+        response.headers_mut().insert(DECISION, decision);
+    }
+    response
 }
 
 /// The names that the Connection field lists.
@@ -113,7 +122,7 @@ fn is_hop_by_hop(name: &HeaderName, connection: &[HeaderName]) -> bool {
         HeaderName::from_static("keep-alive"),
         HeaderName::from_static("proxy-connection"),
     ];
-    // A Connection field that names what a request is made of does not take it away.
+    // A Connection field cannot take away a field that the request depends on.
     const NEVER: [HeaderName; 3] = [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE];
     ALWAYS.contains(name) || connection.contains(name) && !NEVER.contains(name)
 }

@@ -1,18 +1,14 @@
-//! What is no mistake but cannot be meant: patterns that match nothing or half the internet. And the file's own tests.
+//! Valid settings that are probably not intended: patterns that match nothing, or half the internet.
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use super::{Config, Report, Test, report::Problem};
-use crate::{
-    rewrite::{self, Outcome},
-    rules::{Rule, SitePattern},
-    submission::Submission,
-};
+use super::{Config, Report, report::Problem};
+use crate::rules::{Rule, SitePattern};
 
-/// Warnings about a configuration that was read without a mistake.
+/// Warnings about a valid configuration.
 pub fn warnings(config: &Config) -> Report {
     let places = places(config);
     let mut problems = Vec::new();
@@ -40,61 +36,12 @@ pub fn warnings(config: &Config) -> Report {
             }
         }
     }
-    report(config, problems)
+    Report::about(config, problems)
 }
 
-/// Runs the file's `[[test]]` entries; those that fail are mistakes.
-pub fn run_tests(config: &Config) -> Report {
-    report(
-        config,
-        config.tests.iter().filter_map(|test| run(test, config)).collect(),
-    )
-}
-
-fn run(test: &Test, config: &Config) -> Option<Problem> {
-    let submission = Submission::bare(test.captcha.clone(), &test.site);
-    let outcome = rewrite::plan(&Ok(submission), &config.rules).outcome;
-    let decided_by = outcome.rule.map(|rule| rule.id.as_str());
-    let is_right = outcome.token == test.expect && test.rule.as_deref().is_none_or(|rule| decided_by == Some(rule));
-    if is_right {
-        return None;
-    }
-    let expected = match &test.rule {
-        Some(rule) => format!("\"{}\" by the rule \"{rule}\"", test.expect.name()),
-        None => format!("\"{}\"", test.expect.name()),
-    };
-    let problem = Problem::new(
-        test.span.clone(),
-        format!("this test fails: expected {expected}, but it is {}", in_words(&outcome)),
-    );
-    Some(problem.help(format!(
-        "nocache-gateway explain --site {} --captcha {} tells more",
-        test.site, test.captcha
-    )))
-}
-
-fn in_words(outcome: &Outcome<'_>) -> String {
-    let mut words = format!("\"{}\"", outcome.token.name());
-    if let Some(rule) = outcome.rule {
-        words += &format!(" by the rule \"{}\"{}", rule.id, in_line(rule));
-    }
-    if let Some(reason) = outcome.reason {
-        words += &format!(", {}", reason.name());
-    }
-    words
-}
-
-fn in_line(rule: &Rule) -> String {
+/// The line of a rule, in words.
+pub(super) fn in_line(rule: &Rule) -> String {
     rule.line.map_or(String::new(), |line| format!(" in line {line}"))
-}
-
-fn report(config: &Config, problems: Vec<Problem>) -> Report {
-    let mut report = Report {
-        sources: config.sources.clone(),
-        problems,
-    };
-    report.sort();
-    report
 }
 
 /// Where a pattern is written.

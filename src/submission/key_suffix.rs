@@ -1,5 +1,6 @@
-//! The suffixes of an API key: `KEY__module__recognizingthreshold_70`, `KEY__nocache`. Segments stand behind the first
-//! `__` (<https://docs.capmonster.cloud/docs/api/token-accept/>); `nocache` is on if any of them is it, ignoring case.
+//! The suffixes of an API key: `KEY__module__recognizingthreshold_70`, `KEY__nocache`. Segments follow the first
+//! `__` (<https://docs.capmonster.cloud/docs/api/token-accept/>); nocache is on if any segment is
+//! `nocache`, ignoring case.
 
 use std::ops::Range;
 
@@ -8,7 +9,7 @@ use super::{Parameter, Parameters, Syntax};
 /// What is appended to a key to turn nocache on.
 pub const SUFFIX: &str = "__nocache";
 
-/// Where a key's text stands, without a JSON string's quotes; none if the key is no string.
+/// The range of a key's text, without a JSON string's quotes; `None` if the key is not a string.
 pub fn written(list: &Parameters<'_>, key: &Parameter<'_>) -> Option<Range<usize>> {
     let value = key.value.clone()?;
     match list.syntax {
@@ -18,13 +19,13 @@ pub fn written(list: &Parameters<'_>, key: &Parameter<'_>) -> Option<Range<usize
     }
 }
 
-/// Whether [`SUFFIX`] behind the key would be read as one: behind an underscore it would not, nor behind nothing.
+/// Whether appending [`SUFFIX`] to the key gives a valid suffix. It does not if the key is empty or ends in `_`.
 pub fn takes_suffix(list: &Parameters<'_>, key: &Parameter<'_>) -> bool {
     let last = written(list, key).and_then(|range| units(&list.syntax, &list.source[range]).pop());
     last.is_some_and(|unit| unit.byte != b'_')
 }
 
-/// Where the `nocache` segments of a key stand in the list's bytes, each with the `__` before it.
+/// The ranges of a key's `nocache` segments in the list's bytes, each with the `__` in front of it.
 pub fn nocache_segments(list: &Parameters<'_>, key: &Parameter<'_>) -> Vec<Range<usize>> {
     let Some(range) = written(list, key) else {
         return Vec::new();
@@ -44,7 +45,7 @@ pub fn nocache_segments(list: &Parameters<'_>, key: &Parameter<'_>) -> Vec<Range
     found
 }
 
-/// One character of a key and where it begins as written. The grammar is ASCII: anything else only has to differ from it.
+/// One character of a key, and where it begins as written. The grammar is ASCII; other characters only have to differ.
 struct Unit {
     byte: u8,
     start: usize,

@@ -17,7 +17,7 @@ pub fn init(log: Log) {
         fmt::layer()
             .with_writer(stderr)
             .with_target(false)
-            .with_ansi(super::has_colours(&stderr()))
+            .with_ansi(super::output::has_colours(&stderr()))
             .boxed()
     } else {
         fmt::layer()
@@ -28,7 +28,7 @@ pub fn init(log: Log) {
             .boxed()
     };
     tracing_subscriber::registry()
-        .with(LevelFilter::from_level(log.level))
+        .with(LevelFilter::from_level(log.level.into()))
         .with(layer)
         .init();
 }

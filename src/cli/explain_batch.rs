@@ -1,22 +1,19 @@
-//! `explain --batch` and `--against`: many sites at once, and what another configuration would change. What a careful
-//! person runs before a reload.
+//! `explain --batch` and `--against`: many sites at once, and what another configuration would change. To run before a
+//! reload.
 
 use std::{fs, io::Read};
 
 use serde_json::{Value, json};
 
 use super::{
-    Failure,
     explain::{ExplainArgs, captcha},
-    load, print,
+    output::{Failure, load, print},
 };
 use crate::{
-    config::Overrides,
-    rewrite::{self, Outcome, Reason},
-    submission::Submission,
+    config::{Config, Overrides},
+    rewrite::{Outcome, outcome_for},
+    submission::{Captcha, Site},
 };
-
-const HEAD: &str = "site,captcha,decision,action,via,rule,reason";
 
 /// Explains each site, one line for each.
 pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
@@ -26,14 +23,13 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
     let captcha_here = captcha(&args.captcha, &config)?;
     let Some(path) = &args.against else {
         if !args.json {
-            print(HEAD)?;
+            print(&head())?;
         }
         for site in &sites {
-            let submission = Ok(Submission::bare(captcha_here.clone(), site));
-            let outcome = rewrite::plan(&submission, &config.rules).outcome;
+            let outcome = outcome(site, &captcha_here, &config);
             match args.json {
                 true => print(&object(site, &args.captcha, &outcome).to_string())?,
-                false => print(&row(site, &args.captcha, &outcome))?,
+                false => print(&row([site.as_str(), &args.captcha].into_iter().chain(words(&outcome))))?,
             }
         }
         return Ok(());
@@ -45,18 +41,14 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
     let captcha_there = captcha(&args.captcha, &other)?;
     let mut changed = 0;
     for site in &sites {
-        let here = Ok(Submission::bare(captcha_here.clone(), site));
-        let there = Ok(Submission::bare(captcha_there.clone(), site));
-        let before = rewrite::plan(&here, &config.rules).outcome;
-        let after = rewrite::plan(&there, &other.rules).outcome;
-        if before.to_string() == after.to_string() {
+        let before = outcome(site, &captcha_here, &config).to_string();
+        let after = outcome(site, &captcha_there, &other).to_string();
+        if before == after {
             continue;
         }
         changed += 1;
         match args.json {
-            true => {
-                print(&json!({ "site": site, "before": before.to_string(), "after": after.to_string() }).to_string())?
-            }
+            true => print(&json!({ "site": site, "before": before, "after": after }).to_string())?,
             false => print(&format!("{site}\n  - {before}\n  + {after}"))?,
         }
     }
@@ -68,7 +60,11 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The sites, one a line; what begins with `#` is a comment.
+fn outcome<'c>(site: &str, captcha: &Captcha, config: &'c Config) -> Outcome<'c> {
+    outcome_for(&Site::parse(site), captcha, &config.rules)
+}
+
+/// The sites, one per line; a line that begins with `#` is a comment.
 fn sites(args: &ExplainArgs) -> Result<Vec<String>, Failure> {
     let text = match args.batch.as_deref() {
         None => return Ok(args.site.iter().cloned().collect()),
@@ -87,35 +83,30 @@ fn sites(args: &ExplainArgs) -> Result<Vec<String>, Failure> {
         .collect())
 }
 
-/// The words of an outcome, in the order of [`HEAD`].
-fn words(outcome: &Outcome<'_>) -> [String; 5] {
-    [
-        outcome.token.name().to_owned(),
-        outcome.action().map_or(String::new(), |action| action.to_string()),
-        outcome.via.map_or(String::new(), |via| via.to_string()),
-        outcome.rule.map_or(String::new(), |rule| rule.id.clone()),
-        outcome.reason.map_or(String::new(), |reason| reason.name().to_owned()),
-    ]
+/// The head of the CSV.
+fn head() -> String {
+    // Every outcome has the same fields.
+    let names = Outcome::denied_unreadable().fields().map(|(name, _)| name);
+    row(["site", "captcha"].into_iter().chain(names))
+}
+
+fn words<'r>(outcome: &Outcome<'r>) -> impl Iterator<Item = &'r str> {
+    outcome.fields().into_iter().map(|(_, value)| value.unwrap_or_default())
 }
 
 /// A line of CSV (RFC 4180).
-fn row(site: &str, captcha: &str, outcome: &Outcome<'_>) -> String {
-    let quoted = |field: String| match field.contains(['"', ',']) {
+fn row<'f>(fields: impl Iterator<Item = &'f str>) -> String {
+    let quoted = |field: &str| match field.contains(['"', ',']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field,
+        false => field.to_owned(),
     };
-    let fields = [site.to_owned(), captcha.to_owned()].into_iter().chain(words(outcome));
     fields.map(quoted).collect::<Vec<_>>().join(",")
 }
 
 fn object(site: &str, captcha: &str, outcome: &Outcome<'_>) -> Value {
-    json!({
-        "site": site,
-        "captcha": captcha,
-        "decision": outcome.token.name(),
-        "action": outcome.action().map(|action| action.to_string()),
-        "via": outcome.via.map(|via| via.to_string()),
-        "rule": outcome.rule.map(|rule| &rule.id),
-        "reason": outcome.reason.map(Reason::name),
-    })
+    let mut object = json!({ "site": site, "captcha": captcha });
+    for (name, value) in outcome.fields() {
+        object[name] = Value::from(value);
+    }
+    object
 }

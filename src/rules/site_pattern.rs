@@ -3,32 +3,42 @@
 use std::{fmt, str::FromStr};
 
 use percent_encoding::percent_decode_str;
-use url::{Host, Url};
+use url::Url;
 
-use crate::submission::Site;
+use crate::submission::{Host, Site};
 
-/// Which sites a rule speaks of.
+/// A pattern for sites.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SitePattern {
-    pub(super) scope: Scope,
-    /// Empty for [`Scope::Every`].
-    pub(super) host: Box<str>,
-    /// Percent-decoded, with a slash before and none behind; empty for the whole site.
+    pub(super) hosts: HostPattern,
+    /// Percent-decoded, with a leading and without a trailing slash; empty for the whole site.
     pub(super) path: Box<[u8]>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Scope {
+/// A pattern for hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum HostPattern {
     Every,
-    Exact,
-    Domain,
-    Subdomains,
+    Only(Host),
+    WithSubdomains(Host),
+    SubdomainsOf(Host),
 }
 
-/// Why a text is no [`SitePattern`]. The text says what to write instead.
+impl HostPattern {
+    pub(super) fn matches(&self, host: &Host) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Only(own) => host == own,
+            Self::WithSubdomains(own) => host == own || host.is_below(own),
+            Self::SubdomainsOf(own) => host.is_below(own),
+        }
+    }
+}
+
+/// The reason why a text is not a valid [`SitePattern`]. Its `Display` says what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SitePatternError {
-    /// Nothing there.
+    /// The empty text.
     #[error("a site pattern is empty: write a host such as \"example.com\", or \"*\" for every site")]
     Empty,
     /// White space or a control character.
@@ -55,7 +65,7 @@ pub enum SitePatternError {
     /// `a..example`
     #[error("a label of the host is empty: two dots follow each other, or one comes first")]
     EmptyLabel,
-    /// Anything else that is no host.
+    /// Anything else that is not a host.
     #[error("\"{0}\" is not a host")]
     Host(String),
 }
@@ -63,34 +73,20 @@ pub enum SitePatternError {
 impl SitePattern {
     /// Whether it matches a site.
     pub fn matches(&self, site: &Site) -> bool {
-        let host = site.host();
-        let is_below = || {
-            !site.is_ip()
-                && host
-                    .strip_suffix(&*self.host)
-                    .is_some_and(|labels| labels.ends_with('.'))
-        };
-        let host_matches = match self.scope {
-            Scope::Every => true,
-            Scope::Exact => host == &*self.host,
-            Scope::Domain => host == &*self.host || is_below(),
-            Scope::Subdomains => is_below(),
-        };
-        host_matches
+        self.hosts.matches(site.host())
             && site
                 .path()
                 .strip_prefix(&*self.path)
                 .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
     }
 
-    /// The domain that it matches with all its subdomains, or below; none for a single host and for every site.
+    /// The domain whose subdomains it matches, with or without the domain itself; `None` for a single host, for an
+    /// address and for every site.
     pub fn domain(&self) -> Option<&str> {
-        matches!(self.scope, Scope::Domain | Scope::Subdomains).then_some(&*self.host)
-    }
-
-    /// Whether it is `*` without a path.
-    pub fn is_every_site(&self) -> bool {
-        self.scope == Scope::Every && self.path.is_empty()
+        match &self.hosts {
+            HostPattern::WithSubdomains(host) | HostPattern::SubdomainsOf(host) => host.name(),
+            HostPattern::Every | HostPattern::Only(_) => None,
+        }
     }
 }
 
@@ -120,28 +116,26 @@ impl FromStr for SitePattern {
         {
             return Err(SitePatternError::Port(format!("{host}{path}")));
         }
-        let (scope, name) = match authority.strip_prefix('=') {
-            Some(name) => (Scope::Exact, name),
-            None if authority == "*" => (Scope::Every, ""),
+        let hosts = match authority.strip_prefix('=') {
+            Some(name) => HostPattern::Only(host(name)?),
+            None if authority == "*" => HostPattern::Every,
             None => match authority.strip_prefix("*.") {
-                Some(name) => (Scope::Subdomains, name),
-                None => (Scope::Domain, authority),
+                None => HostPattern::WithSubdomains(host(authority)?),
+                Some(name) => match host(name)? {
+                    Host::Address(_) => return Err(SitePatternError::Subdomains(name.to_owned())),
+                    host => HostPattern::SubdomainsOf(host),
+                },
             },
         };
-        let host = match scope {
-            Scope::Every => String::new(),
-            _ => host(name, scope)?,
-        };
         Ok(Self {
-            scope,
-            host: host.into(),
+            hosts,
             path: path_prefix(path)?.into(),
         })
     }
 }
 
-/// A host as [`Site::host`] gives it.
-fn host(name: &str, scope: Scope) -> Result<String, SitePatternError> {
+/// A host as [`Site::host`] returns it.
+fn host(name: &str) -> Result<Host, SitePatternError> {
     if name.contains('*') {
         return Err(SitePatternError::Wildcard);
     }
@@ -151,23 +145,11 @@ fn host(name: &str, scope: Scope) -> Result<String, SitePatternError> {
     if name.is_empty() {
         return Err(SitePatternError::Host(name.to_owned()));
     }
-    let is_not_a_host = || SitePatternError::Host(name.to_owned());
-    let host = match Host::parse(name).map_err(|_| is_not_a_host())? {
-        Host::Domain(domain) => domain.strip_suffix('.').unwrap_or(&domain).to_owned(),
-        _ if scope == Scope::Subdomains => return Err(SitePatternError::Subdomains(name.to_owned())),
-        Host::Ipv4(address) => address.to_string(),
-        Host::Ipv6(address) => format!("[{address}]"),
-    };
-    if host.is_empty() {
-        return Err(is_not_a_host());
-    }
-    if host.split('.').any(str::is_empty) {
-        return Err(SitePatternError::EmptyLabel);
-    }
-    Ok(host)
+    let host = url::Host::parse(name).map_err(|_| SitePatternError::Host(name.to_owned()))?;
+    Host::from_url(host).map_err(|_| SitePatternError::EmptyLabel)
 }
 
-/// A path as [`Site::path`] gives it, without a slash at its end. The same parser reads both.
+/// A path as [`Site::path`] returns it, without a trailing slash. The same parser reads both.
 fn path_prefix(path: &str) -> Result<Vec<u8>, SitePatternError> {
     let url = Url::parse(&format!("https://host{path}")).map_err(|_| SitePatternError::Host(path.to_owned()))?;
     let path = url.path();
@@ -176,12 +158,12 @@ fn path_prefix(path: &str) -> Result<Vec<u8>, SitePatternError> {
 
 impl fmt::Display for SitePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = match self.scope {
-            Scope::Every => "*",
-            Scope::Exact => "=",
-            Scope::Domain => "",
-            Scope::Subdomains => "*.",
-        };
-        write!(f, "{sign}{}{}", self.host, String::from_utf8_lossy(&self.path))
+        match &self.hosts {
+            HostPattern::Every => f.write_str("*"),
+            HostPattern::Only(host) => write!(f, "={host}"),
+            HostPattern::WithSubdomains(host) => write!(f, "{host}"),
+            HostPattern::SubdomainsOf(host) => write!(f, "*.{host}"),
+        }?;
+        f.write_str(&String::from_utf8_lossy(&self.path))
     }
 }

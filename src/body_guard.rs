@@ -1,4 +1,4 @@
-//! A body that holds something until it ends: a place among the requests in flight, a connection's phase.
+//! Ties the lifetime of a value to a response body: a place among the requests in flight, a connection's phase.
 
 use std::{
     pin::Pin,
@@ -9,13 +9,13 @@ use axum::{Error, body::Body, response::Response};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-/// A body and what it holds.
+/// A body with a guard.
 struct Guarded<G> {
     body: Body,
     guard: Option<G>,
 }
 
-/// Ties a guard to a response: it is dropped when the body has ended, or nobody reads it any longer.
+/// Ties a guard to a response. It is dropped when the body has ended, or when the body is dropped.
 pub fn guard<G: Send + Unpin + 'static>(response: Response, guard: G) -> Response {
     response.map(|body| {
         Body::new(Guarded {

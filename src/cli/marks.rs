@@ -1,13 +1,13 @@
-//! Shows bytes before and after, what changed marked, and secrets masked.
+//! Shows bytes before and after, with changes marked and secrets masked.
 
 use std::ops::Range;
 
 use crate::{
     rewrite::Edit,
-    submission::{Part, Request, Submission, key},
+    submission::{Part, Request, Submission, key_suffix},
 };
 
-/// Parameters whose values are nobody's business, by name.
+/// Parameters whose values are secrets, by name.
 const SECRETS: [&str; 8] = [
     "clientKey",
     "key",
@@ -26,7 +26,7 @@ pub struct Style {
     pub colours: bool,
 }
 
-/// Where secrets stand in one part of a request. Of a key its suffixes stay to be seen.
+/// The ranges of secrets in one part of a request. A key's suffixes are not among them.
 pub fn secrets(submission: &Submission<'_>, part: Part) -> Vec<Range<usize>> {
     let lists = submission.lists.iter().filter(|list| list.part == part);
     let secret = lists.flat_map(|list| {
@@ -34,8 +34,8 @@ pub fn secrets(submission: &Submission<'_>, part: Part) -> Vec<Range<usize>> {
             .iter()
             .filter(|item| SECRETS.iter().any(|name| item.name.eq_ignore_ascii_case(name)))
             .filter_map(|item| {
-                // What is no string is masked whole.
-                let range = key::written(list, item).or_else(|| item.value.clone())?;
+                // A value that is not a string is masked as a whole.
+                let range = key_suffix::written(list, item).or_else(|| item.value.clone())?;
                 let text = &list.source[range.clone()];
                 let suffixes =
                     memchr::memmem::find(text, b"__").filter(|_| item.name.to_ascii_lowercase().ends_with("key"));
@@ -90,22 +90,22 @@ pub fn after(request: &Request<'_>, part: Part, edits: &[Edit], masked: &[Range<
 }
 
 impl Style {
-    /// A text that was put in.
+    /// Inserted text.
     pub fn added(self, text: &str) -> String {
         self.mark(text, "\x1b[1;32m", "{+", "+}")
     }
 
-    /// A text that was taken out.
+    /// Removed text.
     pub fn removed(self, text: &str) -> String {
         self.mark(text, "\x1b[9;31m", "[-", "-]")
     }
 
-    /// A text that should stand out.
+    /// Prominent text.
     pub fn bold(self, text: &str) -> String {
         self.mark(text, "\x1b[1m", "", "")
     }
 
-    /// A text that should stand back.
+    /// Unobtrusive text.
     pub fn dim(self, text: &str) -> String {
         self.mark(text, "\x1b[2m", "", "")
     }

@@ -1,0 +1,73 @@
+//! What every request is handled with: settings, rules, upstream, and the places of requests in flight.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::RwLock;
+use tokio::sync::Semaphore;
+
+use crate::{rules::RuleSet, upstream::Upstream};
+
+/// How the API listener behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Further names of the gateway's own, for absolute-form requests.
+    pub names: Vec<String>,
+    /// The largest body of a submission, in bytes.
+    pub body_limit: usize,
+    /// The longest pause between two reads of a request's body.
+    pub body_timeout: Duration,
+    /// How many requests may be in flight at once, responses included. Further ones are refused.
+    pub max_in_flight: usize,
+    /// Whether responses to submissions carry [`super::fields::DECISION`].
+    pub decision_header: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            names: Vec::new(),
+            body_limit: 32 << 20,
+            body_timeout: Duration::from_secs(30),
+            max_in_flight: 1024,
+            decision_header: true,
+        }
+    }
+}
+
+/// The gateway: what every request is handled with.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(super) settings: Settings,
+    rules: RwLock<Arc<RuleSet>>,
+    pub(super) upstream: Upstream,
+    pub(super) in_flight: Arc<Semaphore>,
+}
+
+impl Gateway {
+    /// A gateway by these rules to this upstream.
+    pub fn new(settings: Settings, rules: RuleSet, upstream: Upstream) -> Self {
+        Self {
+            in_flight: Arc::new(Semaphore::new(settings.max_in_flight)),
+            settings,
+            rules: RwLock::new(Arc::new(rules)),
+            upstream,
+        }
+    }
+
+    /// The upstream.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// Puts other rules in force. Requests that began under the old ones finish under them.
+    pub fn set_rules(&self, rules: RuleSet) {
+        let old = std::mem::replace(&mut *self.rules.write(), Arc::new(rules));
+        // Freeing a long list takes a while, so it happens here, after the lock is released.
+        drop(old);
+    }
+
+    /// The rules in force. A request takes them once.
+    pub(super) fn rules(&self) -> Arc<RuleSet> {
+        self.rules.read().clone()
+    }
+}

@@ -1,0 +1,104 @@
+//! Admits a request and tells submissions from everything else.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use http::{Method, StatusCode, Uri, header, uri::PathAndQuery};
+use http_body::Body as _;
+use tokio::sync::OwnedSemaphorePermit;
+use tower_http::timeout::TimeoutBody;
+
+use super::{
+    Gateway,
+    error_response::{ErrorResponse, ResponseFormat},
+    forward, held_body, request_target, submit,
+};
+use crate::{
+    body_guard::guard,
+    rewrite::Outcome,
+    rules::Unreadable,
+    server::LocalAddress,
+    submission::{Dialect, Endpoint, form},
+};
+
+/// Handles a request to the API listener. It is an axum handler without a router, so that nothing else decides about
+/// paths and methods, and no field is added to a response.
+pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let format = response_format(request.uri());
+    let place = match admit(&gateway, &request) {
+        Ok(place) => place,
+        Err(refusal) => {
+            let (head, body) = request.into_parts();
+            held_body::discard(&head.headers, body);
+            return format.render(&refusal);
+        }
+    };
+    guard(route(&gateway, format, request).await, place)
+}
+
+/// Takes a place among the requests in flight for a request that is served here.
+fn admit(gateway: &Gateway, request: &Request) -> Result<OwnedSemaphorePermit, ErrorResponse> {
+    let local = request.extensions().get::<LocalAddress>().copied();
+    request_target::check(request, gateway.upstream.origin(), local, &gateway.settings.names)?;
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(ErrorResponse::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "ERROR_GATEWAY_TRANSFER_CODING",
+            "no transfer coding but chunked is served; nothing was sent on",
+        ));
+    }
+    // Refused at once: a queue would outlive the client's patience, and the task would be paid for nothing.
+    gateway.in_flight.clone().try_acquire_owned().map_err(|_| {
+        ErrorResponse::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ERROR_SERVICE_NOT_AVAILABLE",
+            "too many requests are under way ([server] max_in_flight); nothing was sent on",
+        )
+    })
+}
+
+/// Tells submissions from everything else.
+async fn route(gateway: &Gateway, format: ResponseFormat, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    // An absent body stays absent: wrapped, it would be framed as a body of unknown length.
+    let body = if body.is_end_stream() {
+        Body::empty()
+    } else {
+        Body::new(TimeoutBody::new(gateway.settings.body_timeout, body))
+    };
+    let rules = gateway.rules();
+    match (format.endpoint, &head.method) {
+        (Endpoint::CreateTask, &Method::POST) => {
+            submit::submit(gateway, &rules, Dialect::CreateTask, format, head, body).await
+        }
+        (Endpoint::In, &Method::GET | &Method::HEAD | &Method::POST) => {
+            submit::submit(gateway, &rules, Dialect::Legacy, format, head, body).await
+        }
+        // It is not read, so it is not known to be harmless where a rule denies.
+        (Endpoint::CreateTask | Endpoint::In, method)
+            if method != Method::OPTIONS && rules.unreadable() == Unreadable::Deny =>
+        {
+            held_body::discard(&head.headers, body);
+            submit::deny(gateway, format, &Outcome::denied_unreadable())
+        }
+        _ => forward::pass(gateway, format, head, body).await,
+    }
+}
+
+/// The format of the gateway's own responses, as far as the request target tells it.
+fn response_format(uri: &Uri) -> ResponseFormat {
+    let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let query = form::query(target);
+    ResponseFormat {
+        endpoint: Endpoint::of(uri.path()),
+        wants_json: query
+            .named("json")
+            .last()
+            .is_some_and(|json| query.scalar(&query.items[json]).is_on()),
+    }
+}

@@ -1,0 +1,164 @@
+//! The sandbox as a service.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use http::{StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::{json_api, legacy_api, tasks::Tasks};
+
+/// How the sandbox behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many polls find a task processing before one finds it ready.
+    pub polls: u32,
+    /// How long a task is processing at least.
+    pub delay: Duration,
+    /// Whether every request is kept, to be shown. It holds keys: not for real ones.
+    pub record: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            polls: 1,
+            delay: Duration::ZERO,
+            record: false,
+        }
+    }
+}
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The method.
+    pub method: String,
+    /// The request target.
+    pub target: String,
+    /// The fields, in order.
+    pub fields: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// The sandbox. Clones share their tasks.
+#[derive(Clone, Debug)]
+pub struct Sandbox(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    state: Mutex<Memory>,
+}
+
+#[derive(Debug)]
+struct Memory {
+    tasks: Tasks,
+    received: Vec<Received>,
+}
+
+impl Sandbox {
+    /// A sandbox without tasks.
+    pub fn new(settings: Settings) -> Self {
+        let tasks = Tasks::new(settings.polls, settings.delay);
+        Self(Arc::new(Shared {
+            settings,
+            state: Mutex::new(Memory {
+                tasks,
+                received: Vec::new(),
+            }),
+        }))
+    }
+
+    /// The sandbox as a service.
+    pub fn service(&self) -> Router {
+        Router::new()
+            .route("/sandbox/tasks", get(show_tasks))
+            .route("/sandbox/requests", get(show_requests))
+            .fallback(api)
+            .with_state(self.clone())
+    }
+
+    /// Every request so far, if they are recorded.
+    pub fn received(&self) -> Vec<Received> {
+        self.0.state.lock().received.clone()
+    }
+}
+
+async fn show_tasks(State(sandbox): State<Sandbox>) -> Response {
+    json_response(&sandbox.0.state.lock().tasks.to_json())
+}
+
+async fn show_requests(State(sandbox): State<Sandbox>) -> Response {
+    if !sandbox.0.settings.record {
+        return (
+            StatusCode::NOT_FOUND,
+            "requests are not recorded: start the sandbox with --record\n",
+        )
+            .into_response();
+    }
+    let requests = sandbox.received().into_iter().map(|request| {
+        json!({
+            "method": request.method,
+            "target": request.target,
+            "fields": request.fields,
+            "body": String::from_utf8_lossy(&request.body),
+        })
+    });
+    json_response(&Value::Array(requests.collect()))
+}
+
+/// The largest body it takes.
+const BODY_LIMIT: usize = 256 << 20;
+
+async fn api(State(sandbox): State<Sandbox>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    };
+    let target = head.uri.to_string();
+    let content_type = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let path = head.uri.path().to_ascii_lowercase();
+    if sandbox.0.settings.record {
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let fields = head.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
+        let received = Received {
+            method: head.method.to_string(),
+            target,
+            fields: fields.collect(),
+            body: body.clone(),
+        };
+        sandbox.0.state.lock().received.push(received);
+    }
+    match path.trim_matches('/') {
+        "in.php" | "res.php" => {
+            let parameters = legacy_api::parameters(head.uri.query().unwrap_or(""), content_type, body).await;
+            let mut memory = sandbox.0.state.lock();
+            if path.contains("in.php") {
+                legacy_api::submit(&parameters, &mut memory.tasks)
+            } else {
+                legacy_api::result(&parameters, &mut memory.tasks)
+            }
+        }
+        method => json_response(&json_api::call(method, &body, &mut sandbox.0.state.lock().tasks)),
+    }
+}
+
+pub(super) fn json_response(value: &Value) -> Response {
+    let fields = [(header::CONTENT_TYPE, "application/json; charset=utf-8")];
+    (fields, Body::from(value.to_string())).into_response()
+}

@@ -1,0 +1,240 @@
+//! The accept loop.
+
+use std::{
+    convert::Infallible,
+    future::{self, Future},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use axum::{body::Body, response::Response};
+use http::{Request, StatusCode};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::TokioIo,
+    server::graceful::{GracefulShutdown, Watcher},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_rustls::TlsAcceptor;
+use tower::{Service, ServiceExt};
+use tracing::{debug, warn};
+
+use super::{
+    Limits,
+    progress::{Overdue, Progress, Watched},
+};
+use crate::body_guard::guard;
+
+/// The address that a connection came in on, an extension of each of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalAddress(pub SocketAddr);
+
+/// The reason why no request came of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadError {
+    /// It was refused with this status, by the HTTP library.
+    Refused(StatusCode),
+    /// It took too long, and the connection was closed.
+    TimedOut,
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type OnHeadError = Arc<dyn Fn(HeadError) + Send + Sync>;
+
+/// A server of connections. The limits hold for all its listeners together.
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+    on_head_error: OnHeadError,
+}
+
+impl Server {
+    /// A server with the default limits and without TLS.
+    pub fn new(listeners: Vec<TcpListener>) -> Self {
+        Self {
+            listeners,
+            tls: None,
+            limits: Limits::default(),
+            on_head_error: Arc::new(|_| {}),
+        }
+    }
+
+    /// Sets the limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Speaks TLS, if there is an acceptor.
+    pub fn tls(mut self, tls: Option<TlsAcceptor>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Calls a function for each head that no request came of.
+    pub fn on_head_error(mut self, call: impl Fn(HeadError) + Send + Sync + 'static) -> Self {
+        self.on_head_error = Arc::new(call);
+        self
+    }
+
+    /// Serves until the process ends.
+    pub async fn run_forever<S>(self, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+    {
+        self.run(service, future::pending(), Duration::ZERO).await;
+    }
+
+    /// Serves until `stop` completes, then lets requests in flight finish within `grace`. Returns whether all did.
+    pub async fn run<S>(self, service: S, stop: impl Future<Output = ()>, grace: Duration) -> bool
+    where
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+    {
+        let graceful = GracefulShutdown::new();
+        let free = Arc::new(Semaphore::new(self.limits.connections));
+        let mut stop = pin!(stop);
+        // The listener that is asked first: each in turn, so that none waits for the others.
+        let mut first = 0;
+        loop {
+            let accept = async {
+                // The semaphore is never closed.
+                let permit = free.clone().acquire_owned().await;
+                (accept(&self.listeners, first).await, permit)
+            };
+            let (accepted, permit) = tokio::select! {
+                () = &mut stop => break,
+                accepted = accept => accepted,
+            };
+            first += 1;
+            let stream = match accepted {
+                Ok(stream) => stream,
+                Err(error) => {
+                    // Most likely out of descriptors: other connections have to close first.
+                    warn!("a connection could not be accepted: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let connection = Connection {
+                tls: self.tls.clone(),
+                limits: self.limits.clone(),
+                on_head_error: self.on_head_error.clone(),
+            };
+            let (service, watcher) = (service.clone(), graceful.watcher());
+            tokio::spawn(async move {
+                if let Err(error) = connection.serve(stream, service, watcher).await {
+                    debug!("a connection ended early: {error}");
+                }
+                drop(permit);
+            });
+        }
+        drop(self.listeners);
+        tokio::time::timeout(grace, graceful.shutdown()).await.is_ok()
+    }
+}
+
+/// The next connection of any listener.
+async fn accept(listeners: &[TcpListener], first: usize) -> io::Result<TcpStream> {
+    future::poll_fn(|cx| {
+        let in_turn = listeners.iter().cycle().skip(first % listeners.len().max(1));
+        for listener in in_turn.take(listeners.len()) {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready(accepted.map(|(stream, _)| stream));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// What one connection is served with.
+struct Connection {
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+    on_head_error: OnHeadError,
+}
+
+impl Connection {
+    async fn serve<S>(self, stream: TcpStream, service: S, watcher: Watcher) -> Result<(), BoxError>
+    where
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+    {
+        stream.set_nodelay(true)?;
+        let local = LocalAddress(stream.local_addr()?);
+        let service = service.map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(local);
+            request
+        });
+        match &self.tls {
+            Some(tls) => {
+                let stream = tokio::time::timeout(Duration::from_secs(10), tls.accept(stream)).await??;
+                self.serve_http(stream, service, watcher).await
+            }
+            None => self.serve_http(stream, service, watcher).await,
+        }
+    }
+
+    async fn serve_http<I, S>(self, stream: I, service: S, watcher: Watcher) -> Result<(), BoxError>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+    {
+        let progress = Progress::default();
+        let stream = Watched::new(stream, progress.clone());
+        let of_service = progress.clone();
+        let service = tower::service_fn(move |request| {
+            let busy = of_service.begin();
+            let service = service.clone();
+            async move { Ok::<_, Infallible>(guard(service.oneshot(request).await?, busy)) }
+        });
+        let connection = http1::Builder::new()
+            .preserve_header_case(true)
+            .auto_date_header(false)
+            // hyper's own timer counts an idle connection as a slow head; `Progress` tells them apart.
+            .header_read_timeout(None)
+            .max_header_size(self.limits.head)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        tokio::select! {
+            result = watcher.watch(connection) => {
+                if let Some(status) = result.as_ref().err().and_then(refusal) {
+                    (self.on_head_error)(HeadError::Refused(status));
+                }
+                Ok(result?)
+            }
+            overdue = progress.overdue(&self.limits) => {
+                if overdue == Overdue::Head {
+                    (self.on_head_error)(HeadError::TimedOut);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The status that hyper sends for a head that it does not accept.
+fn refusal(error: &hyper::Error) -> Option<StatusCode> {
+    if error.is_parse_too_large() {
+        return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    // hyper has no method that tells this one from the others.
+    let is_target_too_long = error.to_string().contains("URI too long");
+    match error.is_parse() {
+        true if is_target_too_long => Some(StatusCode::URI_TOO_LONG),
+        true => Some(StatusCode::BAD_REQUEST),
+        false => None,
+    }
+}

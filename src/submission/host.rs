@@ -1,0 +1,156 @@
+//! A host: a name or an IP address, normalised, so that all spellings of one host are equal.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
+
+/// A host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// A name: lowercase, without a trailing dot. Read from a URL, its labels are IDNA A-labels.
+    Name(Box<str>),
+    /// An IP address, which has no subdomains.
+    Address(IpAddr),
+}
+
+/// The host of a URL has an empty label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a label of the host is empty")]
+pub struct EmptyLabel;
+
+impl Host {
+    /// Takes a host as the WHATWG URL standard's host parser returns it. One trailing dot is dropped.
+    pub fn from_url<S: AsRef<str>>(host: url::Host<S>) -> Result<Self, EmptyLabel> {
+        match host {
+            url::Host::Ipv4(address) => Ok(Self::Address(address.into())),
+            url::Host::Ipv6(address) => Ok(Self::Address(address.into())),
+            url::Host::Domain(name) => {
+                let name = name.as_ref();
+                let name = name.strip_suffix('.').unwrap_or(name);
+                if name.split('.').any(str::is_empty) {
+                    return Err(EmptyLabel);
+                }
+                Ok(Self::Name(name.into()))
+            }
+        }
+    }
+
+    /// Takes the host of an authority as it is written there (RFC 3986, section 3.2.2): nothing but case is normalised.
+    pub fn as_written(host: &str) -> Self {
+        let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let address = match in_brackets {
+            Some(address) => address.parse::<Ipv6Addr>().ok().map(IpAddr::from),
+            None => host.parse().ok(),
+        };
+        address.map_or_else(|| Self::Name(host.to_ascii_lowercase().into()), Self::Address)
+    }
+
+    /// The name, unless it is an address.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Address(_) => None,
+        }
+    }
+
+    /// The domains that the host is a subdomain of, the nearest first. An address has none.
+    pub fn parents(&self) -> impl Iterator<Item = &str> {
+        parents(self.name().unwrap_or_default())
+    }
+
+    /// Whether it is a subdomain of another, at any depth.
+    pub fn is_below(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Name(name), Self::Name(domain)) => {
+                name.strip_suffix(&**domain).is_some_and(|labels| labels.ends_with('.'))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it is this machine for every client on it: `localhost` or a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Name(name) => &**name == "localhost",
+            Self::Address(address) => address.is_loopback(),
+        }
+    }
+
+    /// Whether it is one of some names, compared ASCII case-insensitively.
+    pub fn is_one_of(&self, names: &[String]) -> bool {
+        let is_own = |own: &str| names.iter().any(|name| name.eq_ignore_ascii_case(own));
+        match self {
+            Self::Name(name) => is_own(name),
+            Self::Address(_) => is_own(&self.to_string()),
+        }
+    }
+}
+
+/// The domains that a name is a subdomain of, the nearest first.
+pub fn parents(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('.').map(|(dot, _)| &name[dot + 1..])
+}
+
+impl fmt::Display for Host {
+    /// As in a URL: an IPv6 address is in brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Address(IpAddr::V4(address)) => address.fmt(f),
+            Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(text: &str) -> Host {
+        Host::from_url(url::Host::parse(text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn spellings_of_one_host_are_equal() {
+        for (text, shown) in [
+            ("Example.COM.", "example.com"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("0x7f.1", "127.0.0.1"),
+            ("[0:0::1]", "[::1]"),
+        ] {
+            assert_eq!(host(text).to_string(), shown);
+            assert_eq!(host(text), host(shown));
+        }
+        assert_eq!(
+            Host::from_url(url::Host::<String>::parse("a..b").unwrap()),
+            Err(EmptyLabel)
+        );
+    }
+
+    #[test]
+    fn an_authority_is_taken_as_written() {
+        for (host, shown) in [
+            ("API.example", "api.example"),
+            ("a.example.", "a.example."),
+            ("127.1", "127.1"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("[0::1]", "[::1]"),
+        ] {
+            assert_eq!(Host::as_written(host).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn only_names_have_parents() {
+        assert_eq!(
+            host("a.b.example").parents().collect::<Vec<_>>(),
+            ["b.example", "example"]
+        );
+        assert_eq!(host("192.0.2.1").parents().count(), 0);
+        assert!(host("a.b.example").is_below(&host("example")));
+        for (a, b) in [("ab.example", "b.example"), ("b.example", "b.example")] {
+            assert!(!host(a).is_below(&host(b)), "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What is read of a submission.
+
+use super::{
+    Captcha, CaptchaNames, Dialect, NocacheValue, Parameter, Parameters, Part, Site, SiteError, create_task, legacy,
+};
+
+/// The parts of a submission's request that are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Path and query, as received.
+    pub target: &'a str,
+    /// The Content-Type field. Only a multipart boundary is taken from it; the syntax of a body is recognised by its
+    /// bytes, because official clients send `text/plain` or no type at all.
+    pub content_type: Option<&'a [u8]>,
+    /// The whole body, without any content coding.
+    pub body: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    /// The bytes of one part, which ranges in [`Parameters`] of that part refer to.
+    pub fn part(&self, part: Part) -> &'a [u8] {
+        match part {
+            Part::Target => self.target.as_bytes(),
+            Part::Body => self.body,
+        }
+    }
+}
+
+/// The reason why a submission could not be read, so that no rule can apply to it. A submission that was read and only
+/// lacks a site has a [`SiteError`] instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    /// A content coding that is not decoded here.
+    #[error("the body has a content coding that is not decoded here")]
+    EncodingUnknown,
+    /// Broken JSON or multipart, text that is not Unicode where it matters, or nesting beyond [`json::MAX_DEPTH`].
+    #[error("the body cannot be read")]
+    Unreadable,
+    /// No `task` member, or one that is not an object.
+    #[error("there is no task object")]
+    NoTask,
+    /// A member that decides the captcha or the site is given twice, so that two readers could differ.
+    #[error("a member that decides stands there twice")]
+    Ambiguous,
+}
+
+/// A submission as read: what it asks for, and where its parameters are.
+#[derive(Clone, Debug)]
+pub struct Submission<'a> {
+    /// The API that it uses.
+    pub dialect: Dialect,
+    /// The captcha; `None` if the request has no `type` or `method`.
+    pub captcha: Option<Captcha>,
+    /// The target page.
+    pub site: Result<Site, SiteError>,
+    /// Whether another reader could see another captcha or site in it. Such a submission is refused where `unreadable` is
+    /// `deny`, and rewritten like any other elsewhere.
+    pub has_other_reading: bool,
+    /// Whether a legacy client asked for a JSON response (`json=1`).
+    pub wants_json: bool,
+    /// The lists of parameters in it.
+    pub lists: Vec<Parameters<'a>>,
+    /// Index in `lists` of the list that a new nocache is added to.
+    pub nocache_list: usize,
+    /// The API key; of several the one that counts.
+    pub key: Option<ParameterRef>,
+    /// The client's own nocache parameters; the last one counts.
+    pub nocache: Vec<ParameterRef>,
+}
+
+/// A reference to a parameter in [`Submission::lists`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParameterRef {
+    /// Index of the list.
+    pub list: usize,
+    /// Index of the parameter in it.
+    pub parameter: usize,
+}
+
+impl<'a> Submission<'a> {
+    /// The index of a legacy submission's query in `lists`.
+    pub const QUERY: usize = 0;
+
+    /// The parameter that a reference names, with its list.
+    pub fn parameter(&self, at: ParameterRef) -> (&Parameters<'a>, &Parameter<'a>) {
+        let list = &self.lists[at.list];
+        (list, &list.items[at.parameter])
+    }
+
+    /// The value of the client's own nocache parameter, if it sent one. Of several the last counts.
+    pub fn nocache_value(&self) -> Option<NocacheValue> {
+        self.nocache.last().map(|at| self.nocache_value_at(*at))
+    }
+
+    /// The value of one of the client's nocache parameters.
+    pub fn nocache_value_at(&self, at: ParameterRef) -> NocacheValue {
+        let (list, parameter) = self.parameter(at);
+        NocacheValue::of(&list.scalar(parameter))
+    }
+}
+
+/// Reads a submission of the given dialect. `names` adds to the built-in list of task types.
+pub fn read<'a>(dialect: Dialect, request: Request<'a>, names: &CaptchaNames) -> Result<Submission<'a>, Unread> {
+    match dialect {
+        Dialect::CreateTask => create_task::read(request, names),
+        Dialect::Legacy => legacy::read(request),
+    }
+}

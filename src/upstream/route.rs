@@ -1,0 +1,144 @@
+//! An origin with its connections: takes an idle one or makes a new one.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{body::Body, response::Response};
+use http::{HeaderValue, Version, header};
+use http_body_util::BodyExt;
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use tower_http::timeout::TimeoutBody;
+use tracing::debug;
+
+use super::{
+    Origin, Reuse, Settings, TlsError, UpstreamError,
+    dial::{Dialer, Stream},
+    lease::Leased,
+    pool::{Connection, IdleLimit, Pool},
+    socket::Socket,
+};
+
+/// An origin with its connections.
+#[derive(Debug)]
+pub struct Route {
+    dialer: Dialer,
+    pool: Arc<Pool>,
+    /// Between two reads of a response body.
+    idle_timeout: Duration,
+}
+
+/// A connection to send a request on.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The connection.
+    pub connection: Connection,
+    /// Whether it was just made, instead of taken from the pool.
+    pub is_fresh: bool,
+}
+
+impl Route {
+    /// Prepares connections; see [`Dialer::new`].
+    pub fn new(
+        origin: &Origin,
+        connect_to: Option<SocketAddr>,
+        settings: &Settings,
+        own: &[SocketAddr],
+    ) -> Result<Self, TlsError> {
+        Ok(Self {
+            dialer: Dialer::new(origin, connect_to, settings, own)?,
+            pool: Arc::new(Pool::new(settings.idle_timeout)),
+            idle_timeout: settings.idle_timeout,
+        })
+    }
+
+    /// Where it leads.
+    pub fn origin(&self) -> &Origin {
+        self.dialer.origin()
+    }
+
+    /// Fails if its name leads to one of the gateway's own listeners.
+    pub async fn leads_back(&self) -> Result<(), UpstreamError> {
+        self.dialer.leads_back().await
+    }
+
+    /// An idle connection that may be reused, else a new one.
+    pub async fn connection(&self, reuse: Reuse) -> Result<Fetched, UpstreamError> {
+        if let Some(connection) = self.pool.take(reuse) {
+            return Ok(Fetched {
+                connection,
+                is_fresh: false,
+            });
+        }
+        let connection = match self.dialer.dial().await? {
+            Stream::Plain(socket) => self.handshake(TokioIo::new(socket.clone()), socket).await?,
+            Stream::Tls(stream, socket) => self.handshake(TokioIo::new(*stream), socket).await?,
+        };
+        Ok(Fetched {
+            connection,
+            is_fresh: true,
+        })
+    }
+
+    async fn handshake<I>(&self, io: I, socket: Socket) -> Result<Connection, UpstreamError>
+    where
+        I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    {
+        let (sender, driver) = http1::Builder::new()
+            .preserve_header_case(true)
+            .handshake(io)
+            .await
+            .map_err(UpstreamError::Closed)?;
+        let pool = self.pool.clone();
+        let driver = tokio::spawn(async move {
+            if let Err(error) = driver.await {
+                debug!("a connection to the upstream ended: {error}");
+            }
+            pool.tidy();
+        });
+        Ok(Connection {
+            sender,
+            socket,
+            driver: driver.abort_handle(),
+        })
+    }
+
+    /// The response with its body, at whose end the connection returns to the pool.
+    pub fn streaming(&self, response: http::Response<Incoming>, connection: Connection) -> Response {
+        let (head, body) = response.into_parts();
+        let limit = idle_limit(&head);
+        let body = Leased::new(body, limit, connection, self.pool.clone());
+        let body = TimeoutBody::new(self.idle_timeout, body.map_err(axum::Error::new));
+        Response::from_parts(head, Body::new(body))
+    }
+}
+
+/// What a response says about how long its connection may be idle.
+fn idle_limit(head: &http::response::Parts) -> IdleLimit {
+    let fields = &head.headers;
+    let has_length = fields.contains_key(header::CONTENT_LENGTH) || fields.contains_key(header::TRANSFER_ENCODING);
+    let is_empty = matches!(head.status.as_u16(), 204 | 304);
+    let ends_with_its_body = !has_length && !is_empty;
+    let is_closed = fields.get_all(header::CONNECTION).iter().any(says_close);
+    if head.version != Version::HTTP_11 || ends_with_its_body || is_closed {
+        return IdleLimit::Closes;
+    }
+    let announced = fields
+        .get("keep-alive")
+        .and_then(|value| keep_alive_timeout(value.to_str().ok()?));
+    announced.map_or(IdleLimit::Unknown, IdleLimit::Announced)
+}
+
+/// The parameter `timeout` of a Keep-Alive field, in seconds: `timeout=5, max=100`.
+fn keep_alive_timeout(value: &str) -> Option<Duration> {
+    let mut parameters = value.split(',').filter_map(|parameter| parameter.split_once('='));
+    let timeout = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
+    timeout
+        .and_then(|(_, seconds)| seconds.trim().parse().ok())
+        .map(Duration::from_secs)
+}
+
+/// Whether a Connection field announces that the connection ends with this response.
+fn says_close(connection: &HeaderValue) -> bool {
+    let mut options = connection.to_str().unwrap_or_default().split(',');
+    options.any(|option| option.trim().eq_ignore_ascii_case("close"))
+}
