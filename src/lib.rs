@@ -12,6 +12,8 @@
 //! - [`api`] tells submissions from everything else, and applies the core to them
 //! - [`upstream`] keeps connections to the vendor's API and sends a request at most once
 //!
+//! Every request leaves a record, which [`observe`] writes to the log.
+//!
 //! Beside it: [`config`] reads settings and rules, [`reload`] follows its files, [`admin`] reports health, [`sandbox`]
 //! stands in for the vendor, and [`cli`] puts the parts together.
 
@@ -22,6 +24,7 @@ pub mod api;
 mod body_guard;
 pub mod cli;
 pub mod config;
+pub mod observe;
 pub mod reload;
 pub mod rewrite;
 pub mod rules;

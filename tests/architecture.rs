@@ -6,17 +6,18 @@ use std::{
 };
 
 /// Which modules of the crate each may use, and which crates the core must not.
-const LAW: [(&str, &[&str]); 12] = [
+const LAW: [(&str, &[&str]); 13] = [
     ("submission", &[]),
     ("rules", &["submission"]),
     ("rewrite", &["rules", "submission"]),
     ("body_guard", &[]),
     ("server", &["body_guard"]),
-    ("upstream", &["submission"]),
+    ("observe", &["rewrite", "rules", "submission"]),
+    ("upstream", &["observe", "submission"]),
     ("admin", &["submission"]),
     (
         "api",
-        &["body_guard", "rewrite", "rules", "server", "submission", "upstream"],
+        &["observe", "rewrite", "rules", "server", "submission", "upstream"],
     ),
     ("sandbox", &[]),
     (

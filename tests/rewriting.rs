@@ -293,12 +293,12 @@ fn each_decision_is_one_log_line_without_secrets() {
     ));
     let decisions = setup.gateway.server.wait_for("submission", 2);
     assert_eq!(decisions.len(), 2);
-    for (line, method) in decisions.iter().zip(["createTask", "in.php"]) {
+    for (line, endpoint) in decisions.iter().zip(["createTask", "in.php"]) {
         assert_eq!(line["decision"], "set");
         assert_eq!(line["rule"], "default");
         assert_eq!(line["site"], "a.example");
         assert_eq!(line["captcha"], "recaptcha-v2");
-        assert_eq!(line["method"], method);
+        assert_eq!(line["endpoint"], endpoint);
     }
     assert!(!format!("{:?}", setup.gateway.server.log()).contains("SECRET"));
 

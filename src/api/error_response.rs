@@ -7,7 +7,17 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 
-use crate::submission::{Dialect, Endpoint};
+use crate::{
+    observe::Cause,
+    submission::{Dialect, Endpoint},
+    upstream::UpstreamError,
+};
+
+/// The vendor's code for a service that cannot be reached.
+pub const SERVICE_NOT_AVAILABLE: &str = "ERROR_SERVICE_NOT_AVAILABLE";
+
+/// The code for a body that ended early or stopped coming.
+pub const BODY_INCOMPLETE: &str = "ERROR_GATEWAY_BODY_INCOMPLETE";
 
 /// An error that the gateway responds with itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,16 +28,41 @@ pub struct ErrorResponse {
     pub code: &'static str,
     /// What happened and what to do about it. No key, token or query is ever in it.
     pub description: String,
+    /// The cause in the record; `None` for a denial, which is a decision.
+    pub cause: Option<Cause>,
 }
 
 impl ErrorResponse {
-    /// A response with the given status, code and description.
-    pub fn new(status: StatusCode, code: &'static str, description: impl Into<String>) -> Self {
+    /// A refusal or failure.
+    pub fn new(status: StatusCode, code: &'static str, cause: Cause, description: impl Into<String>) -> Self {
         Self {
             status,
             code,
             description: description.into(),
+            cause: Some(cause),
         }
+    }
+
+    /// A denial. It is an API response, not a failure of HTTP: the vendor's SDKs throw on any status but 200 before they
+    /// read the code.
+    pub fn denial(code: &'static str, description: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            code,
+            description: description.into(),
+            cause: None,
+        }
+    }
+}
+
+impl From<&UpstreamError> for ErrorResponse {
+    fn from(error: &UpstreamError) -> Self {
+        let (status, code) = match error {
+            UpstreamError::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, SERVICE_NOT_AVAILABLE),
+            UpstreamError::Body(_) => (StatusCode::REQUEST_TIMEOUT, BODY_INCOMPLETE),
+            _ => (StatusCode::BAD_GATEWAY, SERVICE_NOT_AVAILABLE),
+        };
+        Self::new(status, code, error.cause(), error.to_string())
     }
 }
 

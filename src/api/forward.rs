@@ -1,23 +1,31 @@
 //! To the upstream and back.
 
+use std::time::Instant;
+
 use axum::{body::Body, extract::Request, response::Response};
-use http::{HeaderValue, StatusCode, Uri, Version, request::Parts, uri::PathAndQuery};
+use http::{HeaderValue, Uri, Version, request::Parts, uri::PathAndQuery};
 
 use super::{
     Gateway,
-    error_response::{ErrorResponse, ResponseFormat},
+    error_response::ResponseFormat,
     fields::{self, Framing},
-    held_body::INCOMPLETE,
+    recording::Recording,
 };
-use crate::upstream::{Reuse, UpstreamError};
+use crate::upstream::Reuse;
 
 /// Streams a request through that is not a submission.
-pub async fn pass(gateway: &Gateway, format: ResponseFormat, head: Parts, body: Body) -> Response {
+pub async fn pass(
+    gateway: &Gateway,
+    format: ResponseFormat,
+    head: Parts,
+    body: Body,
+    recording: &mut Recording,
+) -> Response {
     let target = path_and_query(&head.uri);
     let request = upstream_request(gateway, head, target, body, Framing::AsSent);
-    match gateway.upstream.send(request, Reuse::Any).await {
+    match send(gateway, format, request, Reuse::Any, recording).await {
         Ok(response) => client_response(response, false, None),
-        Err(error) => upstream_failure(format, &error, None),
+        Err(failure) => failure,
     }
 }
 
@@ -27,11 +35,32 @@ pub async fn send_submission(
     format: ResponseFormat,
     request: Request,
     decision: Option<HeaderValue>,
+    recording: &mut Recording,
 ) -> Response {
     let reuse = Reuse::IdleLess(gateway.upstream.reuse_idle());
-    match gateway.upstream.send(request, reuse).await {
+    match send(gateway, format, request, reuse, recording).await {
         Ok(response) => client_response(response, true, decision),
-        Err(error) => upstream_failure(format, &error, decision),
+        Err(failure) => fields::with_decision(failure, decision),
+    }
+}
+
+/// The upstream's response, or the gateway's own to a failure.
+async fn send(
+    gateway: &Gateway,
+    format: ResponseFormat,
+    request: Request,
+    reuse: Reuse,
+    recording: &mut Recording,
+) -> Result<Response, Response> {
+    let began = Instant::now();
+    let result = gateway.upstream.send(request, reuse).await;
+    recording.record.upstream = Some(began.elapsed());
+    match result {
+        Ok(response) => {
+            recording.record.upstream_status = Some(response.status());
+            Ok(response)
+        }
+        Err(error) => Err(recording.refuse(format, &(&error).into())),
     }
 }
 
@@ -56,15 +85,4 @@ fn client_response(response: Response, is_submission: bool, decision: Option<Hea
     // Each hop speaks its own version (RFC 9110, section 2.5).
     head.version = Version::HTTP_11;
     Response::from_parts(head, body)
-}
-
-fn upstream_failure(format: ResponseFormat, error: &UpstreamError, decision: Option<HeaderValue>) -> Response {
-    tracing::warn!(cause = error.cause(), "{error}");
-    let (status, code) = match error {
-        UpstreamError::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "ERROR_SERVICE_NOT_AVAILABLE"),
-        UpstreamError::Body(_) => (StatusCode::REQUEST_TIMEOUT, INCOMPLETE),
-        _ => (StatusCode::BAD_GATEWAY, "ERROR_SERVICE_NOT_AVAILABLE"),
-    };
-    let response = format.render(&ErrorResponse::new(status, code, error.to_string()));
-    fields::with_decision(response, decision)
 }

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
-use crate::{rules::RuleSet, upstream::Upstream};
+use crate::{observe::Observers, rules::RuleSet, server::HeadError, upstream::Upstream};
+
+use super::recording::record_head_error;
 
 /// How the API listener behaves.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct Settings {
     pub max_in_flight: usize,
     /// Whether responses to submissions carry [`super::fields::DECISION`].
     pub decision_header: bool,
+    /// Whether that field carries the request's id.
+    pub request_id: bool,
 }
 
 impl Default for Settings {
@@ -30,6 +34,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(30),
             max_in_flight: 1024,
             decision_header: true,
+            request_id: false,
         }
     }
 }
@@ -41,6 +46,7 @@ pub struct Gateway {
     rules: RwLock<Arc<RuleSet>>,
     pub(super) upstream: Upstream,
     pub(super) in_flight: Arc<Semaphore>,
+    pub(super) observers: Arc<Observers>,
 }
 
 impl Gateway {
@@ -49,6 +55,7 @@ impl Gateway {
         Self {
             in_flight: Arc::new(Semaphore::new(settings.max_in_flight)),
             settings,
+            observers: Arc::default(),
             rules: RwLock::new(Arc::new(rules)),
             upstream,
         }
@@ -64,6 +71,11 @@ impl Gateway {
         let old = std::mem::replace(&mut *self.rules.write(), Arc::new(rules));
         // Freeing a long list takes a while, so it happens here, after the lock is released.
         drop(old);
+    }
+
+    /// Records a head that no request came of.
+    pub fn record_head_error(&self, error: HeadError) {
+        record_head_error(&self.observers, error);
     }
 
     /// The rules in force. A request takes them once.

@@ -14,12 +14,14 @@ use tower_http::timeout::TimeoutBody;
 
 use super::{
     Gateway,
-    error_response::{ErrorResponse, ResponseFormat},
-    forward, held_body, request_target, submit,
+    error_response::{ErrorResponse, ResponseFormat, SERVICE_NOT_AVAILABLE},
+    forward, held_body,
+    recording::Recording,
+    request_target, submit,
 };
 use crate::{
-    body_guard::guard,
-    rewrite::Outcome,
+    observe::Cause,
+    rewrite::{Outcome, Plan},
     rules::Unreadable,
     server::LocalAddress,
     submission::{Dialect, Endpoint, form},
@@ -29,15 +31,19 @@ use crate::{
 /// paths and methods, and no field is added to a response.
 pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let format = response_format(request.uri());
-    let place = match admit(&gateway, &request) {
-        Ok(place) => place,
+    let mut recording = Recording::begin(&gateway.observers, &request, format.endpoint);
+    match admit(&gateway, &request) {
+        Ok(place) => {
+            let response = route(&gateway, format, request, &mut recording).await;
+            recording.finish(response, Some(place))
+        }
         Err(refusal) => {
             let (head, body) = request.into_parts();
             held_body::discard(&head.headers, body);
-            return format.render(&refusal);
+            let response = recording.refuse(format, &refusal);
+            recording.finish(response, None)
         }
-    };
-    guard(route(&gateway, format, request).await, place)
+    }
 }
 
 /// Takes a place among the requests in flight for a request that is served here.
@@ -49,6 +55,7 @@ fn admit(gateway: &Gateway, request: &Request) -> Result<OwnedSemaphorePermit, E
         return Err(ErrorResponse::new(
             StatusCode::NOT_IMPLEMENTED,
             "ERROR_GATEWAY_TRANSFER_CODING",
+            Cause::TransferCoding,
             "no transfer coding but chunked is served; nothing was sent on",
         ));
     }
@@ -56,37 +63,46 @@ fn admit(gateway: &Gateway, request: &Request) -> Result<OwnedSemaphorePermit, E
     gateway.in_flight.clone().try_acquire_owned().map_err(|_| {
         ErrorResponse::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "ERROR_SERVICE_NOT_AVAILABLE",
+            SERVICE_NOT_AVAILABLE,
+            Cause::Overload,
             "too many requests are under way ([server] max_in_flight); nothing was sent on",
         )
     })
 }
 
 /// Tells submissions from everything else.
-async fn route(gateway: &Gateway, format: ResponseFormat, request: Request) -> Response {
+async fn route(gateway: &Gateway, format: ResponseFormat, request: Request, recording: &mut Recording) -> Response {
     let (head, body) = request.into_parts();
     // An absent body stays absent: wrapped, it would be framed as a body of unknown length.
     let body = if body.is_end_stream() {
         Body::empty()
     } else {
-        Body::new(TimeoutBody::new(gateway.settings.body_timeout, body))
+        recording.counted(Body::new(TimeoutBody::new(gateway.settings.body_timeout, body)))
     };
     let rules = gateway.rules();
-    match (format.endpoint, &head.method) {
-        (Endpoint::CreateTask, &Method::POST) => {
-            submit::submit(gateway, &rules, Dialect::CreateTask, format, head, body).await
-        }
-        (Endpoint::In, &Method::GET | &Method::HEAD | &Method::POST) => {
-            submit::submit(gateway, &rules, Dialect::Legacy, format, head, body).await
-        }
+    let is_submission_path = matches!(format.endpoint, Endpoint::CreateTask | Endpoint::In);
+    match submission_dialect(format.endpoint, &head.method) {
+        Some(dialect) => submit::submit(gateway, &rules, dialect, format, head, body, recording).await,
         // It is not read, so it is not known to be harmless where a rule denies.
-        (Endpoint::CreateTask | Endpoint::In, method)
-            if method != Method::OPTIONS && rules.unreadable() == Unreadable::Deny =>
-        {
+        None if is_submission_path && head.method != Method::OPTIONS && rules.unreadable() == Unreadable::Deny => {
             held_body::discard(&head.headers, body);
-            submit::deny(gateway, format, &Outcome::denied_unreadable())
+            submit::deny(
+                gateway,
+                format,
+                &Plan::untouched(Outcome::denied_unreadable()),
+                recording,
+            )
         }
-        _ => forward::pass(gateway, format, head, body).await,
+        None => forward::pass(gateway, format, head, body, recording).await,
+    }
+}
+
+/// The dialect of a request that is read as a submission; `None` for any other request.
+pub fn submission_dialect(endpoint: Endpoint, method: &Method) -> Option<Dialect> {
+    match (endpoint, method) {
+        (Endpoint::CreateTask, &Method::POST) => Some(Dialect::CreateTask),
+        (Endpoint::In, &Method::GET | &Method::HEAD | &Method::POST) => Some(Dialect::Legacy),
+        _ => None,
     }
 }
 

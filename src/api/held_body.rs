@@ -11,12 +11,9 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use super::{
     Settings,
     content_coding::{self, Coded, DecodeError},
-    error_response::ErrorResponse,
+    error_response::{BODY_INCOMPLETE, ErrorResponse},
 };
-use crate::submission::Unread;
-
-/// The code of a body that ended early or stopped coming.
-pub const INCOMPLETE: &str = "ERROR_GATEWAY_BODY_INCOMPLETE";
+use crate::{observe::Cause, submission::Unread};
 
 /// How long the body of a refused request is still read and discarded: a client that is cut off while it sends may never
 /// read the response.
@@ -38,7 +35,8 @@ pub async fn hold(body: &mut Body, fields: &HeaderMap, settings: &Settings) -> R
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
         Ok(Err(_)) | Err(_) => Err(ErrorResponse::new(
             StatusCode::REQUEST_TIMEOUT,
-            INCOMPLETE,
+            BODY_INCOMPLETE,
+            Cause::ClientBody,
             "the body did not arrive whole, nothing was sent on",
         )),
     }
@@ -78,6 +76,7 @@ fn too_large(limit: usize) -> ErrorResponse {
     ErrorResponse::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "ERROR_GATEWAY_BODY_TOO_LARGE",
+        Cause::BodyTooLarge,
         format!("the body is over the limit of {limit} bytes, which [server] body_limit sets"),
     )
 }

@@ -9,7 +9,7 @@
 //! - [`request_target`]: which request targets are served, since this is not an open proxy
 //! - [`fields`]: header fields on their way through
 //! - [`held_body`]: bodies that are held or discarded; [`content_coding`]: compressed ones
-//! - [`error_response`]: responses of the gateway's own
+//! - [`error_response`]: responses of the gateway's own; [`recording`]: the record of a request in flight
 
 pub mod content_coding;
 pub mod error_response;
@@ -18,6 +18,7 @@ pub mod forward;
 pub mod gateway;
 pub mod handle;
 pub mod held_body;
+pub mod recording;
 pub mod request_target;
 pub mod submit;
 

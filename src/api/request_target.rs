@@ -6,7 +6,7 @@ use axum::extract::Request;
 use http::{Method, StatusCode, uri::Authority};
 
 use super::error_response::ErrorResponse;
-use crate::{server::LocalAddress, submission::Host, upstream::Origin};
+use crate::{observe::Cause, server::LocalAddress, submission::Host, upstream::Origin};
 
 /// Refuses a request that asks for a proxy.
 pub fn check(
@@ -19,6 +19,7 @@ pub fn check(
         return Err(ErrorResponse::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "ERROR_GATEWAY_NOT_A_PROXY",
+            Cause::NotAProxy,
             "CONNECT is not served: this is a gateway, not a proxy; give your client its address in the place of the API's",
         ));
     }
@@ -26,6 +27,7 @@ pub fn check(
         Some(authority) if !is_ours(authority, upstream, local, names) => Err(ErrorResponse::new(
             StatusCode::MISDIRECTED_REQUEST,
             "ERROR_GATEWAY_NOT_A_PROXY",
+            Cause::NotAProxy,
             "this is a gateway to one API, not a proxy: the host of the request's target is not that API's ([server] names adds a name)",
         )),
         _ => Ok(()),

@@ -3,7 +3,6 @@
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header, request::Parts, uri::PathAndQuery};
-use tracing::info;
 
 use super::{
     Gateway,
@@ -11,9 +10,11 @@ use super::{
     fields::{self, Framing},
     forward::{path_and_query, send_submission, upstream_request},
     held_body::{self, Decoded},
+    recording::Recording,
 };
 use crate::{
-    rewrite::{self, Decision, Outcome, Plan},
+    observe::Cause,
+    rewrite::{self, Decision, Plan},
     rules::RuleSet,
     submission::{self, Dialect, Part, Submission, Unread},
 };
@@ -26,35 +27,37 @@ pub async fn submit(
     mut format: ResponseFormat,
     head: Parts,
     mut body: Body,
+    recording: &mut Recording,
 ) -> Response {
     let body = match held_body::hold(&mut body, &head.headers, &gateway.settings).await {
         Ok(held) => held,
         Err(refusal) => {
             held_body::discard(&head.headers, body);
-            return format.render(&refusal);
+            return recording.refuse(format, &refusal);
         }
     };
     let decoded = match held_body::decode(&body, &head.headers, gateway.settings.body_limit).await {
         Ok(decoded) => decoded,
-        Err(refusal) => return format.render(&refusal),
+        Err(refusal) => return recording.refuse(format, &refusal),
     };
     let target = path_and_query(&head.uri);
     let reading = read(dialect, rules, &target, &head, &decoded);
     if let Ok(submission) = &reading {
         format.wants_json = submission.wants_json;
+        recording.record.captcha.clone_from(&submission.captcha);
+        recording.record.site = submission.site.as_ref().ok().map(|site| site.host().clone());
     }
     let plan = rewrite::plan(&reading, rules);
-    log(dialect, &reading, &plan.outcome);
     if plan.outcome.decision == Decision::Denied {
-        return deny(gateway, format, &plan.outcome);
+        return deny(gateway, format, &plan, recording);
     }
-    let decision = decision_field(gateway, &plan.outcome);
+    let decision = decide(gateway, &plan, recording);
     let (target, body, framing) = match edited(&target, body, &decoded, &plan) {
         Ok(edited) => edited,
-        Err(refusal) => return format.render(&refusal),
+        Err(refusal) => return recording.refuse(format, &refusal),
     };
     let request = upstream_request(gateway, head, target, Body::from(body), framing);
-    send_submission(gateway, format, request, decision).await
+    send_submission(gateway, format, request, decision, recording).await
 }
 
 fn read<'a>(
@@ -92,6 +95,7 @@ fn edited(
             ErrorResponse::new(
                 StatusCode::URI_TOO_LONG,
                 "ERROR_GATEWAY_TARGET_TOO_LONG",
+                Cause::TargetTooLong,
                 "the request target is too long to take one more parameter",
             )
         })?
@@ -114,49 +118,33 @@ fn edited(
     }
 }
 
-/// The response to a denied submission. It is an API response, not a failure of HTTP: the vendor's SDKs throw on any
-/// status but 200 before they read the code.
-pub fn deny(gateway: &Gateway, format: ResponseFormat, outcome: &Outcome<'_>) -> Response {
-    let response = match outcome.rule {
-        Some(rule) => ErrorResponse::new(
-            StatusCode::OK,
+/// The response to a denied submission.
+pub fn deny(gateway: &Gateway, format: ResponseFormat, plan: &Plan<'_>, recording: &mut Recording) -> Response {
+    let response = match plan.outcome.rule {
+        Some(rule) => ErrorResponse::denial(
             "ERROR_DOMAIN_NOT_ALLOWED",
             format!("the rule \"{}\" denies this site", rule.id),
         ),
-        None => ErrorResponse::new(
-            StatusCode::OK,
+        None => ErrorResponse::denial(
             "ERROR_GATEWAY_UNREADABLE",
             "this request cannot be read without doubt, and a configuration that denies sites lets no such request pass \
              ([default] unreadable = \"forward\" changes that)",
         ),
     };
-    fields::with_decision(format.render(&response), decision_field(gateway, outcome))
+    let decision = decide(gateway, plan, recording);
+    fields::with_decision(format.render(&response), decision)
 }
 
-fn decision_field(gateway: &Gateway, outcome: &Outcome<'_>) -> Option<HeaderValue> {
-    let is_on = gateway.settings.decision_header;
-    is_on.then(|| HeaderValue::try_from(outcome.to_string()).ok()).flatten()
-}
-
-/// One line for each decision: no key, no query, nothing of the path.
-fn log(dialect: Dialect, reading: &Result<Submission<'_>, Unread>, outcome: &Outcome<'_>) {
-    let submission = reading.as_ref().ok();
-    let [decision, _, via, rule, reason] = outcome.fields().map(|(_, value)| value);
-    info!(
-        decision,
-        rule,
-        via,
-        reason,
-        site = submission
-            .and_then(|submission| Some(submission.site.as_ref().ok()?.host()))
-            .map(tracing::field::display),
-        captcha = submission
-            .and_then(|submission| submission.captcha.as_ref())
-            .map(tracing::field::display),
-        method = match dialect {
-            Dialect::CreateTask => "createTask",
-            Dialect::Legacy => "in.php",
-        },
-        "submission"
-    );
+/// Records a decision. Returns the value of the response's field, if it gets one.
+fn decide(gateway: &Gateway, plan: &Plan<'_>, recording: &mut Recording) -> Option<HeaderValue> {
+    let record = &mut recording.record;
+    record.decided = Some(plan.into());
+    if !gateway.settings.decision_header {
+        return None;
+    }
+    let mut field = plan.outcome.to_string();
+    if gateway.settings.request_id {
+        field += &format!(";id={}", record.id);
+    }
+    HeaderValue::try_from(field).ok()
 }

@@ -59,8 +59,10 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     for address in own {
         info!(%address, "listening");
     }
-    let service = api::handle.with_state(gateway);
-    let server = Server::new(listeners).limits(config.server.limits);
+    let service = api::handle.with_state(gateway.clone());
+    let server = Server::new(listeners)
+        .limits(config.server.limits)
+        .on_head_error(move |error| gateway.record_head_error(error));
     let serving = tokio::spawn(server.run(service, closed(stopped), grace));
     if let Some(listener) = admin {
         info!(address = %address(&listener)?, "admin listening");
@@ -96,7 +98,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
 /// A hosts file that points the vendor's name at the gateway is reported at the start, not with the first paid request.
 async fn warn_of_a_loop(gateway: Arc<Gateway>) {
     if let Err(error) = gateway.upstream().leads_back().await {
-        warn!(cause = error.cause(), "{error}");
+        warn!(cause = %error.cause(), "{error}");
     }
 }
 

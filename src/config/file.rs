@@ -112,6 +112,7 @@ fn server(section: &mut Section<'_, '_>, config: &mut Config) {
     // One setting for both directions.
     server.limits.write_timeout = server.api.body_timeout;
     section.set(&mut server.api.decision_header, "decision_header", reader::boolean);
+    section.set(&mut server.api.request_id, "request_id", reader::boolean);
     section.set(&mut server.limits.head, "head_limit", reader::size);
     section.set(&mut server.limits.keep_alive, "keep_alive", reader::time_limit);
     section.set(&mut server.limits.connections, "max_connections", reader::count);

@@ -159,6 +159,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "server",
+        "request_id",
+        Shape::Boolean,
+        Some("false"),
+        "the request's id as a parameter of that field; the log always has it",
+    ),
+    setting(
+        "server",
         "shutdown_delay",
         Shape::Duration,
         Some("\"0s\""),
@@ -437,6 +444,7 @@ fn value(config: &Config, section: &str, key: &str) -> Option<String> {
         ("server", "keep_alive") => duration(server.limits.keep_alive),
         ("server", "max_connections") => server.limits.connections.to_string(),
         ("server", "decision_header") => server.api.decision_header.to_string(),
+        ("server", "request_id") => server.api.request_id.to_string(),
         ("server", "shutdown_grace") => duration(server.shutdown_grace),
         ("upstream", "url") => text(&upstream.url),
         ("upstream", "fallback") => text(upstream.fallback.as_ref()?),

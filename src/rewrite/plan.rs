@@ -22,7 +22,8 @@ pub struct Plan<'r> {
 }
 
 impl<'r> Plan<'r> {
-    fn untouched(outcome: Outcome<'r>) -> Self {
+    /// Leaves the submission as sent.
+    pub fn untouched(outcome: Outcome<'r>) -> Self {
         Self::edited(outcome, Vec::new())
     }
 

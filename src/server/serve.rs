@@ -228,13 +228,14 @@ impl Connection {
 /// The status that hyper sends for a head that it does not accept.
 fn refusal(error: &hyper::Error) -> Option<StatusCode> {
     if error.is_parse_too_large() {
-        return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        // hyper has no method that tells one from the other.
+        let is_target = error.to_string().contains("URI too long");
+        let status = if is_target {
+            StatusCode::URI_TOO_LONG
+        } else {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        };
+        return Some(status);
     }
-    // hyper has no method that tells this one from the others.
-    let is_target_too_long = error.to_string().contains("URI too long");
-    match error.is_parse() {
-        true if is_target_too_long => Some(StatusCode::URI_TOO_LONG),
-        true => Some(StatusCode::BAD_REQUEST),
-        false => None,
-    }
+    error.is_parse().then_some(StatusCode::BAD_REQUEST)
 }

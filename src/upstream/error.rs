@@ -2,6 +2,8 @@
 
 use std::{io, time::Duration};
 
+use crate::observe::Cause;
+
 /// The reason why there is no response from the upstream. Its `Display` says what happened and which setting helps, and
 /// shows nothing of the request.
 #[derive(Debug, thiserror::Error)]
@@ -91,19 +93,19 @@ impl UpstreamError {
         }
     }
 
-    /// A word for metrics and log.
-    pub fn cause(&self) -> &'static str {
+    /// The cause in the record.
+    pub fn cause(&self) -> Cause {
         match self {
-            Self::Resolve { .. } => "resolve",
-            Self::Connect { .. } => "connect",
-            Self::ConnectTimeout { .. } => "connect-timeout",
-            Self::Tls { .. } => "tls",
-            Self::Loop { .. } => "loop",
-            Self::Unsent(_) => "closed-unsent",
-            Self::Body(_) => "client-body",
-            Self::Closed(_) => "closed",
-            Self::NotHttp(_) | Self::Switched => "not-http",
-            Self::Timeout(_) => "timeout",
+            Self::Resolve { .. } => Cause::Resolve,
+            Self::Connect { .. } => Cause::Connect,
+            Self::ConnectTimeout { .. } => Cause::ConnectTimeout,
+            Self::Tls { .. } => Cause::Tls,
+            Self::Loop { .. } => Cause::Loop,
+            Self::Unsent(_) => Cause::ClosedUnsent,
+            Self::Body(_) => Cause::ClientBody,
+            Self::Closed(_) => Cause::Closed,
+            Self::NotHttp(_) | Self::Switched => Cause::NotHttp,
+            Self::Timeout(_) => Cause::Timeout,
         }
     }
 }

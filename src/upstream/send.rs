@@ -124,7 +124,7 @@ impl Upstream {
                 }
                 Err(error) => {
                     warn!(
-                        cause = error.cause(),
+                        cause = %error.cause(),
                         "{error}; the fallback {} is used",
                         fallback.origin()
                     );

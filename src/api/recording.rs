@@ -1,0 +1,206 @@
+//! The record of a request in flight. It is written when it is dropped, so that every request leaves exactly one: when
+//! its response has ended, or when its client left and nothing is done for it any more.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use axum::{Error, body::Body, extract::Request, response::Response};
+use bytes::Bytes;
+use http::{HeaderName, Method, StatusCode, header};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{
+    error_response::{ErrorResponse, ResponseFormat},
+    handle::submission_dialect,
+};
+use crate::{
+    observe::{Cause, Observers, Record, record::shown_path},
+    server::HeadError,
+    submission::Endpoint,
+};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The record of a request in flight.
+pub struct Recording {
+    /// What is known so far.
+    pub record: Record,
+    observers: Arc<Observers>,
+    began: Instant,
+    body: Option<Arc<AtomicU64>>,
+    /// Whether the response has ended. Otherwise the client has left.
+    is_complete: bool,
+}
+
+impl Recording {
+    /// Begins the record of a request.
+    pub fn begin(observers: &Arc<Observers>, request: &Request, endpoint: Endpoint) -> Self {
+        let method = request.method();
+        Self {
+            record: Record {
+                client_id: client_id(request),
+                path: shown_path(request.uri().path()),
+                endpoint,
+                dialect: submission_dialect(endpoint, method),
+                method: Some(method.clone()),
+                ..Record::with_new_id()
+            },
+            observers: observers.clone(),
+            began: Instant::now(),
+            body: None,
+            is_complete: false,
+        }
+    }
+
+    /// Counts the bytes of the request's body as they arrive.
+    pub fn counted(&mut self, body: Body) -> Body {
+        let count = self.body.insert(Arc::default()).clone();
+        Body::new(CountedBody { body, count })
+    }
+
+    /// Renders a refusal or failure, and records its cause.
+    pub fn refuse(&mut self, format: ResponseFormat, response: &ErrorResponse) -> Response {
+        if let Some(cause) = response.cause {
+            self.record.cause = Some(cause);
+            self.record.error = Some(response.description.clone());
+        }
+        format.render(response)
+    }
+
+    /// Ties the record to a response: it is written when the response has ended. So does the request's place end.
+    pub fn finish(mut self, response: Response, place: Option<OwnedSemaphorePermit>) -> Response {
+        let status = response.status();
+        self.record.status = Some(status);
+        let has_no_body = self.record.method == Some(Method::HEAD)
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || response.body().is_end_stream();
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        // hyper does not ask for more once it has the announced length.
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        self.is_complete = has_no_body || length == Some(0);
+        response.map(|body| {
+            Body::new(RecordedBody {
+                body,
+                length,
+                recording: self,
+                _place: place,
+            })
+        })
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let record = &mut self.record;
+        if !self.is_complete && record.cause.is_none() {
+            record.cause = Some(Cause::ClientGone);
+        }
+        record.took = self.began.elapsed();
+        record.bytes_in = self.body.as_ref().map_or(0, |body| body.load(Ordering::Relaxed));
+        self.observers.observe(record);
+    }
+}
+
+/// Records a head that no request came of.
+pub fn record_head_error(observers: &Observers, error: HeadError) {
+    let (status, cause) = match error {
+        HeadError::Refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) => {
+            (Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE), Cause::HeadTooLarge)
+        }
+        HeadError::Refused(status) => (Some(status), Cause::Malformed),
+        HeadError::TimedOut => (None, Cause::HeadTimeout),
+    };
+    observers.observe(&Record {
+        status,
+        cause: Some(cause),
+        ..Record::with_new_id()
+    });
+}
+
+/// The client's own id, if it is one that may be shown.
+fn client_id(request: &Request) -> Option<String> {
+    let id = request.headers().get(X_REQUEST_ID)?.to_str().ok()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let is_shown = (1..=64).contains(&id.len()) && id.bytes().all(is_plain);
+    is_shown.then(|| id.to_owned())
+}
+
+/// A request body whose bytes are counted.
+struct CountedBody {
+    body: Body,
+    count: Arc<AtomicU64>,
+}
+
+impl http_body::Body for CountedBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            self.count.fetch_add(data_length(frame), Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A response body at whose end the record is written.
+struct RecordedBody {
+    body: Body,
+    /// The announced length.
+    length: Option<u64>,
+    recording: Recording,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl http_body::Body for RecordedBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let this = &mut *self;
+        let record = &mut this.recording.record;
+        match &frame {
+            Some(Ok(frame)) => {
+                record.bytes_out += data_length(frame);
+                let is_whole = this.length.is_some_and(|length| record.bytes_out >= length);
+                this.recording.is_complete = is_whole || this.body.is_end_stream();
+            }
+            Some(Err(error)) => {
+                record.cause = Some(Cause::CutOff);
+                record.error = Some(format!("the response ended early ({error})"));
+            }
+            None => this.recording.is_complete = true,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn data_length(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |data| data.len() as u64)
+}

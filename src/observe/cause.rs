@@ -1,0 +1,86 @@
+//! The reason why a request failed or was refused.
+
+/// The cause of a failure, in the words of log and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Cause {
+    /// The upstream's name did not resolve.
+    Resolve,
+    /// No connection to the upstream could be made.
+    Connect,
+    /// No connection to the upstream could be made in time.
+    ConnectTimeout,
+    /// The TLS handshake with the upstream failed.
+    Tls,
+    /// The upstream is the gateway itself.
+    Loop,
+    /// The upstream closed a new connection before anything was written to it.
+    ClosedUnsent,
+    /// The upstream closed the connection before its response.
+    Closed,
+    /// The upstream's response is not HTTP.
+    NotHttp,
+    /// The upstream did not respond in time.
+    Timeout,
+    /// The upstream's response ended early or stalled.
+    CutOff,
+    /// The gateway had too many requests in flight.
+    Overload,
+    /// The request's body did not arrive whole.
+    ClientBody,
+    /// The client left, or stopped reading, before the response had ended.
+    ClientGone,
+    /// The body of a submission is over the limit.
+    BodyTooLarge,
+    /// The request target is too long to add a parameter.
+    TargetTooLong,
+    /// The client asked for a proxy: CONNECT, or the URL of another host.
+    NotAProxy,
+    /// The request has a transfer coding other than chunked.
+    TransferCoding,
+    /// The request head is malformed.
+    Malformed,
+    /// The request head is over the limit.
+    HeadTooLarge,
+    /// The request head took too long.
+    HeadTimeout,
+}
+
+/// The side that a failure is due to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The upstream, or the way to it.
+    Upstream,
+    /// The gateway.
+    Gateway,
+    /// The client.
+    Client,
+}
+
+impl Cause {
+    /// The side that the failure is due to.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::Resolve
+            | Self::Connect
+            | Self::ConnectTimeout
+            | Self::Tls
+            | Self::Loop
+            | Self::ClosedUnsent
+            | Self::Closed
+            | Self::NotHttp
+            | Self::Timeout
+            | Self::CutOff => Fault::Upstream,
+            Self::Overload => Fault::Gateway,
+            Self::ClientBody
+            | Self::ClientGone
+            | Self::BodyTooLarge
+            | Self::TargetTooLong
+            | Self::NotAProxy
+            | Self::TransferCoding
+            | Self::Malformed
+            | Self::HeadTooLarge
+            | Self::HeadTimeout => Fault::Client,
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What is observed of requests. Every request leaves one [`Record`], written once, when its response has ended or when
+//! it was refused or failed. Observers read it and change nothing.
+//!
+//! # Layout
+//! - [`record`]: the record; [`cause`]: why a request failed
+//! - [`observers`]: who is given each record
+//! - [`log`]: one event per record; [`outage`]: when a repeated failure is worth a warning
+
+pub mod cause;
+pub mod log;
+pub mod observers;
+pub mod outage;
+pub mod record;
+
+pub use cause::{Cause, Fault};
+pub use observers::Observers;
+pub use record::{Decided, Record, RequestId};

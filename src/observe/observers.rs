@@ -1,0 +1,16 @@
+//! Who is given each record.
+
+use super::{Record, log::Log};
+
+/// All observers. To add one, add it here.
+#[derive(Debug, Default)]
+pub struct Observers {
+    log: Log,
+}
+
+impl Observers {
+    /// Gives a record to every observer. Called once per request.
+    pub fn observe(&self, record: &Record) {
+        self.log.observe(record);
+    }
+}

@@ -1,0 +1,192 @@
+//! The record of a request: a plain value that observers are given.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{Method, StatusCode};
+
+use super::Cause;
+use crate::{
+    rewrite::{Decision, Plan, Reason},
+    rules::{Action, MissReason, Via},
+    submission::{Captcha, Dialect, Endpoint, Host},
+};
+
+/// A request, from its head to the end of its response. It holds no key, no token and no query.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The gateway's own id of the request.
+    pub id: RequestId,
+    /// The client's `x-request-id`, if it is 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
+    pub client_id: Option<String>,
+    /// The method; `None` if no request came of the head.
+    pub method: Option<Method>,
+    /// The path without the query, with everything hidden that could be a secret (see [`shown_path`]).
+    pub path: String,
+    /// The API method that the path names.
+    pub endpoint: Endpoint,
+    /// The dialect of a submission; `None` for a request that is not read as one.
+    pub dialect: Option<Dialect>,
+    /// The captcha of a submission.
+    pub captcha: Option<Captcha>,
+    /// The host of a submission's target site.
+    pub site: Option<Host>,
+    /// What was decided about a submission.
+    pub decided: Option<Decided>,
+    /// The status sent to the client; `None` if the client left before, or no request came of the head.
+    pub status: Option<StatusCode>,
+    /// The upstream's status; `None` if there was no response.
+    pub upstream_status: Option<StatusCode>,
+    /// The cause of a failure or refusal.
+    pub cause: Option<Cause>,
+    /// What happened, in words, where there is a cause.
+    pub error: Option<String>,
+    /// From the request's head to the end of its response.
+    pub took: Duration,
+    /// From the moment the request was handed to the upstream until its response's head arrived, or until it failed.
+    pub upstream: Option<Duration>,
+    /// How many bytes of the request's body arrived.
+    pub bytes_in: u64,
+    /// How many bytes of the response's body were handed to the connection.
+    pub bytes_out: u64,
+}
+
+/// What was decided about a submission: an [`Outcome`](crate::rewrite::Outcome) that outlives its rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The decision.
+    pub decision: Decision,
+    /// The action of the rule that decided.
+    pub action: Option<Action>,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// The way in which nocache was changed.
+    pub via: Option<Via>,
+    /// The reason why nothing was changed.
+    pub reason: Option<Reason>,
+    /// A rule that would have decided but for the path or the captcha.
+    pub near: Option<(String, MissReason)>,
+}
+
+impl From<&Plan<'_>> for Decided {
+    fn from(plan: &Plan<'_>) -> Self {
+        let outcome = &plan.outcome;
+        Self {
+            decision: outcome.decision,
+            action: outcome.action(),
+            rule: outcome.rule.map(|rule| rule.id.clone()),
+            via: outcome.via,
+            reason: outcome.reason,
+            near: plan.missed.map(|(rule, reason)| (rule.id.clone(), reason)),
+        }
+    }
+}
+
+impl Record {
+    /// A record with an id of its own and nothing else known.
+    pub fn with_new_id() -> Self {
+        Self {
+            id: RequestId::next(),
+            client_id: None,
+            method: None,
+            path: String::new(),
+            endpoint: Endpoint::Other,
+            dialect: None,
+            captcha: None,
+            site: None,
+            decided: None,
+            status: None,
+            upstream_status: None,
+            cause: None,
+            error: None,
+            took: Duration::ZERO,
+            upstream: None,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    /// Whether it is about a submission, read or refused.
+    pub fn is_submission(&self) -> bool {
+        self.dialect.is_some() || self.decided.is_some()
+    }
+}
+
+/// The id of a request, unique among the processes that write to one log. A structured field token (RFC 9651).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(u64);
+
+/// Tells processes apart.
+static PROCESS: LazyLock<u32> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()) as u32);
+
+impl RequestId {
+    /// The next id.
+    pub fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "r{:08x}-{}", *PROCESS, self.0)
+    }
+}
+
+/// The longest path that is shown, in bytes.
+const MAX_PATH: usize = 253;
+
+/// A path as it may be shown. A mangled request can carry its key there (`/in.php&key=…`), so the path is shown up to the
+/// first character that no path of the API has, and a segment as long as a key is not shown.
+pub fn shown_path(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '*');
+    let plain = path.find(|c| !is_plain(c)).unwrap_or(path.len());
+    let end = plain.min(MAX_PATH);
+    let hide = |segment: &str| {
+        if segment.len() < 32 {
+            segment.to_owned()
+        } else {
+            "…".to_owned()
+        }
+    };
+    let shown = path[..end].split('/').map(hide).collect::<Vec<_>>().join("/");
+    if end < path.len() { shown + "…" } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_could_hold_a_key_is_not_shown() {
+        for (path, shown) in [
+            ("/createTask", "/createTask"),
+            ("/reportIncorrectImageCaptcha/", "/reportIncorrectImageCaptcha/"),
+            ("*", "*"),
+            ("/in.php&key=SECRET", "/in.php…"),
+            ("/in.php%3Fkey=SECRET", "/in.php…"),
+            ("/0123456789abcdef0123456789abcdef/createTask", "/…/createTask"),
+            ("/caf\u{e9}", "/caf…"),
+        ] {
+            assert_eq!(shown_path(path), shown, "{path}");
+        }
+        assert!(shown_path(&"/a".repeat(1000)).len() < 260);
+    }
+
+    #[test]
+    fn ids_are_tokens_and_differ() {
+        let (a, b) = (RequestId::next().to_string(), RequestId::next().to_string());
+        assert_ne!(a, b);
+        assert!(
+            a.starts_with('r') && a.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+            "{a}"
+        );
+    }
+}
