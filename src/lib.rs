@@ -9,26 +9,28 @@
 //!
 //! The shell carries requests through it, in the order of a request's way:
 //! - [`server`] accepts connections
-//! - [`api`] tells submissions from everything else, and applies the core to them
-//! - [`upstream`] keeps connections to the vendor's API and sends a request at most once
+//! - `api` tells submissions from everything else, and applies the core to them
+//! - `upstream` keeps connections to the vendor's API and sends a request at most once
 //!
-//! Every request leaves a record, which [`observe`] writes to the log.
+//! Every request leaves a record, which `observe` writes to the log.
 //!
-//! Beside it: [`config`] reads settings and rules, [`reload`] follows its files, [`admin`] reports health, [`sandbox`]
-//! stands in for the vendor, and [`cli`] puts the parts together.
+//! Beside it: `config` reads settings and rules, `reload` follows its files, `admin` reports health, [`sandbox`]
+//! stands in for the vendor, and `cli` puts the parts together.
 
 #![warn(clippy::expect_used, clippy::unwrap_used)]
 
-pub mod admin;
-pub mod api;
+mod admin;
+mod api;
 mod body_guard;
-pub mod cli;
-pub mod config;
-pub mod observe;
-pub mod reload;
+mod cli;
+mod config;
+mod observe;
+mod reload;
 pub mod rewrite;
 pub mod rules;
 pub mod sandbox;
 pub mod server;
 pub mod submission;
-pub mod upstream;
+mod upstream;
+
+pub use cli::run;

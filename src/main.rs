@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    nocache_gateway::cli::run()
+    nocache_gateway::run()
 }

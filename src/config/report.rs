@@ -148,11 +148,6 @@ impl Report {
         self.problems.is_empty()
     }
 
-    /// Whether there is a mistake among what was found.
-    pub fn has_errors(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == Severity::Error)
-    }
-
     /// Brings everything into file order.
     pub fn sort(&mut self) {
         self.problems

@@ -14,4 +14,4 @@ pub mod record;
 
 pub use cause::{Cause, Fault};
 pub use observers::Observers;
-pub use record::{Decided, Record, RequestId};
+pub use record::Record;
