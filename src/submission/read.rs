@@ -33,7 +33,7 @@ pub enum Unread {
     /// A content coding that is not decoded here.
     #[error("the body has a content coding that is not decoded here")]
     EncodingUnknown,
-    /// Broken JSON or multipart, text that is not Unicode where it matters, or nesting beyond [`json::MAX_DEPTH`].
+    /// Broken JSON or multipart, text that is not Unicode where it matters, or nesting beyond [`MAX_DEPTH`](super::json::MAX_DEPTH).
     #[error("the body cannot be read")]
     Unreadable,
     /// No `task` member, or one that is not an object.
