@@ -472,6 +472,24 @@ fn a_client_that_leaves_is_named() {
     }
 }
 
+/// As nginx does: the connection is over when its client closes its sending side.
+#[test]
+fn a_client_that_closes_its_sending_side_is_taken_for_gone() {
+    let upstream = RawUpstream::serve(|_, stream| {
+        thread::sleep(Duration::from_millis(300));
+        stream.write_all(OK).is_ok()
+    });
+    let gateway = start(&upstream.url, "");
+    let mut client = Client::connect(gateway.api);
+    client.0.write_all(&post("/createTask", TASK)).unwrap();
+    wait(|| upstream.received().pop());
+    client.0.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut response = Vec::new();
+    client.0.read_to_end(&mut response).unwrap();
+    assert_eq!(response, b"");
+    assert_eq!(only_record(&gateway)[2..], ["client-gone", "-"]);
+}
+
 /// hyper asks for no body where there is none to send; the record is complete all the same.
 #[test]
 fn a_response_without_a_body_is_complete() {
