@@ -58,7 +58,7 @@ pub fn service(settings: Settings, readiness: Readiness) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "here are /livez and /readyz\n") })
+        .fallback(|| async { (StatusCode::NOT_FOUND, "only /livez and /readyz are here\n") })
         .layer(middleware::from_fn_with_state(Arc::new(settings), check_host))
         .with_state(readiness)
 }
@@ -81,7 +81,7 @@ async fn check_host(State(settings): State<Arc<Settings>>, request: Request, nex
     } else {
         (
             StatusCode::FORBIDDEN,
-            "the admin side answers to IP addresses, localhost and the names in [admin] hosts only\n",
+            "the admin side responds only to IP addresses, localhost and the names in [admin] hosts\n",
         )
             .into_response()
     }

@@ -77,7 +77,7 @@ pub fn decode(body: &[u8], coding: Coding, limit: usize) -> Result<Bytes, Decode
             }
             result => result?,
         },
-        // A buffer of one byte, so that nothing behind the end is taken for part of it.
+        // A buffer of one byte, so that no byte after the end is consumed.
         Coding::Brotli => read(brotli_decompressor::Decompressor::new(&mut rest, 1), limit)?,
         Coding::Zstd => zstd_frames(&mut rest, limit)?,
     };
@@ -88,7 +88,7 @@ pub fn decode(body: &[u8], coding: Coding, limit: usize) -> Result<Bytes, Decode
     }
 }
 
-/// All frames, one behind the other (RFC 8878, section 3).
+/// All frames, one after the other (RFC 8878, section 3).
 fn zstd_frames(rest: &mut &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
     // A frame's window is decoded whole before a byte comes out. Every decoder is to support 8 MiB (section 3.1.1.1.2).
     let window = limit.max(8 << 20) as u64;

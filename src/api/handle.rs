@@ -56,7 +56,7 @@ fn admit(gateway: &Gateway, request: &Request) -> Result<OwnedSemaphorePermit, E
             StatusCode::NOT_IMPLEMENTED,
             "ERROR_GATEWAY_TRANSFER_CODING",
             Cause::TransferCoding,
-            "no transfer coding but chunked is served; nothing was sent on",
+            "the only transfer coding served is chunked; nothing was sent on",
         ));
     }
     // Refused at once: a queue would outlive the client's patience, and the task would be paid for nothing.
@@ -65,7 +65,7 @@ fn admit(gateway: &Gateway, request: &Request) -> Result<OwnedSemaphorePermit, E
             StatusCode::SERVICE_UNAVAILABLE,
             SERVICE_NOT_AVAILABLE,
             Cause::Overload,
-            "too many requests are under way ([server] max_in_flight); nothing was sent on",
+            "too many requests are in flight ([server] max_in_flight); nothing was sent on",
         )
     })
 }

@@ -20,7 +20,7 @@ pub fn check(
             StatusCode::METHOD_NOT_ALLOWED,
             "ERROR_GATEWAY_NOT_A_PROXY",
             Cause::NotAProxy,
-            "CONNECT is not served: this is a gateway, not a proxy; give your client its address in the place of the API's",
+            "CONNECT is not served: this is a gateway, not a proxy; give your client its address instead of the API's",
         ));
     }
     match request.uri().authority() {
@@ -28,7 +28,7 @@ pub fn check(
             StatusCode::MISDIRECTED_REQUEST,
             "ERROR_GATEWAY_NOT_A_PROXY",
             Cause::NotAProxy,
-            "this is a gateway to one API, not a proxy: the host of the request's target is not that API's ([server] names adds a name)",
+            "this is a gateway to one API, not a proxy: the request is for another host ([server] names adds a name)",
         )),
         _ => Ok(()),
     }

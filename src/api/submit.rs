@@ -127,8 +127,8 @@ pub fn deny(gateway: &Gateway, format: ResponseFormat, plan: &Plan<'_>, recordin
         ),
         None => ErrorResponse::denial(
             "ERROR_GATEWAY_UNREADABLE",
-            "this request cannot be read without doubt, and a configuration that denies sites lets no such request pass \
-             ([default] unreadable = \"forward\" changes that)",
+            "this request is malformed or ambiguous; because a rule denies sites, such requests are refused \
+             ([default] unreadable = \"forward\" lets them through)",
         ),
     };
     let decision = decide(gateway, plan, recording);

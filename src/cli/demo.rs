@@ -98,14 +98,14 @@ async fn demo() -> Result<(), Failure> {
     let upstream = spawn(sandbox.service()).await?;
     let gateway = spawn_gateway(&upstream).await?;
     print(&format!(
-        "A sandbox of the API is at {upstream}, the gateway before it at {gateway}.\n\
-         Below, each request as a bot sent it to the gateway, with what the gateway put in {}.",
+        "A sandbox of the API is at {upstream}, the gateway in front of it at {gateway}.\n\
+         Each request below is shown as a bot sent it, with the bytes that the gateway inserted {}.",
         style.added("marked")
     ))?;
 
     let client = Client::builder().no_proxy().build().map_err(Failure::failed)?;
     let mut wrong = 0;
-    let mut first_answer = String::new();
+    let mut first_response = String::new();
     for case in &CASES {
         let method = if case.body.is_empty() {
             Method::GET
@@ -115,9 +115,9 @@ async fn demo() -> Result<(), Failure> {
         let request = client
             .request(method, format!("{gateway}{}", case.target))
             .body(case.body);
-        let answer = request.send().await.map_err(Failure::failed)?;
-        let decision = answer.headers().get(fields::DECISION).cloned();
-        let body = answer.text().await.map_err(Failure::failed)?;
+        let response = request.send().await.map_err(Failure::failed)?;
+        let decision = response.headers().get(fields::DECISION).cloned();
+        let body = response.text().await.map_err(Failure::failed)?;
         let arrived = sandbox.received().pop();
         let is_right = arrived.as_ref().is_some_and(|arrived| case.is_right(arrived));
         wrong += usize::from(!is_right);
@@ -127,16 +127,16 @@ async fn demo() -> Result<(), Failure> {
             .and_then(|decision| decision.to_str().ok())
             .unwrap_or("-");
         print(&style.dim(&format!("  x-nocache-gateway: {decision}")))?;
-        print(&style.dim(&format!("  answer: {body}")))?;
+        print(&style.dim(&format!("  response: {body}")))?;
         print(match is_right {
             true => "  ✓ the sandbox received exactly this",
             false => "  ✗ the sandbox received something else",
         })?;
-        if first_answer.is_empty() {
-            first_answer = body;
+        if first_response.is_empty() {
+            first_response = body;
         }
     }
-    let token = follow(&client, &gateway, &first_answer).await?;
+    let token = follow(&client, &gateway, &first_response).await?;
     print(&format!(
         "\n{}\n  {token}",
         style.bold("The first task, polled through the gateway until its token came")
@@ -144,10 +144,12 @@ async fn demo() -> Result<(), Failure> {
     wrong += usize::from(!token.ends_with("nocache-parameter"));
     if wrong > 0 {
         return Err(Failure::Failed(format!(
-            "{wrong} of the above went wrong: please report this"
+            "{wrong} of the above failed: please report this"
         )));
     }
-    print("\nAll as it should be. To run it for real: nocache-gateway, and point your bot at http://127.0.0.1:6622")
+    print(
+        "\nAll as it should be. To run it for real, start nocache-gateway and point your bot at http://127.0.0.1:6622",
+    )
 }
 
 impl Case {
@@ -216,9 +218,9 @@ where
     Ok(format!("http://{address}"))
 }
 
-/// Polls for the solution of the task that an answer names.
-async fn follow(client: &Client, gateway: &str, answer: &str) -> Result<String, Failure> {
-    let created: serde_json::Value = serde_json::from_str(answer).map_err(Failure::failed)?;
+/// Polls for the solution of the task that a response names.
+async fn follow(client: &Client, gateway: &str, response: &str) -> Result<String, Failure> {
+    let created: serde_json::Value = serde_json::from_str(response).map_err(Failure::failed)?;
     let question = serde_json::json!({ "clientKey": "demo-key", "taskId": created["taskId"] }).to_string();
     for _ in 0..10 {
         let request = client.post(format!("{gateway}/getTaskResult")).body(question.clone());

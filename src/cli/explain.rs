@@ -22,19 +22,19 @@ pub struct ExplainArgs {
     /// A file with a createTask body, "-" for stdin, or a legacy URL such as 'http://…/in.php?key=…'
     #[arg(required_unless_present_any = ["site", "batch"], conflicts_with_all = ["site", "batch"])]
     pub request: Option<String>,
-    /// A target site, in the place of a whole request
+    /// A target site, instead of a whole request
     #[arg(long, value_name = "URL", conflicts_with = "batch")]
     pub site: Option<String>,
-    /// A file with a target site a line, or "-" for stdin: one line of CSV for each
+    /// A file with one target site per line, or "-" for stdin: prints one line of CSV for each
     #[arg(long, value_name = "FILE")]
     pub batch: Option<String>,
     /// With --site and --batch: the captcha, a kind or a JSON type name
     #[arg(long, value_name = "NAME", default_value = "recaptcha-v2")]
     pub captcha: String,
-    /// With --site and --batch: another configuration; shows only the sites that it decides otherwise
+    /// With --site and --batch: compare with another configuration and print only the sites whose decision changes
     #[arg(long, value_name = "FILE", conflicts_with = "request")]
     pub against: Option<PathBuf>,
-    /// One JSON object (with --batch one a line), for machines
+    /// One JSON object (with --batch one per line), for machines
     #[arg(long)]
     pub json: bool,
     /// Show keys, proxy passwords and cookies as they are
@@ -252,7 +252,7 @@ impl Explanation<'_> {
             let why = match miss.reason {
                 MissReason::Captcha => format!("{} matches, but not the captcha", miss.pattern),
                 MissReason::Path => format!("{} matches the host, but not the path", miss.pattern),
-                MissReason::Host => format!("{} is close, but does not match the host", miss.pattern),
+                MissReason::Host => format!("{} is related, but does not match the host", miss.pattern),
             };
             line(
                 "close",
@@ -347,17 +347,17 @@ fn lossy(bytes: &[u8]) -> String {
 /// A reason for people.
 fn in_words(reason: Reason) -> &'static str {
     match reason {
-        Reason::ActionKeep => "the rule says: as sent",
-        Reason::AlreadyOn => "the request has nocache on already",
+        Reason::ActionKeep => "the rule leaves it as sent",
+        Reason::AlreadyOn => "the request turns nocache on already",
         Reason::AlreadyOff => "there is nothing to turn off",
         Reason::ClientSaidOff => "the client itself turned nocache off, and \"add\" respects that (\"force\" does not)",
-        Reason::CaptchaNotCovered => "no rule for this site, nor the default, lists this captcha",
+        Reason::CaptchaNotCovered => "neither a rule for this site nor the default covers this captcha",
         Reason::NoSite => "there is no websiteURL or pageurl to match rules with",
-        Reason::BadSite => "websiteURL or pageurl is no http or https URL",
+        Reason::BadSite => "websiteURL or pageurl is not an http or https URL",
         Reason::NoTask => "there is no task object",
-        Reason::Unreadable => "it cannot be read without doubt",
-        Reason::Ambiguous => "what decides stands there twice",
-        Reason::EncodingUnknown => "its content coding is not decoded here",
-        Reason::ActionDeny => "the rule says: not forwarded",
+        Reason::Unreadable => "the request is malformed or ambiguous",
+        Reason::Ambiguous => "a field that decides the captcha or the site is given twice",
+        Reason::EncodingUnknown => "the gateway does not decode its content coding",
+        Reason::ActionDeny => "the rule denies the site",
     }
 }

@@ -53,7 +53,7 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
         }
     }
     eprintln!(
-        "{changed} of {} sites are decided otherwise by {}",
+        "{changed} of {} sites are decided differently by {}",
         sites.len(),
         path.display()
     );

@@ -33,7 +33,7 @@ pub fn run(overrides: Overrides) -> Result<(), Failure> {
 async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     match &config.file {
         Some(file) => info!(file = %file.display(), rules = config.rules.rules().len(), "configuration"),
-        None => info!("no configuration file: the defaults are in force"),
+        None => info!("no configuration file: the defaults apply"),
     }
     allow_descriptors(&config.server);
     let listeners = match inherited()? {
@@ -89,7 +89,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
                 info!("stopped");
                 Ok(())
             }
-            false => Err(Failure::failed("stopped with requests still running ([server] shutdown_grace)")),
+            false => Err(Failure::failed("stopped with requests still in flight ([server] shutdown_grace)")),
         },
         _ = signals.next() => Err(Failure::failed("ended by a second signal")),
     }
@@ -110,7 +110,7 @@ fn allow_descriptors(server: &config::Server) {
         Ok(allowed) if allowed >= wanted => {}
         Ok(allowed) => warn!(
             allowed,
-            wanted, "the system allows fewer open files than [server] max_connections and max_in_flight can want"
+            wanted, "the system allows fewer open files than [server] max_connections and max_in_flight can need"
         ),
         Err(error) => warn!("the limit of open files cannot be raised ({error})"),
     }
@@ -143,7 +143,7 @@ fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
             Err(error)
                 if address.ip() == std::net::Ipv6Addr::LOCALHOST && has_no_ipv6(&error) && addresses.len() > 1 =>
             {
-                info!("this machine has no IPv6: {address} is left out");
+                info!("this machine has no IPv6, so {address} is left out");
             }
             Err(error) => return Err(bind_failure(address, &error, "[server] listen, --listen")),
         }
@@ -162,8 +162,8 @@ fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
 
 fn bind_failure(address: SocketAddr, error: &io::Error, setting: &str) -> Failure {
     let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => ": is it running already? Else choose another port",
-        io::ErrorKind::PermissionDenied => ": ports below 1024 want privileges",
+        io::ErrorKind::AddrInUse => ": is it already running? If not, choose another port",
+        io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges",
         io::ErrorKind::AddrNotAvailable => ": this machine does not have that address",
         _ => "",
     };
@@ -184,7 +184,7 @@ fn reload_signals() -> Result<mpsc::Receiver<()>, Failure> {
     Ok(receiver)
 }
 
-/// There is no such signal.
+/// Only Unix has that signal.
 #[cfg(not(unix))]
 fn reload_signals() -> Result<mpsc::Receiver<()>, Failure> {
     Ok(mpsc::channel(1).1)

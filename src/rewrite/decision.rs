@@ -26,7 +26,7 @@ pub enum Decision {
     Set,
     /// An edit turns it off.
     Removed,
-    /// Nothing changes, and the rules want it so.
+    /// Nothing changes, as the rules require.
     Kept,
     /// Nothing changes, because no rule applies or the submission could not be read.
     Skipped,

@@ -229,7 +229,7 @@ fn remove_key_suffixes(submission: &Submission<'_>) -> Vec<Edit> {
     segments.into_iter().map(|range| edit::cut(list, range)).collect()
 }
 
-/// The insertion of the suffix at the end of the key; `None` if there is no key that is a string and can take it.
+/// The insertion of the suffix at the end of the key; `None` without a key that is a string and can take it.
 fn append_key_suffix(submission: &Submission<'_>) -> Option<Edit> {
     let (list, parameter) = submission.parameter(submission.key?);
     let written = key_suffix::written(list, parameter)?;

@@ -41,7 +41,7 @@ pub fn call(method: &str, body: &[u8], tasks: &mut Tasks) -> Value {
         Err(_) => return error("ERROR_TASK_ABSENT"),
     };
     let key = member(&request, "clientKey").as_str().unwrap_or("");
-    let answer = match (method, key_error(key)) {
+    let result = match (method, key_error(key)) {
         (_, Some(code)) => Err(code),
         ("createtask", _) => create(&request, key, tasks).map(|id| json!({ "errorId": 0, "taskId": id })),
         ("gettaskresult", _) => result(&request, tasks),
@@ -53,7 +53,7 @@ pub fn call(method: &str, body: &[u8], tasks: &mut Tasks) -> Value {
         }
         _ => Err("ERROR_NO_SUCH_METHOD"),
     };
-    answer.unwrap_or_else(error)
+    result.unwrap_or_else(error)
 }
 
 fn create(request: &Value, key: &str, tasks: &mut Tasks) -> Result<u64, &'static str> {

@@ -72,7 +72,7 @@ pub fn submit(parameters: &Parameters, tasks: &mut Tasks) -> Response {
         "userrecaptcha" if value(parameters, "pageurl").is_empty() => Some("ERROR_PAGEURL"),
         _ => None,
     };
-    let answer = match error {
+    let result = match error {
         Some(code) => Err(code),
         None => {
             let nocache = Nocache::of(
@@ -82,7 +82,7 @@ pub fn submit(parameters: &Parameters, tasks: &mut Tasks) -> Response {
             Ok(tasks.create(method, nocache).to_string())
         }
     };
-    respond(parameters, answer)
+    respond(parameters, result)
 }
 
 /// `res.php`: everything about tasks and accounts.
@@ -92,7 +92,7 @@ pub fn result(parameters: &Parameters, tasks: &mut Tasks) -> Response {
     }
     let id = value(parameters, "id").parse().map_err(|_| "ERROR_WRONG_ID_FORMAT");
     const WRONG_ID: &str = "ERROR_WRONG_CAPTCHA_ID";
-    let answer = match value(parameters, "action") {
+    let result = match value(parameters, "action") {
         "get" => match id.and_then(|id| tasks.poll(id).map_err(|_| WRONG_ID)) {
             Ok(Solution::Processing) => Err("CAPCHA_NOT_READY"),
             Ok(Solution::Token(token)) => Ok(token),
@@ -106,9 +106,9 @@ pub fn result(parameters: &Parameters, tasks: &mut Tasks) -> Response {
         "" => Err("ERROR_EMPTY_ACTION"),
         _ => Err("ERROR_BAD_PARAMETERS"),
     };
-    match answer {
+    match result {
         Ok(text) if text == RECORDED && !is_json(parameters) => RECORDED.into_response(),
-        answer => respond(parameters, answer),
+        result => respond(parameters, result),
     }
 }
 
@@ -123,8 +123,8 @@ fn is_json(parameters: &Parameters) -> bool {
     value(parameters, "json") == "1"
 }
 
-fn respond(parameters: &Parameters, answer: Result<String, &'static str>) -> Response {
-    match (answer, is_json(parameters)) {
+fn respond(parameters: &Parameters, result: Result<String, &'static str>) -> Response {
+    match (result, is_json(parameters)) {
         (Ok(text), true) => json_response(&json!({ "status": 1, "request": text })),
         (Err(code), true) => json_response(&json!({ "status": 0, "request": code })),
         (Ok(text), false) => format!("OK|{text}").into_response(),

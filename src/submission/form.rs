@@ -6,7 +6,7 @@ use percent_encoding::percent_decode;
 
 use super::{Parameter, Parameters, Part, Syntax};
 
-/// The pairs behind the first `?` of a request target.
+/// The pairs after the first `?` of a request target.
 pub fn query(target: &str) -> Parameters<'_> {
     let mark = target.find('?');
     list(
@@ -34,7 +34,7 @@ fn list(part: Part, syntax: Syntax, source: &[u8], start: usize) -> Parameters<'
     }
 }
 
-/// Every pair from `start` on, empty ones too, so that removing one leaves the others' separators alone.
+/// Every pair from `start` on, empty ones included, so that removing one leaves the separators of the others.
 fn pairs(source: &[u8], start: usize) -> Vec<Parameter<'_>> {
     if start == source.len() {
         return Vec::new();

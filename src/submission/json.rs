@@ -1,5 +1,5 @@
-//! JSON, read for its byte ranges. `serde_json` is the grammar; its `RawValue` borrows from the input, so that a member's
-//! place is a difference of addresses and nothing is ever written back from a parsed value.
+//! JSON, read for its byte ranges. `serde_json` is the grammar. Its `RawValue` borrows from the input, so a member's range
+//! is a difference of addresses, and nothing is ever written back from a parsed value.
 
 use std::{borrow::Cow, fmt, ops::Range};
 
@@ -8,19 +8,19 @@ use serde_json::value::RawValue;
 
 use super::{Parameter, Parameters, Part, Scalar, Syntax, Unread};
 
-/// The deepest nesting that is read. `serde_json` skips a value without recursion, so this guards meaning, not the stack:
-/// what the vendor's server would refuse is not worth an opinion here.
+/// The deepest nesting that is read. `serde_json` skips values without recursion, so this does not guard the stack: it is
+/// the depth at which the vendor's server would refuse the body.
 pub const MAX_DEPTH: usize = 128;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// A JSON document that has an object at its top.
+/// A JSON document with an object at the top.
 pub struct Document<'a> {
     source: &'a [u8],
     /// The source with every byte that is not part of UTF-8 text replaced by `?`, same length: such bytes are tolerated
-    /// inside values that nobody here reads, as the vendor's parser does.
+    /// inside values that the gateway does not read, as the vendor's parser does.
     text: Cow<'a, str>,
-    /// Where the JSON begins: behind a byte order mark.
+    /// Where the JSON begins: after a byte order mark.
     start: usize,
 }
 
@@ -38,14 +38,14 @@ impl<'a> Document<'a> {
     /// The members of the object at the top.
     pub fn top(&self) -> Result<Parameters<'a>, Unread> {
         let list = self.object(self.start..self.source.len())?;
-        // Only now, on text that is known to be JSON, do brackets outside of strings tell the depth.
+        // Brackets outside of strings tell the depth only in text that is known to be JSON.
         if depth(self.text.as_bytes()) > MAX_DEPTH {
             return Err(Unread::Unreadable);
         }
         Ok(list)
     }
 
-    /// The members of an object that stands at `range`; an error if something else stands there.
+    /// The members of the object at `range`; an error if it is not an object.
     pub fn object(&self, range: Range<usize>) -> Result<Parameters<'a>, Unread> {
         let text = &self.text[range];
         let base = text.as_ptr() as usize - self.text.as_ptr() as usize;
@@ -120,7 +120,7 @@ fn depth(text: &[u8]) -> usize {
     deepest
 }
 
-/// The index of the quote that ends the string whose opening quote stands at `open`.
+/// The index of the quote that ends the string whose opening quote is at `open`.
 fn string_end(text: &[u8], open: usize) -> usize {
     let mut at = open + 1;
     while let Some(next) = memchr::memchr2(b'"', b'\\', &text[at.min(text.len())..]) {
@@ -133,7 +133,7 @@ fn string_end(text: &[u8], open: usize) -> usize {
     text.len()
 }
 
-/// All members of an object, duplicates included, as they stand.
+/// All members of an object, in order, duplicates included.
 struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn members_stand_where_they_stand() {
+    fn members_are_found_at_their_ranges() {
         let body = b"\xef\xbb\xbf { \"a\" : 1.0 ,\r\n\t\"t\\u0061sk\":{} } ";
         let list = Document::new(body).top().unwrap();
         assert_eq!(list.items[1].name, "task");
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_nobody_reads_are_tolerated() {
+    fn bytes_of_unread_values_are_tolerated() {
         assert_eq!(names(b"{\"a\":\"\xff\xfe\",\"b\":\"\\ud800\"}").unwrap(), ["a", "b"]);
         assert!(names(b"{\"a\xff\":1}").is_err(), "a name that is not UTF-8");
         assert!(names(br#"{"a\ud800":1}"#).is_err(), "a lone surrogate in a name");

@@ -19,7 +19,7 @@ pub fn boundary(content_type: &[u8]) -> Option<Result<String, Unread>> {
     Some(boundary.ok_or(Unread::Unreadable))
 }
 
-/// The parts of a multipart body that are parameters: a part with a file name is none.
+/// The parts of a multipart body that are parameters; a part with a file name is not one.
 pub fn body<'a>(source: &'a [u8], boundary: String) -> Result<Parameters<'a>, Unread> {
     let delimiter = format!("--{boundary}");
     let mut items = Vec::new();
@@ -51,7 +51,7 @@ pub fn body<'a>(source: &'a [u8], boundary: String) -> Result<Parameters<'a>, Un
     })
 }
 
-/// The first delimiter that begins a line; what stands before it is preamble.
+/// The first delimiter at the beginning of a line; the bytes before it are preamble.
 fn first_delimiter(source: &[u8], delimiter: &[u8]) -> Option<usize> {
     memmem::find_iter(source, delimiter).find(|&at| at == 0 || source[..at].ends_with(b"\r\n"))
 }

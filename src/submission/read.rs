@@ -40,7 +40,7 @@ pub enum Unread {
     #[error("there is no task object")]
     NoTask,
     /// A member that decides the captcha or the site is given twice, so that two readers could differ.
-    #[error("a member that decides stands there twice")]
+    #[error("a field that decides the captcha or the site is given twice")]
     Ambiguous,
 }
 

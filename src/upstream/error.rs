@@ -10,7 +10,7 @@ use crate::observe::Cause;
 pub enum UpstreamError {
     /// The name did not resolve.
     #[error(
-        "the upstream's name {host} could not be resolved ({error}); is it spelled right in [upstream] url, and does DNS work on this machine?"
+        "the upstream's name {host} could not be resolved ({error}); check [upstream] url and the DNS of this machine"
     )]
     Resolve {
         /// The upstream's host.
@@ -20,7 +20,7 @@ pub enum UpstreamError {
     },
     /// No TCP connection.
     #[error(
-        "no connection to the upstream {origin} ({error}); is [upstream] url right, and is it reachable from this machine?"
+        "no connection to the upstream {origin} ({error}); check [upstream] url, and whether it is reachable from this machine"
     )]
     Connect {
         /// The upstream.
@@ -40,7 +40,7 @@ pub enum UpstreamError {
     },
     /// The TLS handshake failed.
     #[error(
-        "the upstream {origin} failed the TLS handshake ({error}); a certificate of your own is trusted by [upstream] ca_file"
+        "the upstream {origin} failed the TLS handshake ({error}); [upstream] ca_file trusts a certificate of your own"
     )]
     Tls {
         /// The upstream.
@@ -59,26 +59,26 @@ pub enum UpstreamError {
     /// A new connection ended before anything was written to it.
     #[error("the upstream closed a new connection at once ({0}); nothing was sent on it")]
     Unsent(hyper::Error),
-    /// The client's body ended early or stopped coming, when part of it had gone on.
+    /// The client's body ended early or stopped arriving, after part of it was sent.
     #[error("the body did not arrive whole ({0}); the upstream got part of it")]
     Body(hyper::Error),
-    /// The connection ended before an answer's head.
+    /// The connection ended before the response.
     #[error(
-        "the upstream closed the connection without an answer ({0}); the request may have reached it and was not sent again"
+        "the upstream closed the connection without a response ({0}); the request may have reached it and was not sent again"
     )]
     Closed(hyper::Error),
-    /// What came back is not HTTP, or a head beyond all measure.
+    /// The response is not HTTP, or its head is beyond the HTTP library's limit.
     #[error(
-        "the upstream's answer is not HTTP ({0}); does [upstream] url name the API? The request may have reached it and was not sent again"
+        "the upstream's response is not HTTP ({0}); check that [upstream] url names the API. The request may have reached it and was not sent again"
     )]
     NotHttp(hyper::Error),
-    /// No answer's head in time.
+    /// The head of the response did not arrive in time.
     #[error(
-        "the upstream did not answer within {0:?} ([upstream] timeout); the request may have reached it and was not sent again"
+        "the upstream did not respond within {0:?} ([upstream] timeout); the request may have reached it and was not sent again"
     )]
     Timeout(Duration),
-    /// It answered 101 (Switching Protocols), which no request that was sent on asks for (RFC 9110, section 15.2.2).
-    #[error("the upstream switched protocols without being asked to; does [upstream] url name the API?")]
+    /// It responded with 101 (Switching Protocols), which no request that was sent on asks for (RFC 9110, section 15.2.2).
+    #[error("the upstream switched protocols without being asked to; check that [upstream] url names the API")]
     Switched,
 }
 

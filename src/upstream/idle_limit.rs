@@ -28,8 +28,8 @@ struct Event {
 }
 
 impl Event {
-    /// The rest after which the upstream closes. An upstream that restarts closes what idle_time for long and what hardly idle_time,
-    /// which says nothing of its limit.
+    /// The idle time after which the upstream closes. An upstream that restarts closes connections of long and of short
+    /// idle times at once, which says nothing about its limit.
     fn limit(&self) -> Option<(Duration, Instant)> {
         let (shortest, longest) = self.idle_times;
         (longest <= 2 * shortest + SLACK).then_some((longest, self.began))
