@@ -5,6 +5,8 @@
 //! per captcha, the first rule in file order; the smallest of all finds wins. So the cost depends on the labels of the
 //! host and the segments of the path, not on the number of rules.
 
+use std::hash::{Hash, Hasher};
+
 use hashbrown::{Equivalent, HashMap};
 use smallvec::SmallVec;
 
@@ -17,6 +19,8 @@ use crate::submission::{Captcha, Host, Site, host::parents};
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
+    /// The patterns for every host.
+    every: Node,
     hosts: HashMap<Place, Node>,
     paths: HashMap<PathKey, FirstRules>,
     selectors: Selectors,
@@ -62,7 +66,7 @@ impl Index {
                 index.add(pattern, &selectors, number);
             }
         }
-        for node in index.hosts.values_mut() {
+        for node in index.hosts.values_mut().chain([&mut index.every]) {
             node.whole.order();
             if let Some(with_path) = &mut node.with_path {
                 with_path.rules.order();
@@ -74,7 +78,10 @@ impl Index {
 
     fn add(&mut self, pattern: &SitePattern, selectors: &[Selector], rule: u32) {
         for place in places(&pattern.hosts).into_iter().flatten() {
-            let node = self.hosts.entry(place.to_owned()).or_default();
+            let node = match place {
+                PlaceRef::Every => &mut self.every,
+                place => self.hosts.entry(place.to_owned()).or_default(),
+            };
             if pattern.path.is_empty() {
                 node.whole.add(selectors, rule);
                 continue;
@@ -133,8 +140,7 @@ impl Index {
 
     /// The first rule for every site and a captcha.
     pub fn first_for_every_site(&self, captcha: &Captcha) -> Option<usize> {
-        let node = self.hosts.get(&PlaceRef::Every)?;
-        let rule = node.whole.of(&self.selectors.matching(captcha));
+        let rule = self.every.whole.of(&self.selectors.matching(captcha));
         rule.map(|rule| rule as usize)
     }
 
@@ -166,12 +172,12 @@ impl Index {
 
     /// Visits the node of a place and of every place that contains it.
     fn visit<'a>(&self, place: PlaceRef<'a>, mut visit: impl FnMut(PlaceRef<'a>, &Node)) {
+        visit(PlaceRef::Every, &self.every);
         let mut look = |place| {
             if let Some(node) = self.hosts.get(&place) {
                 visit(place, node);
             }
         };
-        look(PlaceRef::Every);
         let name = match place {
             PlaceRef::Every => return,
             PlaceRef::At(host) => host.name().unwrap_or_default(),
@@ -240,9 +246,9 @@ fn places(hosts: &HostPattern) -> [Option<PlaceRef<'_>>; 2] {
     }
 }
 
-// === Keys, and the borrowed forms to look them up by. The derived hashes are equal, since the variants are. ===
+// === Keys, and the borrowed forms to look them up by, with equal hashes ===
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 enum Place {
     /// Every host.
     Every,
@@ -252,7 +258,7 @@ enum Place {
     Below(Box<str>),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum PlaceRef<'a> {
     Every,
     At(&'a Host),
@@ -269,14 +275,39 @@ impl PlaceRef<'_> {
     }
 }
 
+impl Place {
+    fn as_ref(&self) -> PlaceRef<'_> {
+        match self {
+            Self::Every => PlaceRef::Every,
+            Self::At(host) => PlaceRef::At(host),
+            Self::Below(name) => PlaceRef::Below(name),
+        }
+    }
+}
+
+impl Hash for PlaceRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // One byte after the name tells places of one name apart; an address is hashed as an address.
+        let (name, kind) = match self {
+            Self::Every => return state.write_u8(0),
+            Self::At(Host::Address(address)) => return address.hash(state),
+            Self::At(Host::Name(name)) => (&**name, 1),
+            Self::Below(name) => (*name, 2),
+        };
+        state.write(name.as_bytes());
+        state.write_u8(kind);
+    }
+}
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_ref().hash(state);
+    }
+}
+
 impl Equivalent<Place> for PlaceRef<'_> {
     fn equivalent(&self, key: &Place) -> bool {
-        match (self, key) {
-            (Self::Every, Place::Every) => true,
-            (Self::At(host), Place::At(key)) => *host == key,
-            (Self::Below(name), Place::Below(key)) => *name == &**key,
-            _ => false,
-        }
+        *self == key.as_ref()
     }
 }
 
