@@ -10,11 +10,7 @@ use std::{
     time::Duration,
 };
 
-use fixtures::{Client, Gateway, OK, RawUpstream, exchange, get, post, refused};
-
-const TASK: &str = r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"a.example"}}"#;
-const LEGACY: &str = "/in.php?key=K&method=userrecaptcha&pageurl=a.example";
-const SET: &str = "set;action=add;via=parameter;rule=default";
+use fixtures::{Client, Gateway, LEGACY, OK, RawUpstream, SET, TASK, exchange, get, post, refused};
 
 #[test]
 fn an_upstream_that_refuses_is_told_in_the_dialect_of_the_asker() {

@@ -8,12 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fixtures::{Client, Gateway, OK, RawUpstream, exchange, get, memory, post, wait};
+use fixtures::{
+    ALREADY_ON, Client, EDITED, Gateway, OK, RawUpstream, SET, TASK, exchange, get, get_from, memory, post, wait,
+};
 use flate2::{Compression, write};
-
-const TASK: &str = r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"a.example"}}"#;
-const EDITED: &str = r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"a.example","nocache":true}}"#;
-const SET: &str = "set;action=add;via=parameter;rule=default";
 
 /// How long the gateway keeps a connection on which nothing more is sent.
 fn lasts(client: &mut Client) -> Duration {
@@ -208,11 +206,7 @@ fn small_print_15_compressed_submissions_are_read_and_sent_on_plain_only_if_edit
 
         let untouched = compressed(coding, EDITED.as_bytes());
         let answer = exchange(gateway.api, coded_post(coding, &untouched));
-        assert_eq!(
-            answer.decision(),
-            "kept;action=add;rule=default;reason=already-on",
-            "{coding}"
-        );
+        assert_eq!(answer.decision(), ALREADY_ON, "{coding}");
         let arrived = upstream.last();
         assert_eq!(
             (&arrived.body, arrived.field("content-encoding")),
@@ -479,7 +473,7 @@ fn the_first_is_used_again_once_it_is_back() {
 fn a_stop_waits_for_its_delay_and_says_not_ready() {
     let upstream = RawUpstream::start(OK);
     let mut gateway = Gateway::start(&upstream.url, "[server]\nshutdown_delay = \"600ms\"\n");
-    let ready = || exchange(gateway.admin, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").status();
+    let ready = || exchange(gateway.admin, get_from("localhost", "/readyz")).status();
     assert_eq!(ready(), 200);
     gateway.server.signal("TERM");
     wait(|| (ready() == 503).then_some(()));

@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use fixtures::{Client, Gateway, OK, wait};
+use fixtures::{Client, Gateway, OK, TASK, wait};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Point {
@@ -90,7 +90,7 @@ fn shapes(mark: &str) -> Vec<(&'static str, Vec<u8>)> {
             post(
                 &format!("/createTask?mark={mark}"),
                 "",
-                r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"a.example"}}"#,
+                TASK,
             ),
         ),
         ("createTask, large", post(&format!("/createTask?mark={mark}"), "", large)),

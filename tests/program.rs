@@ -5,7 +5,8 @@ mod fixtures;
 use std::{io::Write, process::Stdio, thread, time::Duration};
 
 use fixtures::{
-    Client, Folder, Gateway, OK, RawUpstream, SandboxServer, Server, exchange, get, post, program, refused, run, wait,
+    Client, Folder, Gateway, OK, RawUpstream, SandboxServer, Server, TASK, exchange, get, get_from, post, program,
+    refused, run, wait,
 };
 
 fn text(bytes: &[u8]) -> String {
@@ -245,7 +246,7 @@ fn a_stop_lets_what_runs_finish() {
     client.0.write_all(&post("/createTask", "{}")).unwrap();
     wait(|| upstream.received().pop());
     gateway.server.signal("TERM");
-    let ready = || exchange(gateway.admin, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").status();
+    let ready = || exchange(gateway.admin, get_from("localhost", "/readyz")).status();
     wait(|| (ready() == 503).then_some(()));
     wait(|| std::net::TcpStream::connect(gateway.api).is_err().then_some(()));
     assert_eq!(ready(), 503, "the admin side answers to the end");
@@ -437,13 +438,7 @@ fn submissions_reach_a_solution_over_tls() {
     let sandbox = SandboxServer::start(&["--record", "--tls", certificate.to_str().unwrap()]);
     let config = format!("[upstream]\nca_file = {:?}\n", certificate.to_str().unwrap());
     let gateway = Gateway::start(&format!("https://localhost:{}", sandbox.address.port()), &config);
-    let created = exchange(
-        gateway.api,
-        post(
-            "/createTask",
-            r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"a.example"}}"#,
-        ),
-    );
+    let created = exchange(gateway.api, post("/createTask", TASK));
     assert_eq!(created.text(), r#"{"errorId":0,"taskId":7654321}"#);
     let poll = || {
         exchange(

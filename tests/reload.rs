@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 
-use fixtures::{Client, Folder, Gateway, OK, RawUpstream, exchange, get, memory, post, wait};
+use fixtures::{Client, Folder, Gateway, OK, RawUpstream, exchange, get_from, memory, post, wait};
 
 const TASK: &str = r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"a.example"}}"#;
 
@@ -36,15 +36,8 @@ fn start(upstream: &RawUpstream, folder: Folder, file: &str) -> Gateway {
 }
 
 fn readyz(gateway: &Gateway) -> (u16, String) {
-    let answer = exchange(
-        gateway.admin,
-        get("/readyz")
-            .iter()
-            .map(|b| *b as char)
-            .collect::<String>()
-            .replace("gateway", "localhost"),
-    );
-    (answer.status(), answer.text().to_owned())
+    let response = exchange(gateway.admin, get_from("localhost", "/readyz"));
+    (response.status(), response.text().to_owned())
 }
 
 #[test]

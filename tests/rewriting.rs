@@ -2,11 +2,7 @@
 
 mod fixtures;
 
-use fixtures::{Gateway, Message, OK, RawUpstream, exchange, get, post};
-
-const SET: &str = "set;action=add;via=parameter;rule=default";
-const ALREADY_ON: &str = "kept;action=add;rule=default;reason=already-on";
-const NOT_COVERED: &str = "skipped;reason=captcha-not-covered";
+use fixtures::{ALREADY_ON, CLIENT_SAID_OFF, Gateway, Message, NOT_COVERED, OK, RawUpstream, SET, exchange, get, post};
 
 struct Setup {
     upstream: RawUpstream,
@@ -65,10 +61,7 @@ fn json_bodies() {
     for (body, header) in [
         (task(r#","nocache":true"#), ALREADY_ON),
         (task("").replace("\"K\"", "\"K__module__x__NoCache\""), ALREADY_ON),
-        (
-            task(r#","nocache":false"#),
-            "kept;action=add;rule=default;reason=client-said-off",
-        ),
+        (task(r#","nocache":false"#), CLIENT_SAID_OFF),
         (
             task("").replace("RecaptchaV2Task", "RecaptchaV2EnterpriseTask"),
             NOT_COVERED,
@@ -368,8 +361,5 @@ fn what_another_reader_might_read_is_denied() {
         );
     }
     assert_eq!(setup.upstream.received(), []);
-    assert_eq!(
-        send("Content-Encoding: gzip\r\n", good, ""),
-        "set;action=add;via=parameter;rule=default"
-    );
+    assert_eq!(send("Content-Encoding: gzip\r\n", good, ""), SET);
 }
