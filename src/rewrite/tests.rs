@@ -61,43 +61,68 @@ fn everywhere(action: Action, via: Via) -> RuleSet {
 }
 
 const SET: &str = "set;action=add;via=parameter;rule=default";
-const NOT_COVERED: &str = "skipped;reason=captcha-not-covered";
+
+/// The cases of a table, one a line, its columns between bars. The first line names the columns; blank is nothing.
+fn table<const COLUMNS: usize>(text: &str) -> impl Iterator<Item = [&str; COLUMNS]> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.skip(1).map(|line| {
+        let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+        let columns = columns.try_into();
+        columns.unwrap_or_else(|_| panic!("{COLUMNS} columns expected: {line}"))
+    })
+}
+
+/// Part of a request before and after its edits, from one text: `{-what is removed-}`, `{+what is inserted+}`. `…` stands
+/// for the members that make a task one that the default rule covers.
+fn edited(text: &str) -> (String, String) {
+    let text = text.replace('…', r#""type":"RecaptchaV2Task","websiteURL":"a.example""#);
+    (
+        without(&text, "{+", "+}").replace("{-", "").replace("-}", ""),
+        without(&text, "{-", "-}").replace("{+", "").replace("+}", ""),
+    )
+}
+
+/// The text without what stands between the marks, and without them.
+fn without(text: &str, open: &str, close: &str) -> String {
+    let mut pieces = text.split(open);
+    let first = pieces.next().unwrap().to_owned();
+    pieces.fold(first, |kept, piece| {
+        let (_, after) = piece
+            .split_once(close)
+            .unwrap_or_else(|| panic!("{open} without {close}: {text}"));
+        kept + after
+    })
+}
 
 #[test]
 fn nocache_is_the_last_member_of_the_task() {
     let rules = RuleSet::default();
-    for (body, expected) in [
-        (
-            r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"https://a.example/","websiteKey":"s"}}"#,
-            r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"https://a.example/","websiteKey":"s","nocache":true}}"#,
-        ),
-        (
-            "\u{feff}{\r\n\t\"clientKey\": \"K\",\r\n\t\"task\": {\r\n\t\t\"type\": \"RecaptchaV2Task\",\r\n\t\t\"websiteURL\": \"https://a.example/\"\r\n\t}\r\n}\r\n",
-            "\u{feff}{\r\n\t\"clientKey\": \"K\",\r\n\t\"task\": {\r\n\t\t\"type\": \"RecaptchaV2Task\",\r\n\t\t\"websiteURL\": \"https://a.example/\",\"nocache\":true\r\n\t}\r\n}\r\n",
-        ),
-        (
-            r#"{"x":[12345678901234567890,1.0,1e400,[],"\/\u00e9"],"task":{"n":-0.0,"type":"RecaptchaV3TaskProxyless","websiteURL":"a.example","y":{}},"clientKey":"K"}"#,
-            r#"{"x":[12345678901234567890,1.0,1e400,[],"\/\u00e9"],"task":{"n":-0.0,"type":"RecaptchaV3TaskProxyless","websiteURL":"a.example","y":{},"nocache":true},"clientKey":"K"}"#,
-        ),
-        (
-            r#"{"t\u0061sk":{"typ\u0065":"RecaptchaV2Task","websiteURL":"https:\/\/a.example\/"}}"#,
-            r#"{"t\u0061sk":{"typ\u0065":"RecaptchaV2Task","websiteURL":"https:\/\/a.example\/","nocache":true}}"#,
-        ),
-        (
-            r#"{"task":{"type":"RecaptchaV2Task","nocache":null,"websiteURL":"a.example"}}"#,
-            r#"{"task":{"type":"RecaptchaV2Task","nocache":true,"websiteURL":"a.example"}}"#,
-        ),
-    ] {
-        assert_eq!(create_task(&rules, body), (SET.into(), expected.into()));
+    let over_lines = r#"{
+    "clientKey": "K",
+    "task": {
+        "type": "RecaptchaV2Task",
+        "websiteURL": "https://a.example/"{+,"nocache":true+}
     }
-    for name in [
-        "NoCaptchaTaskProxyless",
-        "RecaptchaV2TaskProxyless",
-        "ReCaptchaV3TaskProxyLess",
-        "recaptchav2task",
-    ] {
-        let body = format!(r#"{{"task":{{"type":"{name}","websiteURL":"a.example"}}}}"#);
-        let expected = format!(r#"{{"task":{{"type":"{name}","websiteURL":"a.example","nocache":true}}}}"#);
+}
+"#;
+    let over_lines = format!("\u{feff}{}", over_lines.replace("    ", "\t").replace('\n', "\r\n"));
+    let (body, expected) = edited(&over_lines);
+    assert_eq!(create_task(&rules, &body), (SET.into(), expected));
+
+    for [body] in table(
+        r#"
+        body
+        {"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"https://a.example/","websiteKey":"s"{+,"nocache":true+}}}
+        {"x":[12345678901234567890,1.0,1e400,[],"\/\u00e9"],"task":{"n":-0.0,"type":"RecaptchaV3TaskProxyless","websiteURL":"a.example","y":{}{+,"nocache":true+}},"clientKey":"K"}
+        {"t\u0061sk":{"typ\u0065":"RecaptchaV2Task","websiteURL":"https:\/\/a.example\/"{+,"nocache":true+}}}
+        {"task":{"type":"RecaptchaV2Task","nocache":{-null-}{+true+},"websiteURL":"a.example"}}
+        {"task":{"type":"NoCaptchaTaskProxyless","websiteURL":"a.example"{+,"nocache":true+}}}
+        {"task":{"type":"RecaptchaV2TaskProxyless","websiteURL":"a.example"{+,"nocache":true+}}}
+        {"task":{"type":"ReCaptchaV3TaskProxyLess","websiteURL":"a.example"{+,"nocache":true+}}}
+        {"task":{"type":"recaptchav2task","websiteURL":"a.example"{+,"nocache":true+}}}
+        "#,
+    ) {
+        let (body, expected) = edited(body);
         assert_eq!(create_task(&rules, &body), (SET.into(), expected));
     }
 }
@@ -105,436 +130,205 @@ fn nocache_is_the_last_member_of_the_task() {
 #[test]
 fn what_is_not_to_be_changed_is_not() {
     let rules = RuleSet::default();
-    let on = "kept;action=add;rule=default;reason=already-on";
-    let task = |rest: &str| {
-        format!(r#"{{"clientKey":"K","task":{{"type":"RecaptchaV2Task","websiteURL":"a.example"{rest}}}}}"#)
-    };
-    let keyed = |key: &str| task("").replace("\"K\"", &format!("\"{key}\""));
-    for (body, header) in [
-        (task(r#","nocache":true"#), on),
-        (task(r#","nocache":1"#), on),
-        (task(r#","nocache":"true""#), on),
-        (task(r#","nocache":"1""#), on),
-        (task(r#","NoCache":false,"nocache":true"#), on),
-        (keyed("K__nocache"), on),
-        (keyed("K__module__x__NoCache"), on),
-        (
-            task(r#","nocache":false"#),
-            "kept;action=add;rule=default;reason=client-said-off",
-        ),
-        (
-            task(r#","nocache":"maybe""#),
-            "kept;action=add;rule=default;reason=client-said-off",
-        ),
-        (
-            r#"{"task":{"type":"RecaptchaV3TaskProxyless","isEnterprise":true,"websiteURL":"a.example"}}"#.into(),
-            NOT_COVERED,
-        ),
-        (
-            r#"{"task":{"type":"RecaptchaV2EnterpriseTask","websiteURL":"a.example"}}"#.into(),
-            NOT_COVERED,
-        ),
-        (
-            r#"{"task":{"type":"TurnstileTask","websiteURL":"a.example"}}"#.into(),
-            NOT_COVERED,
-        ),
-        (
-            r#"{"task":{"type":"ImageToTextTask","body":"AAAA"}}"#.into(),
-            NOT_COVERED,
-        ),
-        (
-            r#"{"task":{"type":"ComplexImageTask","class":"recaptcha","websiteURL":"a.example"}}"#.into(),
-            NOT_COVERED,
-        ),
-        (
-            r#"{"task":{"type":"RecaptchaClickTask","websiteURL":"a.example"}}"#.into(),
-            NOT_COVERED,
-        ),
-        (r#"{"task":{"#.into(), "skipped;reason=unreadable"),
-        (String::new(), "skipped;reason=unreadable"),
-        (r#"{"task":[]}"#.into(), "skipped;reason=no-task"),
-        (r#"{"task":{}}"#.into(), NOT_COVERED),
-        (r#"{"task":{},"TASK":{}}"#.into(), "skipped;reason=ambiguous"),
-        (
-            r#"{"task":{"type":"RecaptchaV2Task"}}"#.into(),
-            "skipped;reason=no-site",
-        ),
-        (
-            r#"{"task":{"type":"RecaptchaV2Task","websiteURL":""}}"#.into(),
-            "skipped;reason=no-site",
-        ),
-        (
-            r#"{"task":{"type":"RecaptchaV2Task","websiteURL":null}}"#.into(),
-            "skipped;reason=no-site",
-        ),
-        (
-            r#"{"task":{"type":"RecaptchaV2Task","websiteURL":5}}"#.into(),
-            "skipped;reason=bad-site",
-        ),
-        (
-            r#"{"task":{"type":"RecaptchaV2Task","websiteURL":"ftp://a.example"}}"#.into(),
-            "skipped;reason=bad-site",
-        ),
-    ] {
-        assert_eq!(create_task(&rules, &body), (header.into(), body.clone()));
+    for [decision, body] in table(
+        r#"
+        decision                                            | body
+        kept;action=add;rule=default;reason=already-on      | {"clientKey":"K","task":{…,"nocache":true}}
+        kept;action=add;rule=default;reason=already-on      | {"clientKey":"K","task":{…,"nocache":1}}
+        kept;action=add;rule=default;reason=already-on      | {"clientKey":"K","task":{…,"nocache":"true"}}
+        kept;action=add;rule=default;reason=already-on      | {"clientKey":"K","task":{…,"nocache":"1"}}
+        kept;action=add;rule=default;reason=already-on      | {"clientKey":"K","task":{…,"NoCache":false,"nocache":true}}
+        kept;action=add;rule=default;reason=already-on      | {"clientKey":"K__nocache","task":{…}}
+        kept;action=add;rule=default;reason=already-on      | {"clientKey":"K__module__x__NoCache","task":{…}}
+        kept;action=add;rule=default;reason=client-said-off | {"clientKey":"K","task":{…,"nocache":false}}
+        kept;action=add;rule=default;reason=client-said-off | {"clientKey":"K","task":{…,"nocache":"maybe"}}
+        skipped;reason=captcha-not-covered                  | {"task":{"type":"RecaptchaV3TaskProxyless","isEnterprise":true,"websiteURL":"a.example"}}
+        skipped;reason=captcha-not-covered                  | {"task":{"type":"RecaptchaV2EnterpriseTask","websiteURL":"a.example"}}
+        skipped;reason=captcha-not-covered                  | {"task":{"type":"TurnstileTask","websiteURL":"a.example"}}
+        skipped;reason=captcha-not-covered                  | {"task":{"type":"ImageToTextTask","body":"AAAA"}}
+        skipped;reason=captcha-not-covered                  | {"task":{"type":"ComplexImageTask","class":"recaptcha","websiteURL":"a.example"}}
+        skipped;reason=captcha-not-covered                  | {"task":{"type":"RecaptchaClickTask","websiteURL":"a.example"}}
+        skipped;reason=unreadable                           | {"task":{
+        skipped;reason=unreadable                           |
+        skipped;reason=no-task                              | {"task":[]}
+        skipped;reason=captcha-not-covered                  | {"task":{}}
+        skipped;reason=ambiguous                            | {"task":{},"TASK":{}}
+        skipped;reason=no-site                              | {"task":{"type":"RecaptchaV2Task"}}
+        skipped;reason=no-site                              | {"task":{"type":"RecaptchaV2Task","websiteURL":""}}
+        skipped;reason=no-site                              | {"task":{"type":"RecaptchaV2Task","websiteURL":null}}
+        skipped;reason=bad-site                             | {"task":{"type":"RecaptchaV2Task","websiteURL":5}}
+        skipped;reason=bad-site                             | {"task":{"type":"RecaptchaV2Task","websiteURL":"ftp://a.example"}}
+        "#,
+    ) {
+        let (body, same) = edited(body);
+        assert_eq!(create_task(&rules, &body), (decision.into(), same));
     }
 }
 
 #[test]
 fn each_action_on_each_word_of_a_task() {
-    use Action::{Add, Force, Keep, Strip};
-    use Via::{Key, Parameter};
-    let body = |key: &str, rest: &str| {
-        format!(r#"{{"clientKey":{key},"task":{{"type":"RecaptchaV2Task","websiteURL":"a.example"{rest}}}}}"#)
-    };
-    for (action, via, key, rest, header, key_after, rest_after) in [
-        (
-            Add,
-            Parameter,
-            r#""K""#,
-            "",
-            "set;action=add;via=parameter;rule=shop",
-            r#""K""#,
-            r#","nocache":true"#,
-        ),
-        (
-            Add,
-            Key,
-            r#""K""#,
-            "",
-            "set;action=add;via=key;rule=shop",
-            r#""K__nocache""#,
-            "",
-        ),
-        (
-            Add,
-            Key,
-            r#""K__a_b""#,
-            "",
-            "set;action=add;via=key;rule=shop",
-            r#""K__a_b__nocache""#,
-            "",
-        ),
-        (
-            Add,
-            Key,
-            "5",
-            "",
-            "set;action=add;via=parameter;rule=shop",
-            "5",
-            r#","nocache":true"#,
-        ),
-        (
-            Add,
-            Key,
-            r#""""#,
-            "",
-            "set;action=add;via=parameter;rule=shop",
-            r#""""#,
-            r#","nocache":true"#,
-        ),
-        (
-            Add,
-            Parameter,
-            r#""K__nocache""#,
-            r#","nocache":false"#,
-            "kept;action=add;rule=shop;reason=client-said-off",
-            r#""K__nocache""#,
-            r#","nocache":false"#,
-        ),
-        (
-            Force,
-            Parameter,
-            r#""K""#,
-            r#","nocache":false"#,
-            "set;action=force;via=parameter;rule=shop",
-            r#""K""#,
-            r#","nocache":true"#,
-        ),
-        (
-            Force,
-            Key,
-            r#""K""#,
-            r#","nocache": 0 "#,
-            "set;action=force;via=parameter;rule=shop",
-            r#""K""#,
-            r#","nocache": true "#,
-        ),
-        (
-            Force,
-            Key,
-            r#""K""#,
-            "",
-            "set;action=force;via=key;rule=shop",
-            r#""K__nocache""#,
-            "",
-        ),
-        (
-            Force,
-            Parameter,
-            r#""K""#,
-            r#","nocache":true,"nocache":[]"#,
-            "set;action=force;via=parameter;rule=shop",
-            r#""K""#,
-            r#","nocache":true,"nocache":true"#,
-        ),
-        (
-            Force,
-            Parameter,
-            r#""K__nocache""#,
-            "",
-            "kept;action=force;rule=shop;reason=already-on",
-            r#""K__nocache""#,
-            "",
-        ),
-        (
-            Strip,
-            Parameter,
-            r#""K""#,
-            r#", "nocache" : true ,"z":1"#,
-            "removed;action=strip;via=parameter;rule=shop",
-            r#""K""#,
-            r#" ,"z":1"#,
-        ),
-        (
-            Strip,
-            Parameter,
-            r#""K__nocache__m""#,
-            r#","nocache":1"#,
-            "removed;action=strip;via=parameter;rule=shop",
-            r#""K__m""#,
-            "",
-        ),
-        (
-            Strip,
-            Parameter,
-            r#""K__m__nocache""#,
-            "",
-            "removed;action=strip;via=key;rule=shop",
-            r#""K__m""#,
-            "",
-        ),
-        (
-            Strip,
-            Parameter,
-            r#""K""#,
-            r#","nocache":false"#,
-            "kept;action=strip;rule=shop;reason=already-off",
-            r#""K""#,
-            r#","nocache":false"#,
-        ),
-        (
-            Strip,
-            Parameter,
-            r#""K""#,
-            r#","nocache":null"#,
-            "kept;action=strip;rule=shop;reason=already-off",
-            r#""K""#,
-            r#","nocache":null"#,
-        ),
-        (
-            Strip,
-            Parameter,
-            r#""K""#,
-            "",
-            "kept;action=strip;rule=shop;reason=already-off",
-            r#""K""#,
-            "",
-        ),
-        (
-            Keep,
-            Parameter,
-            r#""K""#,
-            r#","nocache":true"#,
-            "kept;action=keep;rule=shop;reason=action-keep",
-            r#""K""#,
-            r#","nocache":true"#,
-        ),
-    ] {
-        let result = create_task(&everywhere(action, via), &body(key, rest));
-        assert_eq!(
-            result,
-            (header.into(), body(key_after, rest_after)),
-            "{action} {via} {key} {rest}"
-        );
+    for [action, via, decision, body] in table(
+        r#"
+        action | via       | decision                                         | body
+        add    | parameter | set;action=add;via=parameter;rule=shop           | {"clientKey":"K","task":{…{+,"nocache":true+}}}
+        add    | key       | set;action=add;via=key;rule=shop                 | {"clientKey":"K{+__nocache+}","task":{…}}
+        add    | key       | set;action=add;via=key;rule=shop                 | {"clientKey":"K__a_b{+__nocache+}","task":{…}}
+        add    | key       | set;action=add;via=parameter;rule=shop           | {"clientKey":5,"task":{…{+,"nocache":true+}}}
+        add    | key       | set;action=add;via=parameter;rule=shop           | {"clientKey":"","task":{…{+,"nocache":true+}}}
+        add    | parameter | kept;action=add;rule=shop;reason=client-said-off | {"clientKey":"K__nocache","task":{…,"nocache":false}}
+        force  | parameter | set;action=force;via=parameter;rule=shop         | {"clientKey":"K","task":{…,"nocache":{-false-}{+true+}}}
+        force  | key       | set;action=force;via=parameter;rule=shop         | {"clientKey":"K","task":{…,"nocache": {-0-}{+true+} }}
+        force  | key       | set;action=force;via=key;rule=shop               | {"clientKey":"K{+__nocache+}","task":{…}}
+        force  | parameter | set;action=force;via=parameter;rule=shop         | {"clientKey":"K","task":{…,"nocache":true,"nocache":{-[]-}{+true+}}}
+        force  | parameter | kept;action=force;rule=shop;reason=already-on    | {"clientKey":"K__nocache","task":{…}}
+        strip  | parameter | removed;action=strip;via=parameter;rule=shop     | {"clientKey":"K","task":{…{-, "nocache" : true-} ,"z":1}}
+        strip  | parameter | removed;action=strip;via=parameter;rule=shop     | {"clientKey":"K{-__nocache-}__m","task":{…{-,"nocache":1-}}}
+        strip  | parameter | removed;action=strip;via=key;rule=shop           | {"clientKey":"K__m{-__nocache-}","task":{…}}
+        strip  | parameter | kept;action=strip;rule=shop;reason=already-off   | {"clientKey":"K","task":{…,"nocache":false}}
+        strip  | parameter | kept;action=strip;rule=shop;reason=already-off   | {"clientKey":"K","task":{…,"nocache":null}}
+        strip  | parameter | kept;action=strip;rule=shop;reason=already-off   | {"clientKey":"K","task":{…}}
+        keep   | parameter | kept;action=keep;rule=shop;reason=action-keep    | {"clientKey":"K","task":{…,"nocache":true}}
+        "#,
+    ) {
+        let rules = everywhere(action.parse().unwrap(), via.parse().unwrap());
+        let (body, expected) = edited(body);
+        let result = create_task(&rules, &body);
+        assert_eq!(result, (decision.into(), expected), "{action} {via} {body}");
     }
 }
 
 #[test]
 fn removing_members_leaves_an_object() {
     let rules = everywhere(Action::Strip, Via::Parameter);
-    for (task, expected) in [
-        (
-            r#"{"nocache":1,"type":"RecaptchaV2Task","websiteURL":"a.example"}"#,
-            r#"{"type":"RecaptchaV2Task","websiteURL":"a.example"}"#,
-        ),
-        (
-            r#"{"nocache":1, "nocache":true ,"type":"RecaptchaV2Task","websiteURL":"a.example","nocache":1}"#,
-            r#"{"type":"RecaptchaV2Task","websiteURL":"a.example"}"#,
-        ),
-        (
-            r#"{"type":"RecaptchaV2Task","nocache":0,"nocache":1,"websiteURL":"a.example"}"#,
-            r#"{"type":"RecaptchaV2Task","websiteURL":"a.example"}"#,
-        ),
-    ] {
-        let body = format!(r#"{{"task":{task}}}"#);
-        assert_eq!(
-            create_task(&rules, &body).1,
-            format!(r#"{{"task":{expected}}}"#),
-            "{task}"
-        );
+    for [body] in table(
+        r#"
+        body
+        {"task":{{-"nocache":1,-}…}}
+        {"task":{{-"nocache":1, "nocache":true ,-}…{-,"nocache":1-}}}
+        {"task":{"type":"RecaptchaV2Task"{-,"nocache":0,"nocache":1-},"websiteURL":"a.example"}}
+        "#,
+    ) {
+        let (body, expected) = edited(body);
+        assert_eq!(create_task(&rules, &body).1, expected, "{body}");
     }
 }
 
 #[test]
 fn legacy_parameters_go_to_the_end() {
     let rules = RuleSet::default();
-    let vendors = "/in.php?key=K&method=userrecaptcha&googlekey=s&pageurl=https://a.example/v2.php?level=high";
-    assert_eq!(in_php(&rules, vendors), (SET.into(), format!("{vendors}&nocache=1")));
-
-    for (target, content_type, body, target_after, body_after) in [
-        (
-            "/in.php",
-            None,
-            "key=K&method=userrecaptcha&pageurl=a.example",
-            "/in.php",
-            "key=K&method=userrecaptcha&pageurl=a.example&nocache=1",
-        ),
-        (
-            "/in.php?method=userrecaptcha",
-            None,
-            "key=K&pageurl=a.example",
-            "/in.php?method=userrecaptcha&nocache=1",
-            "key=K&pageurl=a.example",
-        ),
-        (
-            "/in.php?key=K",
-            None,
-            "method=userrecaptcha&pageurl=a.example",
-            "/in.php?key=K",
-            "method=userrecaptcha&pageurl=a.example&nocache=1",
-        ),
-        (
-            "/in.php",
-            None,
-            r#"{"key":"K","method":"userrecaptcha","pageurl":"a.example"}"#,
-            "/in.php",
-            r#"{"key":"K","method":"userrecaptcha","pageurl":"a.example","nocache":1}"#,
-        ),
-        (
-            "/in.php",
-            Some("multipart/form-data; boundary=\"Upload----11/23/2025 08:24:00\""),
-            "--Upload----11/23/2025 08:24:00\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=method\r\n\r\nuserrecaptcha\r\n--Upload----11/23/2025 08:24:00\r\nContent-Disposition: form-data; name=pageurl\r\n\r\na.example\r\n--Upload----11/23/2025 08:24:00--\r\n",
-            "/in.php",
-            "--Upload----11/23/2025 08:24:00\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=method\r\n\r\nuserrecaptcha\r\n--Upload----11/23/2025 08:24:00\r\nContent-Disposition: form-data; name=pageurl\r\n\r\na.example\r\n--Upload----11/23/2025 08:24:00\r\nContent-Disposition: form-data; name=\"nocache\"\r\n\r\n1\r\n--Upload----11/23/2025 08:24:00--\r\n",
-        ),
-    ] {
+    let check = |target: &str, content_type: Option<&str>, body: &str| {
+        let (target, target_after) = edited(target);
+        let (body, body_after) = edited(body);
         let request = Request {
-            target,
+            target: &target,
             content_type: content_type.map(str::as_bytes),
             body: body.as_bytes(),
         };
         assert_eq!(
             run(&rules, Dialect::Legacy, request),
-            (SET.into(), target_after.into(), body_after.into())
+            (SET.into(), target_after, body_after)
         );
+    };
+    for [target, body] in table(
+        r#"
+        target                                     | body
+        /in.php                                    | key=K&method=userrecaptcha&pageurl=a.example{+&nocache=1+}
+        /in.php?method=userrecaptcha{+&nocache=1+} | key=K&pageurl=a.example
+        /in.php?key=K                              | method=userrecaptcha&pageurl=a.example{+&nocache=1+}
+        /in.php                                    | {"key":"K","method":"userrecaptcha","pageurl":"a.example"{+,"nocache":1+}}
+        "#,
+    ) {
+        check(target, None, body);
     }
+    let vendors =
+        "/in.php?key=K&method=userrecaptcha&googlekey=s&pageurl=https://a.example/v2.php?level=high{+&nocache=1+}";
+    check(vendors, None, "");
+    let multipart = r#"--Upload----11/23/2025 08:24:00
+Content-Type: text/plain; charset=utf-8
+Content-Disposition: form-data; name=method
+
+userrecaptcha
+--Upload----11/23/2025 08:24:00
+Content-Disposition: form-data; name=pageurl
+
+a.example
+{+--Upload----11/23/2025 08:24:00
+Content-Disposition: form-data; name="nocache"
+
+1
++}--Upload----11/23/2025 08:24:00--
+"#;
+    check(
+        "/in.php",
+        Some(r#"multipart/form-data; boundary="Upload----11/23/2025 08:24:00""#),
+        &multipart.replace('\n', "\r\n"),
+    );
 }
 
 #[test]
 fn legacy_requests_that_stay_as_they_are() {
     let rules = RuleSet::default();
-    for (query, header) in [
-        ("key=K&method=base64&body=AAAA", NOT_COVERED),
-        ("key=K&method=turnstile&pageurl=a.example", NOT_COVERED),
-        (
-            "key=K&method=userrecaptcha&version=v3&enterprise=1&pageurl=a.example",
-            NOT_COVERED,
-        ),
-        ("key=K", NOT_COVERED),
-        ("key=K&method=userrecaptcha", "skipped;reason=no-site"),
-        ("key=K&method=userrecaptcha&method=base64", "skipped;reason=ambiguous"),
-        (
-            "key=K__nocache&method=userrecaptcha&pageurl=a.example",
-            "kept;action=add;rule=default;reason=already-on",
-        ),
-        (
-            "key=K&nocache=1&method=userrecaptcha&pageurl=a.example",
-            "kept;action=add;rule=default;reason=already-on",
-        ),
-        (
-            "key=K&nocache=&method=userrecaptcha&pageurl=a.example",
-            "kept;action=add;rule=default;reason=client-said-off",
-        ),
-        (
-            "key=K&nocache&method=userrecaptcha&pageurl=a.example",
-            "kept;action=add;rule=default;reason=client-said-off",
-        ),
-    ] {
+    for [decision, query] in table(
+        r#"
+        decision                                            | query
+        skipped;reason=captcha-not-covered                  | key=K&method=base64&body=AAAA
+        skipped;reason=captcha-not-covered                  | key=K&method=turnstile&pageurl=a.example
+        skipped;reason=captcha-not-covered                  | key=K&method=userrecaptcha&version=v3&enterprise=1&pageurl=a.example
+        skipped;reason=captcha-not-covered                  | key=K
+        skipped;reason=no-site                              | key=K&method=userrecaptcha
+        skipped;reason=ambiguous                            | key=K&method=userrecaptcha&method=base64
+        kept;action=add;rule=default;reason=already-on      | key=K__nocache&method=userrecaptcha&pageurl=a.example
+        kept;action=add;rule=default;reason=already-on      | key=K&nocache=1&method=userrecaptcha&pageurl=a.example
+        kept;action=add;rule=default;reason=client-said-off | key=K&nocache=&method=userrecaptcha&pageurl=a.example
+        kept;action=add;rule=default;reason=client-said-off | key=K&nocache&method=userrecaptcha&pageurl=a.example
+        "#,
+    ) {
         let target = format!("/in.php?{query}");
-        assert_eq!(in_php(&rules, &target), (header.into(), target.clone()));
+        assert_eq!(in_php(&rules, &target), (decision.into(), target.clone()));
     }
 }
 
 #[test]
 fn each_action_on_legacy_parameters() {
-    use Action::{Add, Force, Strip};
-    use Via::{Key, Parameter};
-    let tail = "method=userrecaptcha&pageurl=a.example";
-    for (action, via, before, after) in [
-        (Add, Key, format!("key=K&{tail}"), format!("key=K__nocache&{tail}")),
-        (
-            Force,
-            Parameter,
-            format!("nocache=0&{tail}"),
-            format!("nocache=1&{tail}"),
-        ),
-        (
-            Force,
-            Key,
-            format!("nocache&key=K&{tail}"),
-            format!("nocache=1&key=K&{tail}"),
-        ),
-        (Strip, Parameter, format!("nocache=1&{tail}"), tail.to_owned()),
-        (Strip, Parameter, format!("{tail}&nocache=1"), tail.to_owned()),
-        (Strip, Parameter, format!("a&&nocache=1&&{tail}"), format!("a&&&{tail}")),
-        (
-            Strip,
-            Parameter,
-            format!("key=K%5f_NOCACHE&{tail}"),
-            format!("key=K&{tail}"),
-        ),
-    ] {
-        let (header, target) = in_php(&everywhere(action, via), &format!("/in.php?{before}"));
-        assert_eq!(target, format!("/in.php?{after}"), "{action} {via} {header}");
+    for [action, via, query] in table(
+        r#"
+        action | via       | query
+        add    | key       | key=K{+__nocache+}&method=userrecaptcha&pageurl=a.example
+        force  | parameter | nocache={-0-}{+1+}&method=userrecaptcha&pageurl=a.example
+        force  | key       | nocache{+=1+}&key=K&method=userrecaptcha&pageurl=a.example
+        strip  | parameter | {-nocache=1&-}method=userrecaptcha&pageurl=a.example
+        strip  | parameter | method=userrecaptcha&pageurl=a.example{-&nocache=1-}
+        strip  | parameter | a&&{-nocache=1&-}&method=userrecaptcha&pageurl=a.example
+        strip  | parameter | key=K{-%5f_NOCACHE-}&method=userrecaptcha&pageurl=a.example
+        "#,
+    ) {
+        let rules = everywhere(action.parse().unwrap(), via.parse().unwrap());
+        let (target, expected) = edited(&format!("/in.php?{query}"));
+        let (header, target) = in_php(&rules, &target);
+        assert_eq!(target, expected, "{action} {via} {header}");
     }
 }
 
 #[test]
-fn small_print_8_a_deny_fails_closed() {
+fn a_deny_fails_closed() {
     let deny = rules(rule("=www.x.example", Action::Deny, Via::Parameter));
-    let header = |body: &str| create_task(&deny, body).0;
-    let refused = "denied;reason=unreadable";
-    for (body, expected) in [
-        (
-            r#"{"task":{"type":"TurnstileTask","websiteURL":"www.x.example"}}"#,
-            "denied;action=deny;rule=shop;reason=action-deny",
-        ),
-        (r#"{"task":{"type":"RecaptchaV2Task","websiteURL":"x.example"}}"#, SET),
-        ("{", refused),
-        ("{}", refused),
-        (r#"{"task":{},"task":{}}"#, refused),
-        (r#"{"task":{}}"#, refused),
-        (r#"{"task":{"type":5}}"#, refused),
-        (r#"{"task":{"type":"RecaptchaV2Task"}}"#, refused),
-        (r#"{"task":{"type":"RecaptchaV2Task","websiteURL":[]}}"#, refused),
-        (
-            r#"{"task":{"type":"RecaptchaV3Task","isEnterprise":true,"isEnterprise":false,"websiteURL":"a.example"}}"#,
-            refused,
-        ),
-        (r#"{"task":{"type":"ImageToTextTask"}}"#, "skipped;reason=no-site"),
-    ] {
-        assert_eq!(header(body), expected, "{body}");
+    for [decision, body] in table(
+        r#"
+        decision                                        | body
+        denied;action=deny;rule=shop;reason=action-deny | {"task":{"type":"TurnstileTask","websiteURL":"www.x.example"}}
+        set;action=add;via=parameter;rule=default       | {"task":{"type":"RecaptchaV2Task","websiteURL":"x.example"}}
+        denied;reason=unreadable                        | {
+        denied;reason=unreadable                        | {}
+        denied;reason=unreadable                        | {"task":{},"task":{}}
+        denied;reason=unreadable                        | {"task":{}}
+        denied;reason=unreadable                        | {"task":{"type":5}}
+        denied;reason=unreadable                        | {"task":{"type":"RecaptchaV2Task"}}
+        denied;reason=unreadable                        | {"task":{"type":"RecaptchaV2Task","websiteURL":[]}}
+        denied;reason=unreadable                        | {"task":{"type":"RecaptchaV3Task","isEnterprise":true,"isEnterprise":false,"websiteURL":"a.example"}}
+        skipped;reason=no-site                          | {"task":{"type":"ImageToTextTask"}}
+        "#,
+    ) {
+        assert_eq!(create_task(&deny, body).0, decision, "{body}");
     }
 
     let all = rules(rule("*", Action::Deny, Via::Parameter));
@@ -575,23 +369,12 @@ fn enterprise_is_covered_once_a_rule_names_it() {
 }
 
 #[test]
-fn small_print_2_what_is_off() {
+fn what_is_off() {
     let add = everywhere(Action::Add, Via::Parameter);
     let force = everywhere(Action::Force, Via::Parameter);
     let body =
         |value: &str| format!(r#"{{"task":{{"type":"RecaptchaV2Task","websiteURL":"a.example","nocache":{value}}}}}"#);
-    for off in [
-        "false",
-        "0",
-        r#""false""#,
-        r#""0""#,
-        r#""""#,
-        "2",
-        "1.0",
-        r#""TRUE""#,
-        "[]",
-        "{}",
-    ] {
+    for off in r#"false 0 "false" "0" "" 2 1.0 "TRUE" [] {}"#.split(' ') {
         assert_eq!(
             create_task(&add, &body(off)).0,
             "kept;action=add;rule=shop;reason=client-said-off",
@@ -615,7 +398,7 @@ fn small_print_2_what_is_off() {
 }
 
 #[test]
-fn small_print_3_strip_leaves_an_explicit_off() {
+fn strip_leaves_an_explicit_off() {
     let strip = everywhere(Action::Strip, Via::Parameter);
     let beside =
         r#"{"clientKey":"K__nocache","task":{"type":"RecaptchaV2Task","websiteURL":"a.example","nocache":null}}"#;
@@ -636,7 +419,7 @@ fn small_print_3_strip_leaves_an_explicit_off() {
 }
 
 #[test]
-fn small_print_4_the_parameter_is_closer_than_the_key() {
+fn the_parameter_is_closer_than_the_key() {
     let body =
         r#"{"clientKey":"K__nocache","task":{"type":"RecaptchaV2Task","websiteURL":"a.example","nocache":false}}"#;
     assert_eq!(
@@ -653,32 +436,29 @@ fn small_print_4_the_parameter_is_closer_than_the_key() {
 }
 
 #[test]
-fn small_print_7_reasons_are_tried_in_order() {
+fn reasons_are_tried_in_order() {
     let rules = RuleSet::default();
     // Each body has the flaws of all that follow it as well.
-    for (body, reason) in [
-        (r#"{"x":[{"type":"#, "unreadable"),
-        (r#"{"x":1}"#, "no-task"),
-        (r#"{"task":{"type":"TurnstileTask","type":"x"}}"#, "ambiguous"),
-        (r#"{"task":{"type":"TurnstileTask"}}"#, "captcha-not-covered"),
-        (r#"{"task":{"type":"RecaptchaV2Task"}}"#, "no-site"),
-        (
-            r#"{"task":{"type":"RecaptchaV2Task","websiteURL":"ftp://x"}}"#,
-            "bad-site",
-        ),
-    ] {
-        assert_eq!(
-            create_task(&rules, body).0,
-            format!("skipped;reason={reason}"),
-            "{body}"
-        );
+    for [reason, body] in table(
+        r#"
+        reason              | body
+        unreadable          | {"x":[{"type":
+        no-task             | {"x":1}
+        ambiguous           | {"task":{"type":"TurnstileTask","type":"x"}}
+        captcha-not-covered | {"task":{"type":"TurnstileTask"}}
+        no-site             | {"task":{"type":"RecaptchaV2Task"}}
+        bad-site            | {"task":{"type":"RecaptchaV2Task","websiteURL":"ftp://x"}}
+        "#,
+    ) {
+        let decision = format!("skipped;reason={reason}");
+        assert_eq!(create_task(&rules, body).0, decision, "{body}");
     }
     let encoded = plan(&Err(Unread::EncodingUnknown), &rules).outcome.to_string();
     assert_eq!(encoded, "skipped;reason=encoding-unknown");
 }
 
 #[test]
-fn small_print_11_via_key_without_a_string_key_falls_back() {
+fn via_key_without_a_string_key_falls_back() {
     let rules = everywhere(Action::Add, Via::Key);
     // Behind an underscore the suffix would be no segment.
     for key in ["5", "null", r#""""#, "[]", r#""K_""#, r#""K\u005f""#] {
@@ -700,24 +480,27 @@ fn small_print_11_via_key_without_a_string_key_falls_back() {
 }
 
 #[test]
-fn small_print_13_types_and_sites_that_are_none() {
+fn types_and_sites_that_are_none() {
     let open = RuleSet::default();
     let closed = rules(rule("=x.example", Action::Deny, Via::Parameter));
-    for (body, reason) in [
-        ("", "unreadable"),
-        (r#"{"task":{"websiteURL":"a.example"}}"#, "captcha-not-covered"),
-        (r#"{"task":{"type":7,"websiteURL":"a.example"}}"#, "captcha-not-covered"),
-        (r#"{"task":{"type":"RecaptchaV2Task","websiteURL":null}}"#, "no-site"),
-        (r#"{"task":{"type":"RecaptchaV2Task","websiteURL":""}}"#, "no-site"),
-        (r#"{"task":{"type":"RecaptchaV2Task","websiteURL":{}}}"#, "bad-site"),
-    ] {
+    for [reason, body] in table(
+        r#"
+        reason              | body
+        unreadable          |
+        captcha-not-covered | {"task":{"websiteURL":"a.example"}}
+        captcha-not-covered | {"task":{"type":7,"websiteURL":"a.example"}}
+        no-site             | {"task":{"type":"RecaptchaV2Task","websiteURL":null}}
+        no-site             | {"task":{"type":"RecaptchaV2Task","websiteURL":""}}
+        bad-site            | {"task":{"type":"RecaptchaV2Task","websiteURL":{}}}
+        "#,
+    ) {
         assert_eq!(create_task(&open, body).0, format!("skipped;reason={reason}"), "{body}");
         assert_eq!(create_task(&closed, body).0, "denied;reason=unreadable", "{body}");
     }
 }
 
 #[test]
-fn small_print_16_doubt_that_a_deny_configuration_refuses() {
+fn doubt_that_a_deny_configuration_refuses() {
     let open = RuleSet::default();
     let closed = rules(rule("=x.example", Action::Deny, Via::Parameter));
     let legacy = |rules: &RuleSet, query: &str| in_php(rules, &format!("/in.php?key=K&{query}")).0;
@@ -739,21 +522,15 @@ fn small_print_16_doubt_that_a_deny_configuration_refuses() {
     ] {
         assert_eq!(legacy(&closed, &query), SET, "{query}");
     }
-    for (body, is_doubtful) in [
-        (
-            r#"{"task":{"type":"RecaptchaV3Task","isEnterprise":false,"isenterprise":false,"websiteURL":"a.example"}}"#,
-            true,
-        ),
-        (
-            r#"{"clientKey":"a","clientKey":"b","task":{"type":"RecaptchaV3Task","websiteURL":"a.example"}}"#,
-            false,
-        ),
-    ] {
-        assert_eq!(
-            create_task(&closed, body).0 == "denied;reason=unreadable",
-            is_doubtful,
-            "{body}"
-        );
+    for [is_doubtful, body] in table(
+        r#"
+        is doubtful | body
+        true        | {"task":{"type":"RecaptchaV3Task","isEnterprise":false,"isenterprise":false,"websiteURL":"a.example"}}
+        false       | {"clientKey":"a","clientKey":"b","task":{"type":"RecaptchaV3Task","websiteURL":"a.example"}}
+        "#,
+    ) {
+        let is_denied = create_task(&closed, body).0 == "denied;reason=unreadable";
+        assert_eq!(is_denied.to_string(), is_doubtful, "{body}");
         assert_eq!(create_task(&open, body).0, SET, "{body}");
     }
 }
