@@ -3,7 +3,7 @@
 //! A raw-socket upstream breaks off at every point of the exchange, by closing, by resetting or by falling silent, on a
 //! fresh or on a reused connection, with and without TLS, for every shape of a submission and for polls. Each request
 //! carries a mark; whatever the upstream ever reads of it is counted, on the connection that broke and on all that come
-//! after. Where it reads nothing of it, the answer has to be an error: a second attempt would have succeeded.
+//! after. Where it reads nothing of it, the response has to be an error: a second attempt would have succeeded.
 
 mod fixtures;
 
@@ -23,9 +23,9 @@ use fixtures::{Client, Gateway, OK, TASK, wait};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Point {
-    /// The system holds the connection, nobody accepts it. On a reused one: it is closed while it rests, and then so.
+    /// The system holds the connection, nobody accepts it. On a reused one: it is closed while it is idle, and then so.
     BeforeAccept,
-    /// The connection is accepted and nothing is read; on a reused one: while it rests.
+    /// The connection is accepted and nothing is read; on a reused one: while it is idle.
     AfterAccept,
     AfterHead,
     /// After the first byte of the body; where there is none, after the head.
@@ -33,8 +33,8 @@ enum Point {
     HalfOfBody,
     AllButTheLastByte,
     AfterBody,
-    InAnswersHead,
-    InAnswersBody,
+    InResponseHead,
+    InResponseBody,
 }
 
 const POINTS: [Point; 9] = [
@@ -45,8 +45,8 @@ const POINTS: [Point; 9] = [
     Point::HalfOfBody,
     Point::AllButTheLastByte,
     Point::AfterBody,
-    Point::InAnswersHead,
-    Point::InAnswersBody,
+    Point::InResponseHead,
+    Point::InResponseBody,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ const UNDER_WAY: Duration = Duration::from_millis(50);
 trait Wire: Read + Write + Send {}
 impl<T: Read + Write + Send> Wire for T {}
 
-/// An upstream that answers what has no mark, breaks off at the first request with each mark, and answers any repeat.
+/// An upstream that responds to what has no mark, breaks off at the first request with each mark, and responds to any repeat.
 struct Breaking {
     address: SocketAddr,
     is_accepting: AtomicBool,
@@ -168,7 +168,7 @@ impl Breaking {
                 let accept = served.listener.lock().unwrap().as_ref().map(TcpListener::accept);
                 let Some(Ok((stream, _))) = accept else { continue };
                 stream.set_nonblocking(false).unwrap();
-                // Else an answer waits until the tickets of TLS are acknowledged.
+                // Else a response waits until the tickets of TLS are acknowledged.
                 stream.set_nodelay(true).unwrap();
                 let served = served.clone();
                 let is_broken = served.breaks_next.swap(false, SeqCst);
@@ -215,81 +215,107 @@ impl Breaking {
         }
     }
 
+    /// Serves one connection, until it is broken off or the gateway closes it.
     fn connection(&self, socket: &TcpStream, mut wire: Box<dyn Wire>) {
         let peer = socket.peer_addr().unwrap();
-        let point = self.at.point;
-        loop {
-            let mut read = Vec::new();
-            while !read.ends_with(b"\r\n\r\n") {
-                let wanted = read.len() + 1;
-                if !read_to(&mut wire, &mut read, wanted) {
-                    return;
-                }
+        let breaks_before_a_request = matches!(self.at.point, Point::BeforeAccept | Point::AfterAccept);
+        while let Some(request) = Arriving::read_head(&mut wire) {
+            let is_first = self.note(request.mark.as_deref(), peer);
+            if is_first && !breaks_before_a_request {
+                self.break_within(&request, &mut wire);
+                return self.end(socket, wire);
             }
-            let head = String::from_utf8_lossy(&read).into_owned();
-            let length = head
-                .lines()
-                .find_map(|line| {
-                    line.to_ascii_lowercase()
-                        .strip_prefix("content-length:")
-                        .map(|n| n.trim().parse::<usize>().unwrap())
-                })
-                .unwrap_or(0);
-            let head_length = read.len();
-            let mark = head
-                .split("mark=")
-                .nth(1)
-                .map(|rest| rest.split([' ', '&']).next().unwrap().to_owned());
-            let is_first = {
-                let mut seen = self.seen.lock().unwrap();
-                match &mark {
-                    None => {
-                        seen.warm = Some(peer);
-                        false
-                    }
-                    Some(mark) => {
-                        let connections = seen.marks.entry(mark.clone()).or_default();
-                        connections.push(peer);
-                        connections.len() == 1
-                    }
-                }
-            };
-            if !is_first || matches!(point, Point::BeforeAccept | Point::AfterAccept) {
-                read_to(&mut wire, &mut read, head_length + length);
-                // The next connection is made when this one is ended.
-                let is_last = mark.is_none() && matches!(point, Point::BeforeAccept | Point::AfterAccept);
-                if is_last && point == Point::BeforeAccept {
-                    self.is_accepting.store(false, SeqCst);
-                }
-                wire.write_all(OK).unwrap();
-                wire.flush().unwrap();
-                if is_last {
-                    thread::sleep(UNDER_WAY);
-                    return match point {
-                        Point::BeforeAccept => {}
-                        _ => self.end(socket, wire),
-                    };
-                }
-                continue;
+            read_body(&mut wire, request.length);
+            // The next connection is made when this one is ended.
+            let is_last = request.mark.is_none() && breaks_before_a_request;
+            if is_last && self.at.point == Point::BeforeAccept {
+                self.is_accepting.store(false, SeqCst);
             }
-            let until = match point {
-                Point::AfterHead => 0,
-                Point::FirstByteOfBody => length.min(1),
-                Point::HalfOfBody => length / 2,
-                Point::AllButTheLastByte => length.saturating_sub(1),
-                _ => length,
-            };
-            read_to(&mut wire, &mut read, head_length + until);
-            match point {
-                Point::InAnswersHead => wire.write_all(&OK[..20]).unwrap(),
-                Point::InAnswersBody => wire.write_all(&OK[..OK.len() - 5]).unwrap(),
-                _ => {}
-            }
+            wire.write_all(OK).unwrap();
             wire.flush().unwrap();
-            thread::sleep(UNDER_WAY);
-            return self.end(socket, wire);
+            if is_last {
+                return self.end_while_idle(socket, wire);
+            }
         }
     }
+
+    /// Notes on which connection a request came; whether it is the first with its mark.
+    fn note(&self, mark: Option<&str>, peer: SocketAddr) -> bool {
+        let mut seen = self.seen.lock().unwrap();
+        let Some(mark) = mark else {
+            seen.warm = Some(peer);
+            return false;
+        };
+        let connections = seen.marks.entry(mark.to_owned()).or_default();
+        connections.push(peer);
+        connections.len() == 1
+    }
+
+    /// Goes on with a request, and its response, up to the point at which to break off.
+    fn break_within(&self, request: &Arriving, wire: &mut Box<dyn Wire>) {
+        let length = request.length;
+        let until = match self.at.point {
+            Point::AfterHead => 0,
+            Point::FirstByteOfBody => length.min(1),
+            Point::HalfOfBody => length / 2,
+            Point::AllButTheLastByte => length.saturating_sub(1),
+            _ => length,
+        };
+        read_body(wire, until);
+        match self.at.point {
+            Point::InResponseHead => wire.write_all(&OK[..20]).unwrap(),
+            Point::InResponseBody => wire.write_all(&OK[..OK.len() - 5]).unwrap(),
+            _ => {}
+        }
+        wire.flush().unwrap();
+        thread::sleep(UNDER_WAY);
+    }
+
+    /// Ends a connection after its response, when the gateway keeps it for the next request.
+    fn end_while_idle(&self, socket: &TcpStream, wire: Box<dyn Wire>) {
+        thread::sleep(UNDER_WAY);
+        if self.at.point != Point::BeforeAccept {
+            self.end(socket, wire);
+        }
+    }
+}
+
+/// A request of which the head has been read.
+struct Arriving {
+    mark: Option<String>,
+    /// How long the body is said to be.
+    length: usize,
+}
+
+impl Arriving {
+    fn read_head(wire: &mut impl Read) -> Option<Self> {
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\n") {
+            let wanted = read.len() + 1;
+            if !read_to(wire, &mut read, wanted) {
+                return None;
+            }
+        }
+        let head = String::from_utf8_lossy(&read).into_owned();
+        let length = head.lines().find_map(|line| {
+            let line = line.to_ascii_lowercase();
+            let length = line.strip_prefix("content-length:")?;
+            Some(length.trim().parse().unwrap())
+        });
+        let mark = head
+            .split("mark=")
+            .nth(1)
+            .map(|rest| rest.split([' ', '&']).next().unwrap().to_owned());
+        Some(Self {
+            mark,
+            length: length.unwrap_or(0),
+        })
+    }
+}
+
+/// Reads so much of a body, or less if no more comes.
+fn read_body(wire: &mut impl Read, length: usize) {
+    read_to(wire, &mut Vec::new(), length);
 }
 
 /// TLS as the sandbox has it: how to speak it, and the certificate.
@@ -358,7 +384,7 @@ fn run(at: Break) -> (usize, usize) {
         if at.is_reused {
             let warm = "GET /warm HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
             assert_eq!(fixtures::exchange(gateway.api, warm).status(), 200, "{cell}");
-            // The connection goes to rest a moment after its answer, or is closed then.
+            // The connection is idle a moment after its response, or is closed then.
             thread::sleep(2 * UNDER_WAY);
         } else {
             upstream.is_accepting.store(at.point != Point::BeforeAccept, SeqCst);
@@ -373,32 +399,32 @@ fn run(at: Break) -> (usize, usize) {
             thread::sleep(UNDER_WAY);
             upstream.accept_again();
         }
-        let mut answer = Vec::new();
-        let _ = client.0.read_to_end(&mut answer);
+        let mut response = Vec::new();
+        let _ = client.0.read_to_end(&mut response);
         if at.point == Point::BeforeAccept && at.how == How::Silence {
             upstream.accept_again();
         }
-        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let response = String::from_utf8_lossy(&response).into_owned();
         let seen = upstream.seen.lock().unwrap();
         let connections = seen.marks.get(&mark).cloned().unwrap_or_default();
-        // What rested when it was closed has not been written to: a new connection is made, and it arrives there.
-        let is_closed_at_rest = at.is_reused && at.point == Point::AfterAccept && at.how != How::Silence;
-        let arrives = is_closed_at_rest || !matches!(at.point, Point::BeforeAccept | Point::AfterAccept);
+        // What was idle when it was closed has not been written to: a new connection is made, and it arrives there.
+        let is_closed_while_idle = at.is_reused && at.point == Point::AfterAccept && at.how != How::Silence;
+        let arrives = is_closed_while_idle || !matches!(at.point, Point::BeforeAccept | Point::AfterAccept);
         assert_eq!(connections.len(), usize::from(arrives), "{cell}: how often it arrived");
-        if arrives && !is_closed_at_rest {
+        if arrives && !is_closed_while_idle {
             let is_on_warm = seen.warm.is_some_and(|warm| connections == [warm]);
             assert_eq!(is_on_warm, at.is_reused, "{cell}: the connection is what the cell says");
         }
         // TLS is set up before there is an exchange that could time out.
         let has_connection = !at.is_tls || arrives || at.is_reused && at.point == Point::AfterAccept;
         let expected = match (at.point, at.how, name) {
-            (Point::InAnswersBody, ..) => "200",
-            _ if is_closed_at_rest => "200",
+            (Point::InResponseBody, ..) => "200",
+            _ if is_closed_while_idle => "200",
             (_, _, "getTaskResult") => "503",
             (_, How::Silence, _) if has_connection => "504",
             _ => "502",
         };
-        assert_eq!(answer.get(9..12).unwrap_or_default(), expected, "{cell}: {answer}");
+        assert_eq!(response.get(9..12).unwrap_or_default(), expected, "{cell}: {response}");
         cells += 1;
         sent_once += connections.len();
     }
@@ -504,15 +530,15 @@ fn a_client_that_goes_away_cancels_what_is_half_sent() {
     }
 }
 
-/// An upstream that says how long it keeps a connection is believed: a submission takes none that rested half as long.
+/// An upstream that says how long it keeps a connection is believed: a submission takes none that was idle half as long.
 #[test]
 fn a_keep_alive_field_limits_the_reuse() {
-    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1, max=100\r\nContent-Length: 2\r\n\r\nok";
+    const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1, max=100\r\nContent-Length: 2\r\n\r\nok";
     let peers = Arc::new(Mutex::new(Vec::new()));
     let seen = peers.clone();
     let upstream = fixtures::RawUpstream::serve(move |_, stream| {
         seen.lock().unwrap().push(stream.peer_addr().unwrap());
-        stream.write_all(ANSWER).is_ok()
+        stream.write_all(RESPONSE).is_ok()
     });
     let gateway = Gateway::start(&upstream.url, "");
     let send = || {
@@ -543,13 +569,13 @@ fn a_stop_under_load_loses_and_doubles_nothing() {
     let send = || {
         let mark = next.fetch_add(1, SeqCst).to_string();
         let request = shapes(&mark).swap_remove(0).1;
-        let mut answer = [0; 12];
+        let mut response = [0; 12];
         let is_answered = TcpStream::connect(api)
-            .is_ok_and(|mut stream| stream.write_all(&request).is_ok() && stream.read_exact(&mut answer).is_ok());
+            .is_ok_and(|mut stream| stream.write_all(&request).is_ok() && stream.read_exact(&mut response).is_ok());
         assert!(
-            !is_answered || &answer == b"HTTP/1.1 200",
+            !is_answered || &response == b"HTTP/1.1 200",
             "{}",
-            String::from_utf8_lossy(&answer)
+            String::from_utf8_lossy(&response)
         );
         (mark, is_answered)
     };
