@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use fixtures::{Client, Gateway, LEGACY, OK, RawUpstream, SET, TASK, exchange, get, post, refused};
+use fixtures::{Client, Gateway, LEGACY, OK, RawUpstream, SET, TASK, exchange, get, post, refused, wait};
 
 #[test]
 fn an_upstream_that_refuses_is_told_in_the_dialect_of_the_asker() {
@@ -47,12 +47,12 @@ fn an_upstream_that_cannot_be_named_or_trusted_says_so() {
     let certificate = folder.path().join("ca.pem");
     let sandbox = fixtures::SandboxServer::start(&["--tls", certificate.to_str().unwrap()]);
     let gateway = Gateway::start(&format!("https://{}", sandbox.address), "");
-    let answer = exchange(gateway.api, get("/x"));
-    assert_eq!(answer.status(), 502);
+    let response = exchange(gateway.api, get("/x"));
+    assert_eq!(response.status(), 502);
     assert!(
-        answer.text().contains("failed the TLS handshake") && answer.text().contains("ca_file"),
+        response.text().contains("failed the TLS handshake") && response.text().contains("ca_file"),
         "{}",
-        answer.text()
+        response.text()
     );
 }
 
@@ -67,15 +67,21 @@ fn an_upstream_that_hangs_up_or_keeps_silent_got_the_request_once() {
         thread::sleep(Duration::from_secs(2));
         false
     });
-    let gateway = Gateway::start(&upstream.url, "[upstream]\ntimeout = \"100ms\"\n");
-    let answer = exchange(gateway.api, post("/createTask", TASK));
-    assert_eq!((answer.status(), answer.decision()), (504, SET));
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [upstream]
+        timeout = "100ms"
+        "#,
+    );
+    let response = exchange(gateway.api, post("/createTask", TASK));
+    assert_eq!((response.status(), response.decision()), (504, SET));
     assert_eq!(exchange(gateway.api, post("/getTaskResult", "{}")).status(), 503);
     assert_eq!(upstream.received().len(), 2);
 }
 
 #[test]
-fn a_connection_that_the_upstream_closes_at_rest_costs_no_submission() {
+fn a_connection_that_the_upstream_closes_while_idle_costs_no_submission() {
     // Keeps no connection, and does not say so.
     let upstream = RawUpstream::serve(|_, stream| {
         stream.write_all(OK).unwrap();
@@ -85,8 +91,8 @@ fn a_connection_that_the_upstream_closes_at_rest_costs_no_submission() {
     exchange(gateway.api, post("/createTask", TASK));
     thread::sleep(Duration::from_millis(50));
     for count in 2..=200 {
-        let answer = exchange(gateway.api, post("/createTask", TASK));
-        assert_eq!((answer.status(), upstream.received().len()), (200, count));
+        let response = exchange(gateway.api, post("/createTask", TASK));
+        assert_eq!((response.status(), upstream.received().len()), (200, count));
     }
 }
 
@@ -99,19 +105,25 @@ fn connections_are_used_again_but_by_submissions_only_when_fresh() {
         seen.lock().unwrap().push(stream.peer_addr().unwrap());
         stream.write_all(OK).is_ok()
     });
-    let gateway = Gateway::start(&upstream.url, "[upstream]\nreuse_idle = \"300ms\"\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [upstream]
+        reuse_idle = "300ms"
+        "#,
+    );
     let mut client = Client::connect(gateway.api);
     let mut send = |request: Vec<u8>| {
         assert_eq!(client.exchange(request).status(), 200);
-        // The connection goes to rest a moment after its answer.
+        // The connection is idle a moment after its response.
         thread::sleep(Duration::from_millis(50));
         *peers.lock().unwrap().last().unwrap()
     };
     let first = send(post("/createTask", TASK));
-    assert_eq!(send(post("/createTask", TASK)), first, "it rested briefly");
+    assert_eq!(send(post("/createTask", TASK)), first, "it was idle briefly");
     thread::sleep(Duration::from_millis(400));
     let second = send(post("/createTask", TASK));
-    assert_ne!(second, first, "it rested too long for a submission");
+    assert_ne!(second, first, "it was idle too long for a submission");
     thread::sleep(Duration::from_millis(400));
     assert_eq!(send(post("/getTaskResult", "{}")), second, "but not for a poll");
 }
@@ -151,7 +163,13 @@ fn each_fault_of_tls_has_its_own_words() {
     let folder = fixtures::Folder::new();
     let ask = |address: SocketAddr, host: &str, pem: &str| {
         let ca = folder.write("ca.pem", pem);
-        let config = format!("[upstream]\nconnect_to = \"{address}\"\nca_file = {ca:?}\n");
+        let config = format!(
+            r#"
+            [upstream]
+            connect_to = "{address}"
+            ca_file = {ca:?}
+            "#
+        );
         let gateway = Gateway::start(&format!("https://{host}:{}", address.port()), &config);
         exchange(gateway.api, post("/createTask", TASK))
     };
@@ -185,26 +203,26 @@ fn an_upstream_that_speaks_something_else_is_told_so() {
     let huge: &'static [u8] = [b"HTTP/1.1 200 OK\r\nX: ".as_slice(), &vec![b'a'; 1 << 20], b"\r\n\r\n"]
         .concat()
         .leak();
-    for answer in [
+    for response in [
         b"SSH-2.0-OpenSSH_9.2\r\n".as_slice(),
         b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\r\n\r\n",
         huge,
     ] {
         let upstream = RawUpstream::serve(move |_, stream| {
-            let _ = stream.write_all(answer);
+            let _ = stream.write_all(response);
             false
         });
         let gateway = Gateway::start(&upstream.url, "");
-        let answer = exchange(gateway.api, post("/createTask", TASK));
-        assert_eq!(answer.status(), 502);
-        assert!(answer.text().contains("is not HTTP"), "{}", answer.text());
+        let response = exchange(gateway.api, post("/createTask", TASK));
+        assert_eq!(response.status(), 502);
+        assert!(response.text().contains("is not HTTP"), "{}", response.text());
         assert_eq!(upstream.received().len(), 1);
     }
 }
 
 #[test]
 fn an_upstream_that_accepts_no_connection_in_time_is_named() {
-    // A listener whose queue is full answers nothing more.
+    // A listener whose queue is full accepts nothing more.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket
         .bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into())
@@ -218,19 +236,22 @@ fn an_upstream_that_accepts_no_connection_in_time_is_named() {
     assert!(queue.iter().any(Result::is_err), "the queue is full");
     let gateway = Gateway::start(
         &format!("http://{address}"),
-        "[upstream]\nconnect_timeout = \"300ms\"\n",
+        r#"
+        [upstream]
+        connect_timeout = "300ms"
+        "#,
     );
-    let answer = exchange(gateway.api, post("/createTask", TASK));
-    assert_eq!(answer.status(), 502);
+    let response = exchange(gateway.api, post("/createTask", TASK));
+    assert_eq!(response.status(), 502);
     assert!(
-        answer.text().contains("within 300ms ([upstream] connect_timeout)"),
+        response.text().contains("within 300ms ([upstream] connect_timeout)"),
         "{}",
-        answer.text()
+        response.text()
     );
 }
 
 #[test]
-fn an_answer_that_stalls_ends_and_is_not_taken_for_whole() {
+fn a_response_that_stalls_ends_and_is_not_taken_for_whole() {
     let upstream = RawUpstream::serve(|_, stream| {
         stream
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"errorId\":0")
@@ -238,24 +259,30 @@ fn an_answer_that_stalls_ends_and_is_not_taken_for_whole() {
         thread::sleep(Duration::from_secs(3));
         false
     });
-    let gateway = Gateway::start(&upstream.url, "[upstream]\nidle_timeout = \"200ms\"\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [upstream]
+        idle_timeout = "200ms"
+        "#,
+    );
     let mut client = Client::connect(gateway.api);
     client.0.write_all(&post("/createTask", TASK)).unwrap();
     let start = std::time::Instant::now();
-    let mut answer = Vec::new();
-    let _ = client.0.read_to_end(&mut answer);
+    let mut response = Vec::new();
+    let _ = client.0.read_to_end(&mut response);
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    let answer = String::from_utf8(answer).unwrap();
+    let response = String::from_utf8(response).unwrap();
     assert!(
-        answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("{\"errorId\":0"),
-        "{answer}"
+        response.starts_with("HTTP/1.1 200 OK\r\n") && response.ends_with("{\"errorId\":0"),
+        "{response}"
     );
     assert_eq!(upstream.received().len(), 1);
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn an_endless_answer_holds_no_memory_and_nobody_up() {
+fn an_endless_response_holds_no_memory_and_nobody_up() {
     let upstream = RawUpstream::serve(|request, stream| {
         if !request.target().starts_with("/endless") {
             return stream.write_all(OK).is_ok();
@@ -281,15 +308,16 @@ fn an_endless_answer_holds_no_memory_and_nobody_up() {
 fn an_upstream_out_of_reach_is_named() {
     // A broadcast address has no route for TCP: the system refuses before anything is sent.
     let gateway = Gateway::start("http://255.255.255.255:6624", "");
-    let answer = exchange(gateway.api, post("/createTask", TASK));
-    assert_eq!(answer.status(), 502);
-    assert!(answer.text().contains("unreachable"), "{}", answer.text());
-    let line = &gateway.server.log().pop().unwrap();
-    assert_eq!(line["cause"], "connect");
+    let response = exchange(gateway.api, post("/createTask", TASK));
+    assert_eq!(response.status(), 502);
+    assert!(response.text().contains("unreachable"), "{}", response.text());
+    // The log is read a moment after the response.
+    let causes = || gateway.server.log().into_iter().map(|line| line["cause"].clone());
+    assert_eq!(wait(|| causes().find(|cause| cause.is_string())), "connect");
 }
 
 #[test]
-fn an_answer_may_drip_but_its_head_may_not() {
+fn a_response_may_drip_but_its_head_may_not() {
     let upstream = RawUpstream::serve(|request, stream| {
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
         let slow: &[u8] = if request.target() == "/slow-head" { head } else { b"" };
@@ -307,27 +335,31 @@ fn an_answer_may_drip_but_its_head_may_not() {
     });
     let gateway = Gateway::start(
         &upstream.url,
-        "[upstream]\ntimeout = \"500ms\"\nidle_timeout = \"500ms\"\n",
+        r#"
+        [upstream]
+        timeout = "500ms"
+        idle_timeout = "500ms"
+        "#,
     );
     assert_eq!(exchange(gateway.api, get("/slow-body")).text(), "0123456789");
-    let answer = exchange(gateway.api, get("/slow-head"));
-    assert_eq!(answer.status(), 504);
-    assert!(answer.text().contains("[upstream] timeout"), "{}", answer.text());
+    let response = exchange(gateway.api, get("/slow-head"));
+    assert_eq!(response.status(), 504);
+    assert!(response.text().contains("[upstream] timeout"), "{}", response.text());
 }
 
 #[test]
 fn an_upstream_that_closes_its_half_is_left() {
     use std::{net::Shutdown, sync::Mutex};
-    // Before an answer: there will be none.
+    // Before a response: there will be none.
     let upstream = RawUpstream::serve(|_, stream| {
         stream.shutdown(Shutdown::Write).unwrap();
         thread::sleep(fixtures::PATIENCE);
         false
     });
     let gateway = Gateway::start(&upstream.url, "");
-    let answer = exchange(gateway.api, post("/createTask", TASK));
-    assert_eq!((answer.status(), upstream.received().len()), (502, 1));
-    assert!(answer.text().contains("closed the connection"), "{}", answer.text());
+    let response = exchange(gateway.api, post("/createTask", TASK));
+    assert_eq!((response.status(), upstream.received().len()), (502, 1));
+    assert!(response.text().contains("closed the connection"), "{}", response.text());
     // After one: the next goes elsewhere, while this half is still open.
     let peers = Arc::new(Mutex::new(Vec::new()));
     let seen = peers.clone();
@@ -370,26 +402,32 @@ fn an_upstream_that_switches_protocols_is_not_followed() {
     let upstream = RawUpstream::start(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
     let gateway = Gateway::start(&upstream.url, "");
     let request = "GET /x HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
-    let answer = exchange(gateway.api, request);
-    assert_eq!(answer.status(), 502);
-    assert!(answer.text().contains("switched protocols"), "{}", answer.text());
+    let response = exchange(gateway.api, request);
+    assert_eq!(response.status(), 502);
+    assert!(response.text().contains("switched protocols"), "{}", response.text());
     assert_eq!(upstream.last().field("upgrade"), None);
 }
 
 #[test]
 fn a_body_that_stops_on_its_way_through_is_the_clients_fault() {
     let upstream = RawUpstream::start(OK);
-    let gateway = Gateway::start(&upstream.url, "[server]\nbody_timeout = \"200ms\"\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        body_timeout = "200ms"
+        "#,
+    );
     let mut client = Client::connect(gateway.api);
     client
         .0
         .write_all(b"POST /getBalance HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
         .unwrap();
-    let answer = client.read();
-    assert_eq!(answer.status(), 408);
+    let response = client.read();
+    assert_eq!(response.status(), 408);
     assert!(
-        answer.text().contains("ERROR_GATEWAY_BODY_INCOMPLETE"),
+        response.text().contains("ERROR_GATEWAY_BODY_INCOMPLETE"),
         "{}",
-        answer.text()
+        response.text()
     );
 }

@@ -22,11 +22,15 @@ fn lasts(client: &mut Client) -> Duration {
 }
 
 #[test]
-fn a_resting_connection_is_no_slow_head() {
+fn an_idle_connection_is_no_slow_head() {
     let upstream = RawUpstream::start(OK);
     let gateway = Gateway::start(
         &upstream.url,
-        "[server]\nhead_timeout = \"300ms\"\nkeep_alive = \"2s\"\n",
+        r#"
+        [server]
+        head_timeout = "300ms"
+        keep_alive = "2s"
+        "#,
     );
     // A head that does not end.
     let mut slow = Client::connect(gateway.api);
@@ -43,22 +47,26 @@ fn a_resting_connection_is_no_slow_head() {
         thread::sleep(Duration::from_millis(50));
     }
     assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
-    // A connection that rests for longer than a head may take, before its first request and between two.
-    let mut resting = Client::connect(gateway.api);
+    // A connection that is idle for longer than a head may take, before its first request and between two.
+    let mut idle = Client::connect(gateway.api);
     for _ in 0..2 {
         thread::sleep(Duration::from_millis(700));
-        assert_eq!(resting.exchange(post("/createTask", TASK)).status(), 200);
+        assert_eq!(idle.exchange(post("/createTask", TASK)).status(), 200);
     }
-    let lasted = lasts(&mut resting);
+    let lasted = lasts(&mut idle);
     assert!(lasted >= Duration::from_millis(1900), "{lasted:?}");
-    // An answer that takes longer than both.
+    // A response that takes longer than both.
     let upstream = RawUpstream::serve(|_, stream| {
         thread::sleep(Duration::from_millis(2500));
         stream.write_all(OK).is_ok()
     });
     let gateway = Gateway::start(
         &upstream.url,
-        "[server]\nhead_timeout = \"300ms\"\nkeep_alive = \"500ms\"\n",
+        r#"
+        [server]
+        head_timeout = "300ms"
+        keep_alive = "500ms"
+        "#,
     );
     assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
 }
@@ -66,20 +74,32 @@ fn a_resting_connection_is_no_slow_head() {
 #[test]
 fn a_body_that_stops_coming_reaches_nobody() {
     let upstream = RawUpstream::start(OK);
-    let gateway = Gateway::start(&upstream.url, "[server]\nbody_timeout = \"200ms\"\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        body_timeout = "200ms"
+        "#,
+    );
     let whole = post("/createTask", TASK);
     let mut client = Client::connect(gateway.api);
     client.0.write_all(&whole[..whole.len() - 1]).unwrap();
-    let answer = client.read();
-    assert_eq!(answer.status(), 408);
-    assert!(answer.text().contains("ERROR_GATEWAY_BODY_INCOMPLETE"));
+    let response = client.read();
+    assert_eq!(response.status(), 408);
+    assert!(response.text().contains("ERROR_GATEWAY_BODY_INCOMPLETE"));
     assert_eq!(upstream.received(), []);
 }
 
 #[test]
 fn a_body_that_drips_is_given_up() {
     let upstream = RawUpstream::start(OK);
-    let gateway = Gateway::start(&upstream.url, "[server]\nbody_timeout = \"300ms\"\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        body_timeout = "300ms"
+        "#,
+    );
     let mut client = Client::connect(gateway.api);
     client
         .0
@@ -93,8 +113,8 @@ fn a_body_that_drips_is_given_up() {
             thread::sleep(Duration::from_millis(50));
         }
     });
-    let answer = client.read();
-    assert_eq!(answer.status(), 408);
+    let response = client.read();
+    assert_eq!(response.status(), 408);
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert_eq!(upstream.received(), []);
     drop(client);
@@ -110,7 +130,14 @@ fn a_refusal_of_a_large_body_can_be_read() {
         released.lock().unwrap().recv().unwrap();
         stream.write_all(OK).is_ok()
     });
-    let gateway = Gateway::start(&upstream.url, "[server]\nbody_limit = \"1 MiB\"\nmax_in_flight = 1\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        body_limit = "1 MiB"
+        max_in_flight = 1
+        "#,
+    );
     let large = vec![b' '; 8 << 20];
     let announced = exchange(gateway.api, post("/createTask", &large));
     assert_eq!(announced.status(), 413);
@@ -134,7 +161,13 @@ fn beyond_max_in_flight_requests_are_refused_at_once() {
         thread::sleep(Duration::from_millis(600));
         stream.write_all(OK).is_ok()
     });
-    let gateway = Gateway::start(&upstream.url, "[server]\nmax_in_flight = 2\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        max_in_flight = 2
+        "#,
+    );
     let mut busy: Vec<Client> = (0..2).map(|_| Client::connect(gateway.api)).collect();
     for client in &mut busy {
         client.0.write_all(&post("/createTask", TASK)).unwrap();
@@ -190,12 +223,18 @@ fn coded_post(coding: &str, body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn small_print_15_compressed_submissions_are_read_and_sent_on_plain_only_if_edited() {
+fn compressed_submissions_are_read_and_sent_on_plain_only_if_edited() {
     let upstream = RawUpstream::start(OK);
-    let gateway = Gateway::start(&upstream.url, "[server]\nbody_limit = \"64 KiB\"\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        body_limit = "64 KiB"
+        "#,
+    );
     for coding in ["gzip", "deflate", "br", "zstd"] {
-        let answer = exchange(gateway.api, coded_post(coding, &compressed(coding, TASK.as_bytes())));
-        assert_eq!((answer.status(), answer.decision()), (200, SET), "{coding}");
+        let response = exchange(gateway.api, coded_post(coding, &compressed(coding, TASK.as_bytes())));
+        assert_eq!((response.status(), response.decision()), (200, SET), "{coding}");
         let arrived = upstream.last();
         assert_eq!(
             (arrived.text(), arrived.field("content-encoding")),
@@ -205,8 +244,8 @@ fn small_print_15_compressed_submissions_are_read_and_sent_on_plain_only_if_edit
         assert_eq!(arrived.field("content-digest"), None);
 
         let untouched = compressed(coding, EDITED.as_bytes());
-        let answer = exchange(gateway.api, coded_post(coding, &untouched));
-        assert_eq!(answer.decision(), ALREADY_ON, "{coding}");
+        let response = exchange(gateway.api, coded_post(coding, &untouched));
+        assert_eq!(response.decision(), ALREADY_ON, "{coding}");
         let arrived = upstream.last();
         assert_eq!(
             (&arrived.body, arrived.field("content-encoding")),
@@ -218,8 +257,8 @@ fn small_print_15_compressed_submissions_are_read_and_sent_on_plain_only_if_edit
     for coding in ["gzip", "zstd"] {
         let bomb = compressed(coding, &vec![b' '; 1 << 24]);
         assert!(bomb.len() < 64 << 10, "{coding}: {}", bomb.len());
-        let answer = exchange(gateway.api, coded_post(coding, &bomb));
-        assert_eq!(answer.status(), 413, "{coding}");
+        let response = exchange(gateway.api, coded_post(coding, &bomb));
+        assert_eq!(response.status(), 413, "{coding}");
     }
     assert_eq!(upstream.received().len(), count);
     for (coding, body, reason) in [
@@ -227,8 +266,8 @@ fn small_print_15_compressed_submissions_are_read_and_sent_on_plain_only_if_edit
         ("gzip, br", TASK.as_bytes(), "encoding-unknown"),
         ("gzip", b"nonsense", "unreadable"),
     ] {
-        let answer = exchange(gateway.api, coded_post(coding, body));
-        assert_eq!(answer.decision(), format!("skipped;reason={reason}"));
+        let response = exchange(gateway.api, coded_post(coding, body));
+        assert_eq!(response.decision(), format!("skipped;reason={reason}"));
         assert_eq!(upstream.last().body, body);
     }
     // In coded bodies of a request that is no submission nobody is interested.
@@ -246,7 +285,11 @@ fn ten_thousand_idle_connections_are_in_nobodys_way() {
     let upstream = RawUpstream::start(OK);
     let gateway = Gateway::start(
         &upstream.url,
-        "[server]\nmax_connections = 11000\nhead_timeout = \"60s\"\n",
+        r#"
+        [server]
+        max_connections = 11000
+        head_timeout = "60s"
+        "#,
     );
     let before = memory(gateway.server.pid()).0;
     let idle: Vec<Client> = (0..HALF).map(|_| Client::connect(gateway.api)).collect();
@@ -278,7 +321,13 @@ fn ten_thousand_idle_connections_are_in_nobodys_way() {
 #[test]
 fn beyond_max_connections_others_wait_until_one_ends() {
     let upstream = RawUpstream::start(OK);
-    let gateway = Gateway::start(&upstream.url, "[server]\nmax_connections = 2\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        max_connections = 2
+        "#,
+    );
     let mut two: Vec<Client> = (0..2).map(|_| Client::connect(gateway.api)).collect();
     for client in &mut two {
         assert_eq!(client.exchange(post("/createTask", TASK)).status(), 200);
@@ -298,7 +347,13 @@ fn beyond_max_connections_others_wait_until_one_ends() {
 fn max_connections_is_of_all_listeners_together() {
     let upstream = RawUpstream::start(OK);
     let folder = fixtures::Folder::new();
-    let file = folder.write("c.toml", "[server]\nmax_connections = 2\n");
+    let file = folder.write(
+        "c.toml",
+        r#"
+        [server]
+        max_connections = 2
+        "#,
+    );
     let mut command = fixtures::program();
     command.args(["--listen", "127.0.0.1:0,127.0.0.2:0", "--admin-listen", "off"]);
     command.args(["--upstream", &upstream.url, "--config"]).arg(file);
@@ -320,16 +375,22 @@ fn max_connections_is_of_all_listeners_together() {
 #[test]
 fn a_head_beyond_its_limit_is_refused() {
     let upstream = RawUpstream::start(OK);
-    let gateway = Gateway::start(&upstream.url, "[server]\nhead_limit = \"16 KiB\"\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        head_limit = "16 KiB"
+        "#,
+    );
     let head = |length: usize| format!("GET /x HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "a".repeat(length));
     assert_eq!(exchange(gateway.api, head(15 << 10)).status(), 200);
-    let answer = exchange(gateway.api, head(17 << 10));
-    assert_eq!((answer.status(), answer.text()), (431, ""));
+    let response = exchange(gateway.api, head(17 << 10));
+    assert_eq!((response.status(), response.text()), (431, ""));
     assert_eq!(upstream.received().len(), 1);
 }
 
 #[test]
-fn an_answer_that_its_client_does_not_take_ends() {
+fn a_response_that_its_client_does_not_take_ends() {
     let (sender, ended) = std::sync::mpsc::channel();
     let upstream = RawUpstream::serve(move |_, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -338,7 +399,14 @@ fn an_answer_that_its_client_does_not_take_ends() {
         let _ = sender.send(Instant::now());
         false
     });
-    let gateway = Gateway::start(&upstream.url, "[server]\nbody_timeout = \"500ms\"\nmax_in_flight = 1\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        body_timeout = "500ms"
+        max_in_flight = 1
+        "#,
+    );
     let mut client = Client::connect(gateway.api);
     client.0.write_all(&get("/endless")).unwrap();
     // One that takes it, however long it lasts, keeps it.
@@ -386,7 +454,13 @@ fn a_bomb_of_zstd_costs_no_more_than_the_limit() {
         bomb.push(b' ');
     }
     let upstream = RawUpstream::start(OK);
-    let gateway = Gateway::start(&upstream.url, "[server]\nbody_limit = \"1 MiB\"\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        body_limit = "1 MiB"
+        "#,
+    );
     let before = memory(gateway.server.pid()).1;
     assert_eq!(exchange(gateway.api, coded_post("zstd", &bomb)).status(), 413);
     let after = memory(gateway.server.pid()).1;
@@ -416,30 +490,41 @@ fn a_gateway_that_leads_to_itself_says_so() {
     let mut child = gateway.stderr(std::process::Stdio::null()).spawn().unwrap();
     let address = address.parse().unwrap();
     wait(|| std::net::TcpStream::connect(address).ok());
-    let answer = exchange(address, post("/createTask", TASK));
-    assert_eq!(answer.status(), 502);
+    let response = exchange(address, post("/createTask", TASK));
+    assert_eq!(response.status(), 502);
     assert!(
-        answer.text().contains("is this gateway itself") && answer.text().contains("connect_to"),
+        response.text().contains("is this gateway itself") && response.text().contains("connect_to"),
         "{}",
-        answer.text()
+        response.text()
     );
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+fn start_with_fallback(first: &str, fallback: &RawUpstream) -> Gateway {
+    let config = format!(
+        r#"
+        [upstream]
+        fallback = "{}"
+        "#,
+        fallback.url
+    );
+    Gateway::start(first, &config)
 }
 
 #[test]
 fn the_fallback_is_used_only_while_no_connection_can_be_made() {
     let first = fixtures::refused();
     let fallback = RawUpstream::start(OK);
-    let gateway = Gateway::start(&first, &format!("[upstream]\nfallback = \"{}\"\n", fallback.url));
+    let gateway = start_with_fallback(&first, &fallback);
     assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
     assert_eq!(
         fallback.last().field("host").unwrap(),
         fallback.url.trim_start_matches("http://")
     );
-    // A first that answers, however badly, is not replaced.
+    // A first that responds, however badly, is not replaced.
     let broken = RawUpstream::serve(|_, _| false);
-    let gateway = Gateway::start(&broken.url, &format!("[upstream]\nfallback = \"{}\"\n", fallback.url));
+    let gateway = start_with_fallback(&broken.url, &fallback);
     let count = fallback.received().len();
     assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 502);
     assert_eq!((broken.received().len(), fallback.received().len()), (1, count));
@@ -449,7 +534,7 @@ fn the_fallback_is_used_only_while_no_connection_can_be_made() {
 fn the_first_is_used_again_once_it_is_back() {
     let address = fixtures::refused();
     let fallback = RawUpstream::start(OK);
-    let gateway = Gateway::start(&address, &format!("[upstream]\nfallback = \"{}\"\n", fallback.url));
+    let gateway = start_with_fallback(&address, &fallback);
     assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
     let first = RawUpstream::serve_on(
         std::net::TcpListener::bind(address.trim_start_matches("http://")).unwrap(),
@@ -472,7 +557,13 @@ fn the_first_is_used_again_once_it_is_back() {
 #[test]
 fn a_stop_waits_for_its_delay_and_says_not_ready() {
     let upstream = RawUpstream::start(OK);
-    let mut gateway = Gateway::start(&upstream.url, "[server]\nshutdown_delay = \"600ms\"\n");
+    let mut gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        shutdown_delay = "600ms"
+        "#,
+    );
     let ready = || exchange(gateway.admin, get_from("localhost", "/readyz")).status();
     assert_eq!(ready(), 200);
     gateway.server.signal("TERM");

@@ -13,6 +13,14 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+/// A text without the indentation that it has here, for those that are reported by line and column.
+fn unindented(text: &str) -> String {
+    let text = text.trim_start_matches('\n');
+    let indentation = text.len() - text.trim_start().len();
+    let lines = text.lines().map(|line| line.get(indentation..).unwrap_or_default());
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
 #[test]
 fn the_demo_does_what_it_says() {
     let demo = run(&["demo"]);
@@ -26,10 +34,13 @@ fn the_demo_does_what_it_says() {
 #[test]
 fn a_wrong_configuration_does_not_start_and_says_where() {
     let folder = Folder::new();
-    let file = folder.write(
-        "c.toml",
-        "[[rule]]\nid = \"a\"\nsites = [\"a.example\"]\naction = \"ad\"\n",
-    );
+    let config = r#"
+        [[rule]]
+        id = "a"
+        sites = ["a.example"]
+        action = "ad"
+        "#;
+    let file = folder.write("c.toml", unindented(config));
     for verb in ["check", "serve", "explain"] {
         let mut args = vec![verb, "--config", file.to_str().unwrap()];
         args.extend((verb == "explain").then_some("--site=x.example"));
@@ -60,7 +71,15 @@ fn a_wrong_configuration_does_not_start_and_says_where() {
 #[test]
 fn check_says_what_is_in_force() {
     let folder = Folder::new();
-    let file = folder.write("c.toml", "[upstream]\nurl = \"http://127.0.0.1:1\"\n[[rule]]\nid = \"a\"\nsites = [\"a.example\", \"b.example\"]\naction = \"force\"\n");
+    let config = r#"
+        [upstream]
+        url = "http://127.0.0.1:1"
+        [[rule]]
+        id = "a"
+        sites = ["a.example", "b.example"]
+        action = "force"
+        "#;
+    let file = folder.write("c.toml", unindented(config));
     let output = run(&[
         "check",
         "--config",
@@ -90,12 +109,17 @@ fn check_says_what_is_in_force() {
 }
 
 #[test]
-fn small_print_9_explain_shows_decision_rule_and_bytes_with_keys_masked() {
+fn explain_shows_decision_rule_and_bytes_with_keys_masked() {
     let folder = Folder::new();
-    let config = folder.write(
-        "c.toml",
-        "# rules\n[[rule]]\nid = \"shop\"\nsites = [\"shop.example/cart\"]\naction = \"force\"\nvia = \"key\"\n",
-    );
+    let rules = r#"
+        # rules
+        [[rule]]
+        id = "shop"
+        sites = ["shop.example/cart"]
+        action = "force"
+        via = "key"
+        "#;
+    let config = folder.write("c.toml", unindented(rules));
     let body = folder.write("b.json", r#"{"clientKey":"SECRET__m","task":{"type":"RecaptchaV2Task","websiteURL":"https://shop.example/cart/1","proxyPassword":"SECRET"}}"#);
     let config = config.to_str().unwrap();
     let explain = |args: &[&str]| text(&run(&[&["explain", "--config", config], args].concat()).stdout);
@@ -153,7 +177,13 @@ fn small_print_9_explain_shows_decision_rule_and_bytes_with_keys_masked() {
 
 #[test]
 fn the_admin_side_tells_health_to_those_it_knows() {
-    let gateway = Gateway::start(&refused(), "[admin]\nhosts = [\"gate.internal\"]\n");
+    let gateway = Gateway::start(
+        &refused(),
+        r#"
+        [admin]
+        hosts = ["gate.internal"]
+        "#,
+    );
     let ask =
         |target: &str, fields: &str| exchange(gateway.admin, format!("GET {target} HTTP/1.1\r\n{fields}\r\n\r\n"));
     for host in ["127.0.0.1:6623", "localhost", "10.0.0.7:6623", "gate.internal"] {
@@ -205,14 +235,26 @@ fn a_broken_file_does_not_make_it_unhealthy() {
     let admin = gateway.admin.to_string();
     for broken in ["[rule]\n", "= 1\n", "rul = 1\n", "\u{0}"] {
         assert_eq!(healthcheck(broken, &["--admin-listen", &admin]), Some(0), "{broken:?}");
-        let of_file = format!("[admin]\nlisten = \"{admin}\"\n[server]\n{broken}");
+        let of_file = format!(
+            r#"
+            [admin]
+            listen = "{admin}"
+            [server]
+            {broken}
+            "#
+        );
         assert_eq!(healthcheck(&of_file, &[]), Some(0), "{of_file:?}");
     }
     let absent = refused();
     let absent = absent.trim_start_matches("http://");
     // Of several API listeners one may have been left out.
     let several = format!(
-        "[admin]\nlisten = \"off\"\n[server]\nlisten = [\"{absent}\", \"{}\"]\n",
+        r#"
+        [admin]
+        listen = "off"
+        [server]
+        listen = ["{absent}", "{}"]
+        "#,
         gateway.api
     );
     assert_eq!(healthcheck(&several, &[]), Some(0));
@@ -249,9 +291,9 @@ fn a_stop_lets_what_runs_finish() {
     let ready = || exchange(gateway.admin, get_from("localhost", "/readyz")).status();
     wait(|| (ready() == 503).then_some(()));
     wait(|| std::net::TcpStream::connect(gateway.api).is_err().then_some(()));
-    assert_eq!(ready(), 503, "the admin side answers to the end");
-    let answer = client.read();
-    assert_eq!((answer.status(), answer.field("connection")), (200, Some("close")));
+    assert_eq!(ready(), 503, "the admin side responds to the end");
+    let response = client.read();
+    assert_eq!((response.status(), response.field("connection")), (200, Some("close")));
     assert_eq!(gateway.server.wait(), Some(0));
 }
 
@@ -270,7 +312,14 @@ fn a_gateway_before_itself_is_warned_of_before_anything_is_paid() {
             false,
         ),
     ] {
-        let config = format!("[server]\nlisten = \"{listen}\"\n[upstream]\nurl = \"{upstream}\"\n");
+        let config = format!(
+            r#"
+            [server]
+            listen = "{listen}"
+            [upstream]
+            url = "{upstream}"
+            "#
+        );
         let file = folder.write("c.toml", config);
         let output = run(&["check", "--config", file.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(0));
@@ -295,7 +344,13 @@ fn a_gateway_before_itself_is_warned_of_before_anything_is_paid() {
 #[test]
 fn names_and_passwords_of_urls_are_shown_nowhere() {
     let folder = Folder::new();
-    let file = folder.write("c.toml", "[upstream]\nurl = \"http://me:hunter2@x.example\"\n");
+    let file = folder.write(
+        "c.toml",
+        r#"
+        [upstream]
+        url = "http://me:hunter2@x.example"
+        "#,
+    );
     let file = file.to_str().unwrap();
     for args in [
         &["check", "--config", file][..],
@@ -324,7 +379,13 @@ fn work_that_does_not_finish_in_time_ends_with_1() {
         thread::sleep(fixtures::PATIENCE);
         false
     });
-    let mut gateway = Gateway::start(&upstream.url, "[server]\nshutdown_grace = \"100ms\"\n");
+    let mut gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        shutdown_grace = "100ms"
+        "#,
+    );
     let mut client = Client::connect(gateway.api);
     client.0.write_all(&post("/createTask", "{}")).unwrap();
     wait(|| upstream.received().pop());
@@ -345,8 +406,8 @@ fn the_sandbox_speaks_as_the_vendor_does() {
     let sandbox = SandboxServer::start(&["--polls", "1"]);
     let post = |path: &str, body: &str| exchange(sandbox.address, post(path, body)).text().to_owned();
     let ask = |target: &str| exchange(sandbox.address, get(target)).text().to_owned();
-    let code = |answer: String| {
-        serde_json::from_str::<serde_json::Value>(&answer).unwrap()["errorCode"]
+    let code = |response: String| {
+        serde_json::from_str::<serde_json::Value>(&response).unwrap()["errorCode"]
             .as_str()
             .map(str::to_owned)
     };
@@ -436,7 +497,13 @@ fn submissions_reach_a_solution_over_tls() {
     let folder = Folder::new();
     let certificate = folder.path().join("ca.pem");
     let sandbox = SandboxServer::start(&["--record", "--tls", certificate.to_str().unwrap()]);
-    let config = format!("[upstream]\nca_file = {:?}\n", certificate.to_str().unwrap());
+    let config = format!(
+        r#"
+        [upstream]
+        ca_file = {:?}
+        "#,
+        certificate.to_str().unwrap()
+    );
     let gateway = Gateway::start(&format!("https://localhost:{}", sandbox.address.port()), &config);
     let created = exchange(gateway.api, post("/createTask", TASK));
     assert_eq!(created.text(), r#"{"errorId":0,"taskId":7654321}"#);
@@ -463,11 +530,21 @@ fn explain_takes_many_sites_and_compares_configurations() {
     let folder = Folder::new();
     let one = folder.write(
         "one.toml",
-        "[[rule]]\nid = \"shop\"\nsites = [\"shop.example/cart\"]\naction = \"force\"\n",
+        r#"
+        [[rule]]
+        id = "shop"
+        sites = ["shop.example/cart"]
+        action = "force"
+        "#,
     );
     let two = folder.write(
         "two.toml",
-        "[[rule]]\nid = \"shop\"\nsites = [\"shop.example\"]\naction = \"keep\"\n",
+        r#"
+        [[rule]]
+        id = "shop"
+        sites = ["shop.example"]
+        action = "keep"
+        "#,
     );
     let sites = folder.write(
         "sites.txt",
@@ -517,10 +594,23 @@ fn explain_takes_many_sites_and_compares_configurations() {
 fn check_warns_of_patterns_that_cannot_be_meant() {
     let folder = Folder::new();
     folder.write("list.txt", "fine.example\nwww.wide.example/x # under line 3\n");
-    let config = "[[rule]]\nid = \"wide\"\nsites = [\"wide.example\", \"co.uk\"]\naction = \"keep\"\n\
-        [[rule]]\nid = \"narrow\"\nsites = [\"=login.wide.example\"]\nsites_file = \"list.txt\"\naction = \"force\"\n\
-        [[rule]]\nid = \"enterprise\"\nsites = [\"wide.example\"]\ncaptchas = [\"recaptcha-v3-enterprise\"]\naction = \"add\"\n";
-    let file = folder.write("c.toml", config);
+    let config = r#"
+        [[rule]]
+        id = "wide"
+        sites = ["wide.example", "co.uk"]
+        action = "keep"
+        [[rule]]
+        id = "narrow"
+        sites = ["=login.wide.example"]
+        sites_file = "list.txt"
+        action = "force"
+        [[rule]]
+        id = "enterprise"
+        sites = ["wide.example"]
+        captchas = ["recaptcha-v3-enterprise"]
+        action = "add"
+        "#;
+    let file = folder.write("c.toml", unindented(config));
     let output = run(&["check", "--config", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "warnings are no mistakes");
     let report = text(&output.stderr);
@@ -549,7 +639,13 @@ fn check_warns_of_patterns_that_cannot_be_meant() {
 #[test]
 fn settings_say_where_they_come_from() {
     let folder = Folder::new();
-    let file = folder.write("c.toml", "[server]\nkeep_alive = \"90s\"\n[admin]\nlisten = \"off\"\n");
+    let config = r#"
+        [server]
+        keep_alive = "90s"
+        [admin]
+        listen = "off"
+        "#;
+    let file = folder.write("c.toml", unindented(config));
     let mut command = program();
     command
         .args(["--listen", "127.0.0.1:1", "config", "show", "--config"])

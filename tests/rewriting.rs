@@ -1,4 +1,5 @@
-//! What the issue of rewriting is about, on the wire: bytes a client sends, bytes the upstream gets, and what the answer says.
+//! Rewriting on the wire: the bytes that a client sends, the bytes that the upstream gets, and the decision that the response
+//! names.
 
 mod fixtures;
 
@@ -16,18 +17,18 @@ impl Setup {
         Self { upstream, gateway }
     }
 
-    /// Sends a request; the answer, which is the upstream's, and the request as it arrived.
+    /// Sends a request; returns the response, which is the upstream's, and the request as it arrived.
     fn send(&self, request: impl AsRef<[u8]>) -> (Message, Message) {
-        let answer = exchange(self.gateway.api, request);
-        assert_eq!(answer.text(), r#"{"errorId":0,"taskId":4321}"#);
-        (answer, self.upstream.last())
+        let response = exchange(self.gateway.api, request);
+        assert_eq!(response.text(), r#"{"errorId":0,"taskId":4321}"#);
+        (response, self.upstream.last())
     }
 
     /// A createTask body: the decision, and the body as it arrived.
     fn create_task(&self, body: &str) -> (String, String) {
-        let (answer, arrived) = self.send(post("/createTask", body));
+        let (response, arrived) = self.send(post("/createTask", body));
         assert_eq!(arrived.field("content-length").unwrap(), arrived.body.len().to_string());
-        (answer.decision().to_owned(), arrived.text().to_owned())
+        (response.decision().to_owned(), arrived.text().to_owned())
     }
 }
 
@@ -82,8 +83,8 @@ fn json_bodies() {
 fn bodies_that_are_not_utf8_arrive_as_sent() {
     let setup = Setup::new("");
     let body = b"{\"task\":{\"type\":\"RecaptchaV2Task\",\"websiteURL\":\"a.example\",\"userAgent\":\"\xff\xfe\"}}";
-    let (answer, arrived) = setup.send(post("/createTask", body));
-    assert_eq!(answer.decision(), SET);
+    let (response, arrived) = setup.send(post("/createTask", body));
+    assert_eq!(response.decision(), SET);
     let expected = [&body[..body.len() - 2], b",\"nocache\":true}}"].concat();
     assert_eq!(
         arrived.body.escape_ascii().to_string(),
@@ -96,9 +97,9 @@ fn legacy_shapes() {
     let setup = Setup::new("");
     let query = "/in.php?key=K&method=userrecaptcha&googlekey=s&pageurl=https://a.example/v2.php?level=high";
     for request in [get(query), post(query, "")] {
-        let (answer, arrived) = setup.send(request);
+        let (response, arrived) = setup.send(request);
         assert_eq!(
-            (answer.decision(), arrived.target()),
+            (response.decision(), arrived.target()),
             (SET, format!("{query}&nocache=1").as_str())
         );
         assert_eq!(arrived.text(), "");
@@ -110,9 +111,9 @@ fn legacy_shapes() {
         form.len()
     );
     for request in [post("/in.php", form), chunked.into_bytes()] {
-        let (answer, arrived) = setup.send(request);
+        let (response, arrived) = setup.send(request);
         assert_eq!(
-            (answer.decision(), arrived.text()),
+            (response.decision(), arrived.text()),
             (SET, format!("{form}&nocache=1").as_str())
         );
         assert_eq!(arrived.field("content-length").unwrap(), arrived.body.len().to_string());
@@ -131,19 +132,19 @@ fn legacy_shapes() {
         "POST /in.php HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=\"Upload----11/23/2025 08:24:00\"\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    let (answer, arrived) = setup.send(request);
+    let (response, arrived) = setup.send(request);
     let added = "--Upload----11/23/2025 08:24:00\r\nContent-Disposition: form-data; name=\"nocache\"\r\n\r\n1\r\n";
     assert_eq!(
-        (answer.decision(), arrived.text()),
+        (response.decision(), arrived.text()),
         (SET, format!("{parts}{added}{last}").as_str())
     );
 
-    let (answer, arrived) = setup.send(post(
+    let (response, arrived) = setup.send(post(
         "/in.php",
         r#"{"key":"K","method":"userrecaptcha","pageurl":"a.example"}"#,
     ));
     let expected = r#"{"key":"K","method":"userrecaptcha","pageurl":"a.example","nocache":1}"#;
-    assert_eq!((answer.decision(), arrived.text()), (SET, expected));
+    assert_eq!((response.decision(), arrived.text()), (SET, expected));
 
     for query in [
         "method=base64",
@@ -151,33 +152,33 @@ fn legacy_shapes() {
         "method=userrecaptcha&version=v3&enterprise=1&pageurl=a.example",
     ] {
         let target = format!("/in.php?key=K&{query}");
-        let (answer, arrived) = setup.send(get(&target));
-        assert_eq!((answer.decision(), arrived.target()), (NOT_COVERED, target.as_str()));
+        let (response, arrived) = setup.send(get(&target));
+        assert_eq!((response.decision(), arrived.target()), (NOT_COVERED, target.as_str()));
     }
 }
 
 #[test]
-fn small_print_1_paths_are_treated_as_what_they_are_and_forwarded_as_written() {
+fn paths_are_treated_as_what_they_are_and_forwarded_as_written() {
     let setup = Setup::new("");
     for path in ["/CreateTask/", "//createTask", "/x/../createTask", "/create%54ask"] {
-        let (answer, arrived) = setup.send(post(path, task("")));
+        let (response, arrived) = setup.send(post(path, task("")));
         assert_eq!(
-            (answer.decision(), arrived.target(), arrived.text()),
+            (response.decision(), arrived.target(), arrived.text()),
             (SET, path, task(r#","nocache":true"#).as_str())
         );
     }
     // GET of createTask is no submission; HEAD of in.php is read as GET; a GET with a body like a POST.
-    let (answer, _) = setup.send(get("/createTask"));
-    assert_eq!(answer.decision(), "none");
+    let (response, _) = setup.send(get("/createTask"));
+    assert_eq!(response.decision(), "none");
     let form = "method=userrecaptcha&pageurl=a.example";
     let (_, arrived) = setup.send(format!(
         "GET /in.php HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{form}",
         form.len()
     ));
     assert_eq!(arrived.text(), format!("{form}&nocache=1"));
-    let (answer, arrived) = setup.send(get("/IN.PHP?method=userrecaptcha&pageurl=a.example"));
+    let (response, arrived) = setup.send(get("/IN.PHP?method=userrecaptcha&pageurl=a.example"));
     assert_eq!(
-        (answer.decision(), arrived.target()),
+        (response.decision(), arrived.target()),
         (SET, "/IN.PHP?method=userrecaptcha&pageurl=a.example&nocache=1")
     );
 }
@@ -218,9 +219,9 @@ fn rules_decide() {
         )
     );
 
-    let (answer, arrived) = setup.send(get("/in.php?key=K&method=hcaptcha&pageurl=https://key.example/login"));
+    let (response, arrived) = setup.send(get("/in.php?key=K&method=hcaptcha&pageurl=https://key.example/login"));
     assert_eq!(
-        (answer.decision(), arrived.target()),
+        (response.decision(), arrived.target()),
         (
             "set;action=add;via=key;rule=by-key",
             "/in.php?key=K__nocache&method=hcaptcha&pageurl=https://key.example/login"
@@ -229,8 +230,15 @@ fn rules_decide() {
 }
 
 #[test]
-fn small_print_10_a_denied_submission_reaches_nobody_and_is_answered_with_200() {
-    let setup = Setup::new("[[rule]]\nid = \"no\"\nsites = [\"=www.x.example\"]\naction = \"deny\"\n");
+fn a_denied_submission_reaches_nobody_and_is_answered_with_200() {
+    let setup = Setup::new(
+        r#"
+        [[rule]]
+        id = "no"
+        sites = ["=www.x.example"]
+        action = "deny"
+        "#,
+    );
     let denied = "denied;action=deny;rule=no;reason=action-deny";
     let json = exchange(
         setup.gateway.api,
@@ -269,8 +277,8 @@ fn small_print_10_a_denied_submission_reaches_nobody_and_is_answered_with_200() 
     assert_eq!(setup.upstream.received(), []);
 
     let options = b"OPTIONS /createTask HTTP/1.1\r\nHost: x\r\n\r\n";
-    let (answer, _) = setup.send(options);
-    assert_eq!(answer.decision(), "none");
+    let (response, _) = setup.send(options);
+    assert_eq!(response.decision(), "none");
 }
 
 #[test]
@@ -314,7 +322,14 @@ fn each_decision_is_one_log_line_without_secrets() {
 /// Requests that two readers could read in two ways do not get past a deny.
 #[test]
 fn what_another_reader_might_read_is_denied() {
-    let setup = Setup::new("[[rule]]\nid = \"no\"\nsites = [\"evil.example\"]\naction = \"deny\"\n");
+    let setup = Setup::new(
+        r#"
+        [[rule]]
+        id = "no"
+        sites = ["evil.example"]
+        action = "deny"
+        "#,
+    );
     let send = |fields: &str, target: &str, body: &str| {
         let request = format!(
             "POST {target} HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: {}\r\n\r\n{body}",

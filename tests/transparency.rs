@@ -63,11 +63,15 @@ fn any_verb_and_path_goes_through() {
         ("OPTIONS", "/createTask"),
         ("PUT", "/in.php"),
     ] {
-        let answer = exchange(
+        let response = exchange(
             gateway.api,
             format!("{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"),
         );
-        assert_eq!((answer.status(), answer.decision()), (200, "none"), "{method} {target}");
+        assert_eq!(
+            (response.status(), response.decision()),
+            (200, "none"),
+            "{method} {target}"
+        );
         let arrived = upstream.last();
         assert_eq!(
             (arrived.first_line(), arrived.text()),
@@ -94,8 +98,8 @@ fn any_verb_and_path_goes_through() {
     let coded = "POST /z HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
     assert_eq!(exchange(gateway.api, coded).status(), 501);
     // A client that speaks HTTP/1.0 and sends no Host.
-    let answer = exchange(gateway.api, "GET /y HTTP/1.0\r\n\r\n");
-    assert_eq!(answer.status(), 200);
+    let response = exchange(gateway.api, "GET /y HTTP/1.0\r\n\r\n");
+    assert_eq!(response.status(), 200);
     let host = format!("host: {}", upstream.url.trim_start_matches("http://"));
     assert_eq!(
         (upstream.last().first_line(), upstream.last().fields()),
@@ -108,8 +112,8 @@ fn targets_that_http_forbids_are_refused_and_fragments_cut() {
     let upstream = RawUpstream::start(OK);
     let gateway = Gateway::start(&upstream.url, "");
     for target in ["/a?\"b", "/a?b=<", "/a<b", "/a>b", "/a b", "/a\u{1}b"] {
-        let answer = exchange(gateway.api, get(target));
-        assert_eq!((answer.status(), answer.text()), (400, ""), "{target}");
+        let response = exchange(gateway.api, get(target));
+        assert_eq!((response.status(), response.text()), (400, ""), "{target}");
     }
     assert_eq!(upstream.received(), []);
     // RFC 9112 forbids this one in a path as well, but the http crate takes it, and so it goes on.
@@ -120,9 +124,9 @@ fn targets_that_http_forbids_are_refused_and_fragments_cut() {
 }
 
 #[test]
-fn answers_arrive_as_given() {
-    const ANSWER: &[u8] = b"HTTP/1.1 429 Slow Down Please\r\nDATE: Mon, 01 Jan 2024 00:00:00 GMT\r\nx-Odd-CASE: 1\r\nContent-Encoding: gzip\r\nConnection: X-Hop, keep-alive\r\nX-Hop: gone\r\nKeep-Alive: timeout=9\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nx-nocache-gateway: the upstream's own\r\nCONTENT-length: 4\r\n\r\n\x1f\x8b\x00\xff";
-    let upstream = RawUpstream::start(ANSWER);
+fn responses_arrive_as_given() {
+    const RESPONSE: &[u8] = b"HTTP/1.1 429 Slow Down Please\r\nDATE: Mon, 01 Jan 2024 00:00:00 GMT\r\nx-Odd-CASE: 1\r\nContent-Encoding: gzip\r\nConnection: X-Hop, keep-alive\r\nX-Hop: gone\r\nKeep-Alive: timeout=9\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nx-nocache-gateway: the upstream's own\r\nCONTENT-length: 4\r\n\r\n\x1f\x8b\x00\xff";
+    let upstream = RawUpstream::start(RESPONSE);
     let gateway = Gateway::start(&upstream.url, "");
     let kept = [
         "DATE: Mon, 01 Jan 2024 00:00:00 GMT",
@@ -131,39 +135,39 @@ fn answers_arrive_as_given() {
         "Set-Cookie: a=1",
         "set-cookie: b=2",
     ];
-    let answer = exchange(gateway.api, get("/getBalance"));
-    assert_eq!(answer.first_line(), "HTTP/1.1 429 Slow Down Please");
-    assert_eq!(answer.body, b"\x1f\x8b\x00\xff");
+    let response = exchange(gateway.api, get("/getBalance"));
+    assert_eq!(response.first_line(), "HTTP/1.1 429 Slow Down Please");
+    assert_eq!(response.body, b"\x1f\x8b\x00\xff");
     let expected = [
         &kept[..],
         &["x-nocache-gateway: the upstream's own", "CONTENT-length: 4"],
     ]
     .concat();
-    assert_eq!(answer.fields(), expected);
+    assert_eq!(response.fields(), expected);
 
     // On a submission the field is the gateway's.
-    let answer = exchange(gateway.api, post("/createTask", "{}"));
+    let response = exchange(gateway.api, post("/createTask", "{}"));
     let expected = [
         &kept[..],
         &["CONTENT-length: 4", "x-nocache-gateway: skipped;reason=no-task"],
     ]
     .concat();
-    assert_eq!(answer.fields(), expected);
+    assert_eq!(response.fields(), expected);
 }
 
 /// RFC 9112, section 6.3: of two framings the chunks count.
 #[test]
-fn an_answer_with_two_framings_arrives_whole() {
+fn a_response_with_two_framings_arrives_whole() {
     let upstream = RawUpstream::start(
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n",
     );
     let gateway = Gateway::start(&upstream.url, "");
-    let answer = exchange(gateway.api, post("/createTask", "{}"));
-    assert_eq!((answer.text(), answer.field("content-length")), ("whole", None));
+    let response = exchange(gateway.api, post("/createTask", "{}"));
+    assert_eq!((response.text(), response.field("content-length")), ("whole", None));
 }
 
 #[test]
-fn answers_without_a_body_get_no_field_of_ours() {
+fn responses_without_a_body_get_no_field_of_ours() {
     for raw in [
         &b"HTTP/1.1 204 No Content\r\nX: y\r\n\r\n"[..],
         b"HTTP/1.1 304 Not Modified\r\nX: y\r\n\r\n",
@@ -179,10 +183,10 @@ fn answers_without_a_body_get_no_field_of_ours() {
         .0
         .write_all(b"HEAD /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .unwrap();
-    let mut answer = String::new();
-    client.0.read_to_string(&mut answer).unwrap();
+    let mut response = String::new();
+    client.0.read_to_string(&mut response).unwrap();
     assert_eq!(
-        answer,
+        response,
         "HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 99\r\nconnection: close\r\n\r\n"
     );
 }
@@ -190,7 +194,13 @@ fn answers_without_a_body_get_no_field_of_ours() {
 #[test]
 fn decision_header_can_be_switched_off() {
     let upstream = RawUpstream::start(OK);
-    let gateway = Gateway::start(&upstream.url, "[server]\ndecision_header = false\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        decision_header = false
+        "#,
+    );
     assert_eq!(exchange(gateway.api, post("/createTask", "{}")).decision(), "none");
 }
 
@@ -206,9 +216,9 @@ fn large_bodies_stream_both_ways_without_being_held() {
         stream.write_all(head.as_bytes()).is_ok() && stream.write_all(&vec![b'd'; LARGE]).is_ok()
     });
     let gateway = Gateway::start(&upstream.url, "");
-    let answer = exchange(gateway.api, post("/getBalance", vec![b'u'; LARGE]));
-    assert_eq!(answer.body.len(), LARGE);
-    assert!(answer.body.iter().all(|&byte| byte == b'd'));
+    let response = exchange(gateway.api, post("/getBalance", vec![b'u'; LARGE]));
+    assert_eq!(response.body.len(), LARGE);
+    assert!(response.body.iter().all(|&byte| byte == b'd'));
     let (_, peak) = memory(gateway.server.pid());
     assert!(peak < LARGE / 2, "{} MiB", peak >> 20);
 }
@@ -216,11 +226,17 @@ fn large_bodies_stream_both_ways_without_being_held() {
 #[test]
 fn a_submission_over_the_limit_is_refused_in_its_dialect() {
     let upstream = RawUpstream::start(OK);
-    let gateway = Gateway::start(&upstream.url, "[server]\nbody_limit = \"1 KiB\"\n");
-    let answer = exchange(gateway.api, post("/createTask", vec![b' '; 1025]));
-    assert_eq!((answer.status(), answer.decision()), (413, "none"));
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        body_limit = "1 KiB"
+        "#,
+    );
+    let response = exchange(gateway.api, post("/createTask", vec![b' '; 1025]));
+    assert_eq!((response.status(), response.decision()), (413, "none"));
     assert!(
-        answer
+        response
             .text()
             .starts_with(r#"{"errorId":1,"errorCode":"ERROR_GATEWAY_BODY_TOO_LARGE""#)
     );
@@ -228,8 +244,11 @@ fn a_submission_over_the_limit_is_refused_in_its_dialect() {
         "POST /in.php HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n500\r\n{}\r\n0\r\n\r\n",
         "a".repeat(0x500)
     );
-    let answer = exchange(gateway.api, chunked);
-    assert_eq!((answer.status(), answer.text()), (413, "ERROR_GATEWAY_BODY_TOO_LARGE"));
+    let response = exchange(gateway.api, chunked);
+    assert_eq!(
+        (response.status(), response.text()),
+        (413, "ERROR_GATEWAY_BODY_TOO_LARGE")
+    );
     assert_eq!(upstream.received(), []);
     assert_eq!(
         exchange(gateway.api, post("/createTask", vec![b' '; 1024])).status(),
@@ -244,25 +263,31 @@ fn a_submission_over_the_limit_is_refused_in_its_dialect() {
 #[test]
 fn this_is_no_open_proxy() {
     let upstream = RawUpstream::start(OK);
-    let gateway = Gateway::start(&upstream.url, "[server]\nnames = [\"gate.internal\"]\n");
+    let gateway = Gateway::start(
+        &upstream.url,
+        r#"
+        [server]
+        names = ["gate.internal"]
+        "#,
+    );
     for target in [
         upstream.url.clone(),
         format!("http://{}", gateway.api),
         "http://gate.internal:1".into(),
     ] {
-        let answer = exchange(gateway.api, get(&format!("{target}/res.php?a='b'")));
-        assert_eq!(answer.status(), 200, "{target}");
+        let response = exchange(gateway.api, get(&format!("{target}/res.php?a='b'")));
+        assert_eq!(response.status(), 200, "{target}");
         assert_eq!(upstream.last().target(), "/res.php?a='b'");
     }
     let before = upstream.received().len();
-    let answer = exchange(gateway.api, get("http://evil.example/getBalance"));
-    assert_eq!(answer.status(), 421);
-    assert!(answer.text().contains("ERROR_GATEWAY_NOT_A_PROXY"));
-    let answer = exchange(
+    let response = exchange(gateway.api, get("http://evil.example/getBalance"));
+    assert_eq!(response.status(), 421);
+    assert!(response.text().contains("ERROR_GATEWAY_NOT_A_PROXY"));
+    let response = exchange(
         gateway.api,
         b"CONNECT api.capmonster.cloud:443 HTTP/1.1\r\nHost: x\r\n\r\n",
     );
-    assert_eq!(answer.status(), 405);
-    assert!(answer.text().contains("not a proxy"));
+    assert_eq!(response.status(), 405);
+    assert!(response.text().contains("not a proxy"));
     assert_eq!(upstream.received().len(), before);
 }
