@@ -75,43 +75,47 @@ fn shapes(mark: &str) -> Vec<(&'static str, Vec<u8>)> {
         )
         .into_bytes()
     };
-    let query = format!("key=K&method=userrecaptcha&pageurl=a.example&mark={mark}");
-    let multipart = "--B\r\nContent-Disposition: form-data; name=method\r\n\r\nuserrecaptcha\r\n--B\r\nContent-Disposition: form-data; name=pageurl\r\n\r\na.example\r\n--B--\r\n";
+    let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").into_bytes();
     let form = "key=K&method=userrecaptcha&pageurl=a.example";
+    let json = r#"{"key":"K","method":"userrecaptcha","pageurl":"a.example"}"#;
+    let multipart = r#"--B
+Content-Disposition: form-data; name=method
+
+userrecaptcha
+--B
+Content-Disposition: form-data; name=pageurl
+
+a.example
+--B--
+"#
+    .replace('\n', "\r\n");
+    let chunked = format!(
+        "POST /in.php?mark={mark} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+         {:x}\r\n{form}\r\n0\r\n\r\n",
+        form.len()
+    );
     // More than sockets hold: the gateway is still writing when the upstream breaks off within it.
     static LARGE: LazyLock<String> = LazyLock::new(|| {
         let picture = "A".repeat(6 << 20);
         format!(r#"{{"task":{{"type":"RecaptchaV2Task","websiteURL":"a.example","body":"{picture}"}}}}"#)
     });
-    let large = &LARGE;
+    let create = format!("/createTask?mark={mark}");
+    let legacy = format!("/in.php?mark={mark}");
+    let query = format!("/in.php?{form}&mark={mark}");
+    let poll = format!("/getTaskResult?mark={mark}");
+    let legacy_poll = format!("/res.php?key=K&action=get&id=1&mark={mark}");
+    let of_parts = "Content-Type: multipart/form-data; boundary=B\r\n";
     vec![
-        (
-            "createTask",
-            post(
-                &format!("/createTask?mark={mark}"),
-                "",
-                TASK,
-            ),
-        ),
-        ("createTask, large", post(&format!("/createTask?mark={mark}"), "", large)),
-        ("in.php GET", format!("GET /in.php?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").into_bytes()),
-        ("in.php POST, query", post(&format!("/in.php?{query}"), "", "")),
-        ("in.php POST, form", post(&format!("/in.php?mark={mark}"), "", form)),
-        (
-            "in.php POST, chunked form",
-            format!("POST /in.php?mark={mark} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{form}\r\n0\r\n\r\n", form.len())
-                .into_bytes(),
-        ),
-        (
-            "in.php POST, multipart",
-            post(&format!("/in.php?mark={mark}"), "Content-Type: multipart/form-data; boundary=B\r\n", multipart),
-        ),
-        (
-            "in.php POST, JSON",
-            post(&format!("/in.php?mark={mark}"), "", r#"{"key":"K","method":"userrecaptcha","pageurl":"a.example"}"#),
-        ),
-        ("getTaskResult", post(&format!("/getTaskResult?mark={mark}"), "", r#"{"clientKey":"K","taskId":1}"#)),
-        ("res.php", format!("GET /res.php?key=K&action=get&id=1&mark={mark} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").into_bytes()),
+        ("createTask", post(&create, "", TASK)),
+        ("createTask, large", post(&create, "", &LARGE)),
+        ("in.php GET", get(&query)),
+        ("in.php POST, query", post(&query, "", "")),
+        ("in.php POST, form", post(&legacy, "", form)),
+        ("in.php POST, chunked form", chunked.into_bytes()),
+        ("in.php POST, multipart", post(&legacy, of_parts, &multipart)),
+        ("in.php POST, JSON", post(&legacy, "", json)),
+        ("getTaskResult", post(&poll, "", r#"{"clientKey":"K","taskId":1}"#)),
+        ("res.php", get(&legacy_poll)),
     ]
 }
 
