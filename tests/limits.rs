@@ -270,7 +270,7 @@ fn compressed_submissions_are_read_and_sent_on_plain_only_if_edited() {
         assert_eq!(response.decision(), format!("skipped;reason={reason}"));
         assert_eq!(upstream.last().body, body);
     }
-    // In coded bodies of a request that is no submission nobody is interested.
+    // The coded body of a request that is no submission is not read.
     let head =
         "POST /getBalance HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x01\x02\x03";
     assert_eq!(exchange(gateway.api, head).status(), 200);

@@ -293,7 +293,7 @@ fn each_decision_is_one_log_line_without_secrets() {
     }
     assert!(!format!("{:?}", setup.gateway.server.log()).contains("SECRET"));
 
-    // A name that is none is a mangled request, perhaps with its key in it.
+    // An invalid name is a mangled request, perhaps with its key in it.
     for (number, target) in [
         "/in.php?method=base64;key=SECRETKEY",
         "/in.php?method=userrecaptcha%26key%3DSECRETKEY",
