@@ -10,10 +10,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use fixtures::{Client, Folder, Gateway, OK, RawUpstream, Server, exchange, get, post, program, refused, run};
+use fixtures::{
+    Client, Folder, Gateway, OK, RawUpstream, SET, Server, TASK, exchange, get, post, program, refused, run,
+};
 
-const TASK: &str = r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"a.example"}}"#;
-const SET: &str = "set;action=add;via=parameter;rule=default";
 const DENY: &str = r#"
 [[rule]]
 id = "no"
