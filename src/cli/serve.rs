@@ -76,7 +76,9 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         let delay = config.server.shutdown_delay;
         info!(
             signal = name,
-            "stopping: new connections for {delay:?} more, then what runs may finish within {grace:?}; a second signal ends it at once"
+            ?delay,
+            ?grace,
+            "shutting down: requests in flight may finish within the grace; a second signal stops at once"
         );
         tokio::time::sleep(delay).await;
         drop(stop);
