@@ -23,7 +23,7 @@ use tracing::{debug, error, info, warn};
 use crate::{
     admin::Readiness,
     api::Gateway,
-    config::{self, Config, LoadError, Overrides, settings},
+    config::{self, Config, LoadError, Overrides, sections},
 };
 
 /// How long files have to be quiet before they are read: an editor writes in several steps.
@@ -42,7 +42,7 @@ pub struct Reloader {
     /// The files that were read last, and what was in them.
     seen: Contents,
     /// The settings that the process began with.
-    started: Vec<settings::InForce>,
+    started: Vec<sections::InForce>,
 }
 
 /// Files and what is in them; none where one cannot be read.
@@ -55,7 +55,7 @@ impl Reloader {
             overrides,
             readiness,
             seen: Vec::new(),
-            started: settings::in_force(config),
+            started: sections::in_force(config),
         };
         reloader.note(config);
         reloader
@@ -135,11 +135,10 @@ impl Reloader {
 
     /// Only rules are swapped: listeners, limits and the like are what the process began with.
     fn warn_of_what_needs_a_restart(&self, config: &Config) {
-        let is_live = |path: &str| ["default.", "legacy."].iter().any(|section| path.starts_with(section));
-        let changed: Vec<String> = settings::in_force(config)
+        let changed: Vec<String> = sections::in_force(config)
             .into_iter()
             .zip(&self.started)
-            .filter(|(now, started)| now.value != started.value && !is_live(&now.path))
+            .filter(|(now, started)| now.value != started.value && !now.is_live)
             .map(|(now, _)| now.path)
             .collect();
         if !changed.is_empty() {

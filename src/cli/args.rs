@@ -1,12 +1,14 @@
 //! The flags that verbs share.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
-use clap::{ArgMatches, Args, parser::ValueSource};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, parser::ValueSource, value_parser};
 
-use crate::{
-    config::{AdminListen, LogLevel, Override, Overrides, Provenance, settings::SETTINGS},
-    upstream,
+use crate::config::{
+    Config, Overrides, Provenance,
+    load::{self, Override},
+    report::without_userinfo,
+    sections::{self, Flag, Key},
 };
 
 /// For verbs that only show something.
@@ -17,71 +19,95 @@ pub struct ShowArgs {
     pub json: bool,
 }
 
-/// What overrides the configuration file.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Configuration (a flag wins over its environment variable, that over the file)")]
-pub struct OverrideArgs {
-    /// The configuration file [default: ./nocache-gateway.toml, then /etc/nocache-gateway/config.toml, if one is there]
-    #[arg(long, global = true, value_name = "FILE", env = "NOCACHE_GATEWAY_CONFIG")]
-    config: Option<PathBuf>,
-    // As `help`, since rustdoc would take the brackets for a link.
-    #[arg(
-        help = "Where the API is mirrored; several addresses with commas [default: 127.0.0.1:6622,[::1]:6622; sandbox: 127.0.0.1:6624]",
-        long,
-        global = true,
-        value_name = "ADDRESS",
-        env = "NOCACHE_GATEWAY_LISTEN",
-        value_delimiter = ','
-    )]
-    listen: Vec<SocketAddr>,
-    #[arg(
-        help = "The API to forward to [default: https://api.capmonster.cloud]",
-        long,
-        global = true,
-        value_name = "URL",
-        env = "NOCACHE_GATEWAY_UPSTREAM"
-    )]
-    upstream: Option<upstream::Origin>,
-    /// Where health is shown, or "off" [default: 127.0.0.1:6623]
-    #[arg(long, global = true, value_name = "ADDRESS", env = "NOCACHE_GATEWAY_ADMIN_LISTEN")]
-    admin_listen: Option<AdminListen>,
-    /// error, warn, info, debug or trace [default: info]
-    #[arg(long, global = true, value_name = "LEVEL", env = "NOCACHE_GATEWAY_LOG_LEVEL", value_parser = level)]
-    log_level: Option<LogLevel>,
-}
+/// What overrides the configuration file: `--config`, and the flags of the settings that have one.
+#[derive(Debug)]
+pub struct OverrideArgs(pub Overrides);
 
-fn level(text: &str) -> Result<LogLevel, String> {
-    text.parse()
-        .map_err(|_| "expected error, warn, info, debug or trace".to_owned())
-}
+impl Args for OverrideArgs {
+    fn augment_args(command: Command) -> Command {
+        let config = Arg::new("config")
+            .long("config")
+            .env("NOCACHE_GATEWAY_CONFIG")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("The configuration file [default: ./nocache-gateway.toml, then /etc/nocache-gateway/config.toml, if one is there]")
+            .global(true);
+        command
+            .next_help_heading("Configuration (a flag wins over its environment variable, that over the file)")
+            .arg(config)
+            .args(flags().into_iter().map(|(path, key, flag)| arg(path, &key, flag)))
+    }
 
-impl OverrideArgs {
-    /// The overrides, each with whether its flag or its variable said it.
-    pub fn overrides(self, matches: &ArgMatches) -> Overrides {
-        fn said<T>(value: Option<T>, matches: &ArgMatches, id: &str, path: &str) -> Option<Override<T>> {
-            let by = SETTINGS
-                .iter()
-                .find(|setting| format!("{}.{}", setting.section, setting.key) == path);
-            let (flag, variable) = by?.overridden_by?;
-            let provenance = match source(matches, id) {
-                Some(ValueSource::EnvVariable) => Provenance::Variable(variable),
-                _ => Provenance::Flag(flag),
-            };
-            value.map(|value| Override { value, provenance })
-        }
-        let listen = Some(self.listen).filter(|addresses| !addresses.is_empty());
-        Overrides {
-            file: self.config,
-            listen: said(listen, matches, "listen", "server.listen"),
-            upstream: said(self.upstream, matches, "upstream", "upstream.url"),
-            admin_listen: said(self.admin_listen, matches, "admin_listen", "admin.listen"),
-            log_level: said(self.log_level, matches, "log_level", "log.level"),
-        }
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
     }
 }
 
-/// Where an argument's value comes from: it may stand before the verb or behind it.
-fn source(matches: &ArgMatches, id: &str) -> Option<ValueSource> {
-    let behind = matches.subcommand().and_then(|(_, verb)| source(verb, id));
-    behind.or_else(|| matches.try_get_raw(id).ok().and_then(|_| matches.value_source(id)))
+impl FromArgMatches for OverrideArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut overrides = Overrides {
+            file: matches.get_one::<PathBuf>("config").cloned(),
+            said: Vec::new(),
+        };
+        for (path, _, flag) in flags() {
+            let Some(texts) = matches.get_many::<String>(flag.name) else {
+                continue;
+            };
+            overrides.said.push(Override {
+                path,
+                text: texts.map(String::as_str).collect::<Vec<_>>().join(","),
+                provenance: match matches.value_source(flag.name) {
+                    Some(ValueSource::EnvVariable) => Provenance::Variable(flag.variable),
+                    _ => Provenance::Flag(flag.name),
+                },
+            });
+        }
+        Ok(Self(overrides))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Every setting that has a flag, with its path.
+fn flags() -> Vec<(String, Key<Config>, Flag)> {
+    let mut flags = Vec::new();
+    for section in sections::plain() {
+        for key in section.keys {
+            if let Some(flag) = key.flag.clone() {
+                flags.push((sections::path(section.name, key.name), key, flag));
+            }
+        }
+    }
+    flags
+}
+
+fn arg(path: String, key: &Key<Config>, flag: Flag) -> Arg {
+    let default = (key.show)(&Config::default()).map_or(String::new(), |default| match default.as_array() {
+        Some(entries) => entries.iter().map(text).collect::<Vec<_>>().join(","),
+        None => text(&default),
+    });
+    // A value is read here too, so that an invalid one is reported as clap reports them.
+    let checked = move |text: &str| match load::set(&mut Config::default(), &path, text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(message) => Err(without_userinfo(&message)),
+    };
+    let arg = Arg::new(flag.name)
+        .long(flag.name.trim_start_matches('-'))
+        .env(flag.variable)
+        .value_name(flag.value_name)
+        .value_parser(checked)
+        .help(flag.help.replace("{}", &default))
+        .global(true);
+    match key.is_list() {
+        true => arg.action(ArgAction::Append).value_delimiter(','),
+        false => arg,
+    }
+}
+
+/// A value as a flag has it: without quotation marks.
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

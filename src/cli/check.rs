@@ -12,8 +12,7 @@ use crate::{
     config::{
         self, Config, LoadError, Overrides, expectations,
         report::{Problem, Report, Severity},
-        settings::{self, InForce},
-        warnings,
+        sections, value, warnings,
     },
     upstream::Upstream,
 };
@@ -69,15 +68,12 @@ fn summary(config: &Config) -> String {
         Some(file) => format!("{} is right.", file.display()),
         None => "There is no configuration file: the defaults are in force.".to_owned(),
     };
+    let settings = sections::in_force(config);
     let row = |name: &str, path: &str| {
-        let in_force = settings::in_force(config)
-            .into_iter()
-            .find(|setting| setting.path == path);
-        in_force.map_or(String::new(), |InForce { value, provenance, .. }| {
-            format!(
-                "\n  {name:<9} {} ({provenance})",
-                value.unwrap_or_default().replace('"', "")
-            )
+        let in_force = settings.iter().find(|setting| setting.path == path);
+        in_force.map_or(String::new(), |setting| {
+            let value = setting.value.as_ref().map(value::toml).unwrap_or_default();
+            format!("\n  {name:<9} {} ({})", value.replace('"', ""), setting.provenance)
         })
     };
     let rules = config.rules.rules().len();

@@ -9,7 +9,8 @@ use super::{
 use crate::{
     config::{
         Config, Overrides,
-        settings::{self, InForce},
+        sections::{self, InForce},
+        value,
     },
     rules::Rule,
 };
@@ -17,16 +18,11 @@ use crate::{
 /// Shows every setting with its value and origin, as a configuration file that says the same.
 pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
     let config = load(overrides)?;
-    let settings = settings::in_force(&config);
+    let settings = sections::in_force(&config);
     if args.json {
         let one = |setting: InForce| {
-            let value = setting
-                .value
-                .and_then(|value| serde_json::from_str::<Value>(&value).ok());
-            (
-                setting.path,
-                json!({ "value": value, "origin": setting.provenance.to_string() }),
-            )
+            let origin = setting.provenance.to_string();
+            (setting.path, json!({ "value": setting.value, "origin": origin }))
         };
         let object: serde_json::Map<String, Value> = settings.into_iter().map(one).collect();
         return print(&Value::Object(object).to_string());
@@ -42,7 +38,7 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
             shown += &format!("{}[{name}]\n", if shown.is_empty() { "" } else { "\n" });
         }
         let text = match setting.value {
-            Some(value) => format!("{key} = {value}"),
+            Some(value) => format!("{key} = {}", value::toml(&value)),
             None => format!("# {key} is not set"),
         };
         shown += &format!("{text:<47} # {}\n", setting.provenance);
@@ -58,7 +54,7 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
 /// A rule as it could be written. Of a long list of sites the first few.
 fn show_rule(rule: &Rule, config: &Config) -> String {
     const FEW: usize = 8;
-    let list = |items: Vec<String>| Value::from(items).to_string().replace("\",\"", "\", \"");
+    let list = |items: Vec<String>| value::toml(&Value::from(items));
     let sites: Vec<String> = rule.sites.iter().take(FEW).map(ToString::to_string).collect();
     let more = match rule.sites.len().saturating_sub(FEW) {
         0 => String::new(),

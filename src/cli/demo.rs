@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{self, Gateway, fields},
-    config::{Config, Source, file},
+    config::{self, Config, Source},
     rewrite,
     sandbox::{Received, Sandbox, Settings},
     server::Server,
@@ -183,11 +183,7 @@ impl Case {
 }
 
 fn rules() -> Result<Config, Failure> {
-    let source = Source {
-        path: "demo".to_owned(),
-        text: RULES.to_owned(),
-    };
-    file::read(source, Path::new("")).map_err(Failure::failed)
+    config::read(Source::new("demo", RULES), Path::new("")).map_err(Failure::failed)
 }
 
 async fn spawn_gateway(upstream: &str) -> Result<String, Failure> {

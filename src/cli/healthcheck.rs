@@ -11,7 +11,7 @@ use crate::config::{self, AdminListen, Overrides};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub fn run(overrides: &Overrides) -> Result<(), Failure> {
-    match config::load::listeners(overrides) {
+    match config::load::listeners(overrides)? {
         (AdminListen::At(address), _) => block_on(ask(reachable(address)))?,
         (AdminListen::Off, addresses) => connect(&addresses),
     }

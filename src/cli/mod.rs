@@ -87,7 +87,7 @@ enum ConfigVerb {
 pub fn run() -> ExitCode {
     let matches = Cli::command().try_get_matches().unwrap_or_else(|error| exit(error));
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| exit(error));
-    let overrides = cli.overrides.overrides(&matches);
+    let overrides = cli.overrides.0;
     let result = match cli.verb.unwrap_or(Verb::Serve) {
         Verb::Serve => serve::run(overrides),
         Verb::Check(args) => check::run(&overrides, &args),

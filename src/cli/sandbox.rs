@@ -44,13 +44,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
-    let defaults = Config::default().log;
+    let mut config = Config::default();
+    config.server.listen = vec![LISTEN];
+    overrides.apply(&mut config)?;
     logging::init(Log {
-        level: overrides.log_level.as_ref().map_or(defaults.level, |said| said.value),
-        ..defaults
+        level: config.log.level,
+        ..Config::default().log
     });
-    let said = overrides.listen.as_ref().and_then(|said| said.value.first());
-    let address = said.copied().unwrap_or(LISTEN);
+    let address = config.server.listen.first().copied().unwrap_or(LISTEN);
     block_on(serve(address, args))?
 }
 

@@ -1,14 +1,12 @@
 //! Which configuration file is read, and what overrides it: flag, environment, file, default, in this order.
 
 use std::{
-    collections::BTreeMap,
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use super::{AdminListen, Config, LogLevel, Provenance, Report, Source, file};
-use crate::upstream;
+use super::{AdminListen, Config, Provenance, Report, Source, read, read::read_leniently, sections};
 
 /// Where a file is looked for that nobody named.
 pub const PLACES: [&str; 2] = ["nocache-gateway.toml", "/etc/nocache-gateway/config.toml"];
@@ -18,23 +16,44 @@ pub const PLACES: [&str; 2] = ["nocache-gateway.toml", "/etc/nocache-gateway/con
 pub struct Overrides {
     /// `--config`
     pub file: Option<PathBuf>,
-    /// `--listen`
-    pub listen: Option<Override<Vec<SocketAddr>>>,
-    /// `--upstream`
-    pub upstream: Option<Override<upstream::Origin>>,
-    /// `--admin-listen`
-    pub admin_listen: Option<Override<AdminListen>>,
-    /// `--log-level`
-    pub log_level: Option<Override<LogLevel>>,
+    /// What they say about settings.
+    pub said: Vec<Override>,
 }
 
-/// A value, and which flag or variable said it.
+/// What a flag or a variable says about a setting.
 #[derive(Clone, Debug)]
-pub struct Override<T> {
-    /// The value.
-    pub value: T,
-    /// Where it comes from.
+pub struct Override {
+    /// The setting, as `section.key`.
+    pub path: String,
+    /// The value, as it is written in a flag.
+    pub text: String,
+    /// The flag or the variable.
     pub provenance: Provenance,
+}
+
+impl Overrides {
+    /// Puts what they say into a configuration.
+    pub fn apply(&self, config: &mut Config) -> Result<(), LoadError> {
+        for Override { path, text, provenance } in &self.said {
+            set(config, path, text).map_err(|message| LoadError::Override {
+                provenance: provenance.clone(),
+                message,
+            })?;
+            config.provenance.insert(path.clone(), provenance.clone());
+        }
+        Ok(())
+    }
+}
+
+/// Sets a setting to what a flag or a variable says.
+pub fn set(config: &mut Config, path: &str, text: &str) -> Result<(), String> {
+    for section in sections::plain() {
+        let mut keys = section.keys.iter();
+        if let Some(key) = keys.find(|key| sections::path(section.name, key.name) == path) {
+            return key.read_text(config, text);
+        }
+    }
+    Err(format!("there is no setting {path}"))
 }
 
 /// Why there is no configuration.
@@ -56,6 +75,14 @@ pub enum LoadError {
         /// The line of the first such byte.
         line: usize,
     },
+    /// A flag or a variable has an invalid value.
+    #[error("invalid value of {provenance}: {message}")]
+    Override {
+        /// The flag or the variable.
+        provenance: Provenance,
+        /// What is wrong.
+        message: String,
+    },
     /// There are mistakes in it.
     #[error("{0}")]
     Mistakes(Report),
@@ -64,37 +91,24 @@ pub enum LoadError {
 /// Loads the configuration.
 pub fn load(overrides: &Overrides) -> Result<Config, LoadError> {
     let mut config = match path(overrides) {
-        Some(path) => read(&path)?,
+        Some(path) => read_file(&path)?,
         None => Config::default(),
     };
-    let origins = &mut config.provenance;
-    apply(&overrides.listen, &mut config.server.listen, "server.listen", origins);
-    apply(&overrides.upstream, &mut config.upstream.url, "upstream.url", origins);
-    apply(
-        &overrides.admin_listen,
-        &mut config.admin.listen,
-        "admin.listen",
-        origins,
-    );
-    apply(&overrides.log_level, &mut config.log.level, "log.level", origins);
+    overrides.apply(&mut config)?;
+    // One setting for both directions.
+    config.server.limits.write_timeout = config.server.api.body_timeout;
     Ok(config)
 }
 
 /// The listeners of the gateway that runs by this configuration, admin side and API. A file that has mistakes by now says
 /// nothing of whether it runs: what overrides the file counts, else what can be read of it, else the defaults.
-pub fn listeners(overrides: &Overrides) -> (AdminListen, Vec<SocketAddr>) {
-    if let Ok(config) = load(overrides) {
-        return (config.admin.listen, config.server.listen);
-    }
-    let text = path(overrides).and_then(|path| fs::read(path).ok());
-    let (admin, server) = file::listeners(&String::from_utf8_lossy(&text.unwrap_or_default()));
-    let default = Config::default();
-    let admin = overrides.admin_listen.as_ref().map(|said| said.value).or(admin);
-    let server = overrides.listen.as_ref().map(|said| said.value.clone()).or(server);
-    (
-        admin.unwrap_or(default.admin.listen),
-        server.unwrap_or(default.server.listen),
-    )
+pub fn listeners(overrides: &Overrides) -> Result<(AdminListen, Vec<SocketAddr>), LoadError> {
+    let config = load(overrides).or_else(|_| {
+        let bytes = path(overrides).and_then(|path| fs::read(path).ok());
+        let mut config = read_leniently(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned());
+        overrides.apply(&mut config).map(|()| config)
+    })?;
+    Ok((config.admin.listen, config.server.listen))
 }
 
 /// The file that is read: the one that was named, or the first that is there. One of which that cannot be told is there: rules
@@ -105,19 +119,7 @@ pub fn path(overrides: &Overrides) -> Option<PathBuf> {
     overrides.file.clone().or_else(found)
 }
 
-fn apply<T: Clone>(
-    said: &Option<Override<T>>,
-    setting: &mut T,
-    path: &str,
-    origins: &mut BTreeMap<String, Provenance>,
-) {
-    if let Some(said) = said {
-        setting.clone_from(&said.value);
-        origins.insert(path.to_owned(), said.provenance.clone());
-    }
-}
-
-fn read(path: &Path) -> Result<Config, LoadError> {
+fn read_file(path: &Path) -> Result<Config, LoadError> {
     let bytes = fs::read(path).map_err(|error| LoadError::Unreadable {
         path: path.to_owned(),
         error,
@@ -129,12 +131,9 @@ fn read(path: &Path) -> Result<Config, LoadError> {
             .filter(|&&b| b == b'\n')
             .count(),
     })?;
-    let source = Source {
-        path: path.display().to_string(),
-        text,
-    };
+    let source = Source::new(path.display().to_string(), text);
     let folder = path.parent().unwrap_or(Path::new(""));
-    let config = file::read(source, folder).map_err(LoadError::Mistakes)?;
+    let config = read(source, folder).map_err(LoadError::Mistakes)?;
     Ok(Config {
         file: Some(path.to_owned()),
         ..config

@@ -6,6 +6,9 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::Config;
 
+/// So many problems are shown whole: a list of thousands of invalid lines would be a report that nobody reads.
+pub const SHOWN: usize = 20;
+
 /// A file that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -13,16 +16,31 @@ pub struct Source {
     pub path: String,
     /// Its text.
     pub text: String,
+    /// Where its lines begin.
+    lines: Vec<usize>,
 }
 
 impl Source {
+    /// A file with its text.
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes());
+        Self {
+            path: path.into(),
+            lines: std::iter::once(0).chain(ends.map(|end| end + 1)).collect(),
+            text,
+        }
+    }
+
     /// The line of an offset, counted from 1.
     pub fn line(&self, offset: usize) -> usize {
-        self.text.as_bytes()[..offset]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count()
-            + 1
+        self.lines.partition_point(|&start| start <= offset)
+    }
+
+    /// Where some lines stand; those that there are not are left out.
+    fn span_of_lines(&self, first: usize, last: usize) -> Range<usize> {
+        let start_of = |line: usize| self.lines.get(line - 1).copied();
+        start_of(first).unwrap_or(0)..start_of(last + 1).unwrap_or(self.text.len())
     }
 }
 
@@ -154,31 +172,49 @@ impl Report {
             .sort_by_key(|problem| (problem.source, problem.span.start));
     }
 
-    /// Renders it, with colours for a terminal if wanted.
+    /// Renders it, with colours for a terminal if wanted: the first problems whole, of the others the number.
     pub fn render(&self, colours: bool) -> String {
         let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
-        let shown: Vec<String> = self
-            .sources
+        let shown = self
+            .problems
             .iter()
-            .map(|source| without_userinfo(&source.text))
-            .collect();
-        let one = |problem: &Problem| renderer.render(&[self.group(problem, &shown[problem.source])]);
-        self.problems.iter().map(one).collect::<Vec<_>>().join("\n\n")
+            .take(SHOWN)
+            .map(|problem| self.one(problem, &renderer));
+        let mut parts: Vec<String> = shown.collect();
+        let left = &self.problems[parts.len()..];
+        for (severity, name) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
+            match left.iter().filter(|problem| problem.severity == severity).count() {
+                0 => {}
+                1 => parts.push(format!("and 1 more {name}")),
+                count => parts.push(format!("and {count} more {name}s")),
+            }
+        }
+        parts.join("\n\n")
     }
 
-    fn group<'a>(&'a self, problem: &'a Problem, text: &'a str) -> Group<'a> {
+    fn one(&self, problem: &Problem, renderer: &Renderer) -> String {
+        // The lines around it are enough for the renderer, which would go through the whole file.
+        const AROUND: usize = 2;
         let source = &self.sources[problem.source];
-        let mark = AnnotationKind::Primary.span(problem.span.clone()).label(&problem.label);
-        let snippet = Snippet::source(text).path(&source.path).annotation(mark);
+        let first = source.line(problem.span.start).saturating_sub(AROUND).max(1);
+        let lines = source.span_of_lines(first, source.line(problem.span.end) + AROUND);
+        let text = without_userinfo(&source.text[lines.clone()]);
+        let mark = problem.span.start - lines.start..problem.span.end - lines.start;
+        let mark = AnnotationKind::Primary.span(mark).label(&problem.label);
+        let snippet = Snippet::source(&text)
+            .line_start(first)
+            .path(&source.path)
+            .annotation(mark);
         let level = match problem.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
         let group = level.primary_title(&problem.message).element(snippet);
-        match &problem.help {
+        let group: Group<'_> = match &problem.help {
             Some(help) => group.element(Level::HELP.message(help)),
             None => group,
-        }
+        };
+        renderer.render(&[group])
     }
 }
 

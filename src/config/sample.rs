@@ -1,38 +1,43 @@
-//! The configuration to begin with, made from the table of settings.
+//! The configuration to begin with, made from the sections.
 
-use super::settings::{PLAIN_SECTIONS, Setting, of_section};
-use crate::submission::Kind;
-use strum::VariantArray;
+use super::{
+    Config,
+    sections::{self, Key},
+    value::{in_words, toml},
+};
+use crate::rules::Action;
 
 /// The configuration that `init` writes: every setting with its default, commented out, and a few rules.
 pub fn sample() -> String {
-    let line = |setting: &Setting| {
-        let note = if setting.default.is_none() {
-            " (none by default)"
-        } else {
-            ""
-        };
-        let text = format!("# {} = {}", setting.key, setting.example());
-        format!("{text:<47} # {}{note}\n", setting.about)
-    };
-    let section = |name: &str| -> String { of_section(name).map(line).collect() };
     let mut sample = String::from(
         "#:schema ./nocache-gateway.schema.json\n\
          # nocache-gateway. A line that is commented out shows a default. To check this file: nocache-gateway check\n\
          # The first line is for editors: nocache-gateway schema > nocache-gateway.schema.json\n",
     );
-    for name in PLAIN_SECTIONS {
-        sample += &format!("\n[{name}]\n{}", section(name));
+    let mut sections = sections::plain();
+    // What rules build on stands next to them.
+    sections.sort_by_key(|section| ["default", "captchas"].iter().position(|last| *last == section.name));
+    let default = Config::default();
+    for section in sections {
+        let note = section.note.map_or(String::new(), |note| format!("# {note}\n"));
+        sample += &format!("\n{note}[{}]\n", section.name);
+        for key in &section.keys {
+            sample += &line(key, &default, section.note.is_none());
+        }
     }
-    sample += &format!(
-        "\n# Type names of other vendors for a kind of captcha, exact.\n[captchas]\n{}",
-        Kind::VARIANTS
-            .iter()
-            .map(|kind| format!("# {kind} = []\n"))
-            .collect::<String>()
-    );
-    sample += RULES;
-    sample
+    sample + &RULES.replace("{actions}", &in_words::<Action>())
+}
+
+fn line(key: &Key<Config>, default: &Config, is_explained: bool) -> String {
+    let (value, note) = match (key.show)(default) {
+        Some(value) => (value, ""),
+        None => (key.example.clone(), " (none by default)"),
+    };
+    let text = format!("# {} = {}", key.name, toml(&value));
+    match is_explained {
+        true => format!("{text:<47} # {}{note}\n", key.about),
+        false => text + "\n",
+    }
 }
 
 const RULES: &str = r##"
@@ -44,7 +49,7 @@ const RULES: &str = r##"
 #     # "shop.example" the domain and every subdomain    "*.shop.test"  subdomains only
 #     # "=shop.example" that host only                   "*"            every site
 #     # each may add a path: "/login" is /login and what is below it
-# action = "force"                         # add, force, strip, keep or deny
+# action = "force"                         # {actions}
 #
 # [[rule]]
 # id = "bank"

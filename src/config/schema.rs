@@ -1,28 +1,23 @@
-//! The JSON Schema of the configuration file, made from the table of settings.
+//! The JSON Schema of the configuration file, made from the sections.
 
-use std::collections::BTreeMap;
+use serde_json::{Map, Value, json};
 
-use serde_json::{Value, json};
-
-use super::settings::{PLAIN_SECTIONS, Setting, Shape, of_section};
+use super::{
+    Config,
+    sections::{self, RuleDraft, Section, TestDraft},
+};
 
 /// The JSON Schema of the configuration file (draft 2020-12), for editors.
 pub fn schema() -> Value {
-    let object = |section: &str| {
-        let properties: BTreeMap<&str, Value> = of_section(section)
-            .map(|setting| (setting.key, property(setting)))
-            .collect();
-        json!({ "type": "object", "additionalProperties": false, "properties": properties })
-    };
-    let mut properties: BTreeMap<&str, Value> = PLAIN_SECTIONS
-        .into_iter()
-        .chain(["captchas"])
-        .map(|name| (name, object(name)))
-        .collect();
-    for (name, required) in [("rule", vec!["id", "action"]), ("test", vec!["site", "expect"])] {
-        let mut items = object(name);
-        items["required"] = json!(required);
-        properties.insert(name, json!({ "type": "array", "items": items }));
+    let default = Config::default();
+    let mut properties = Map::new();
+    for section in sections::plain() {
+        properties.insert(section.name.to_owned(), table(&section, &default));
+    }
+    let rule = table(&sections::rule(), &RuleDraft::default());
+    let test = table(&sections::test(), &TestDraft::default());
+    for (name, items) in [("rule", rule), ("test", test)] {
+        properties.insert(name.to_owned(), json!({ "type": "array", "items": items }));
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -33,26 +28,21 @@ pub fn schema() -> Value {
     })
 }
 
-fn property(setting: &Setting) -> Value {
-    let text = json!({ "type": "string" });
-    let texts = json!({ "type": "array", "items": text });
-    let mut property = match setting.shape {
-        Shape::Text(_) => text,
-        Shape::Texts(_) => texts,
-        Shape::TextOrTexts(_) => json!({ "anyOf": [text, texts] }),
-        Shape::Boolean => json!({ "type": "boolean" }),
-        Shape::Count => json!({ "type": "integer", "minimum": 1 }),
-        Shape::Duration => json!({ "type": "string", "pattern": "^[0-9]+ *(ms|s|m|h)$" }),
-        Shape::Size => json!({ "type": "string", "pattern": "^[0-9]+ *(B|[kKMG]B|[KMG]iB)$" }),
-        Shape::Choice(words) => json!({ "enum": words }),
-    };
-    property["description"] = json!(setting.about);
-    // What is a default in TOML is one in JSON too: strings, lists, numbers and booleans are written alike.
-    if let Some(default) = setting
-        .default
-        .and_then(|default| serde_json::from_str::<Value>(default).ok())
-    {
-        property["default"] = default;
+fn table<C>(section: &Section<C>, default: &C) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for key in &section.keys {
+        let mut property = key.schema.clone();
+        property["description"] = json!(key.about);
+        if let Some(default) = (key.show)(default) {
+            property["default"] = default;
+        }
+        properties.insert(key.name.to_owned(), property);
+        required.extend(key.required.as_ref().map(|_| key.name));
     }
-    property
+    let mut table = json!({ "type": "object", "additionalProperties": false, "properties": properties });
+    if !required.is_empty() {
+        table["required"] = json!(required);
+    }
+    table
 }

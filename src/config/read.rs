@@ -1,0 +1,287 @@
+//! Reads a configuration file over the defaults, and collects every mistake in it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    Config, Provenance, Test,
+    report::{Problem, Report, SHOWN, Source, closest},
+    sections::{self, RuleDraft, Section, TestDraft},
+    value::{Files, Value, unexpected},
+};
+use crate::rules::{Rule, RuleSet};
+
+/// The number of rules, in file order, among which one is looked for that a test can have meant.
+const SUGGESTED: usize = 5_000;
+
+/// Reads a file over the defaults, and the files it names, relative to `folder`. All mistakes are reported, in file order.
+pub fn read(source: Source, folder: &Path) -> Result<Config, Report> {
+    let text = source.text.clone();
+    let (root, errors) = DeTable::parse_recoverable(&text);
+    let syntax = |error: &toml::de::Error| Problem::new(error.span().unwrap_or_default(), error.message());
+    let mut reader = Reader::new(source, folder);
+    reader.problems = errors.iter().map(syntax).collect();
+    let mut config = Config::default();
+    // A tree with holes in it would only raise false mistakes.
+    if errors.is_empty() {
+        reader.root(root.get_ref(), &mut config);
+    }
+    config.sources = reader.files.sources;
+    if reader.problems.is_empty() {
+        return Ok(config);
+    }
+    let mut report = Report {
+        sources: config.sources,
+        problems: reader.problems,
+    };
+    report.sort();
+    Err(report)
+}
+
+/// The plain settings of a file, as far as they can be read: it may have mistakes.
+pub fn read_leniently(text: String) -> Config {
+    let mut config = Config::default();
+    let (root, _) = DeTable::parse_recoverable(&text);
+    let mut reader = Reader::new(Source::new(String::new(), text.clone()), Path::new(""));
+    reader.plain(root.get_ref(), &sections::plain(), &mut config);
+    config
+}
+
+struct Reader<'f> {
+    files: Files<'f>,
+    problems: Vec<Problem>,
+    /// Every key with its section, to say where one belongs.
+    names: Vec<(&'static str, &'static str)>,
+}
+
+impl<'f> Reader<'f> {
+    fn new(source: Source, folder: &'f Path) -> Self {
+        Self {
+            files: Files {
+                folder,
+                sources: vec![source],
+            },
+            problems: Vec::new(),
+            names: sections::all_names(),
+        }
+    }
+
+    /// The line of the configuration file that an offset is in.
+    fn line(&self, offset: usize) -> usize {
+        self.files.sources[0].line(offset)
+    }
+
+    fn root(&mut self, root: &DeTable<'_>, config: &mut Config) {
+        let plain = sections::plain();
+        self.plain(root, &plain, config);
+        let rules = self.rules(root);
+        let general = &mut config.general;
+        let said = |key: &str| config.provenance.contains_key(&sections::path("default", key));
+        if !said("captchas") {
+            general.default.captchas = general.default.action.default_captchas();
+        }
+        config.rules = general.rule_set(rules, said("unreadable").then_some(general.unreadable));
+        general.unreadable = config.rules.unreadable();
+        config.tests = self.tests(root, &config.rules);
+        let names = plain.iter().map(|section| section.name);
+        self.unknown("", root, &names.chain(["rule", "test"]).collect::<Vec<_>>());
+    }
+
+    /// Reads the sections that stand in the file once.
+    fn plain(&mut self, root: &DeTable<'_>, sections: &[Section<Config>], config: &mut Config) {
+        for section in sections {
+            let name = section.name;
+            let Some(value) = root.get(name) else { continue };
+            let DeValue::Table(table) = value.get_ref() else {
+                let help = format!("write a line [{name}] and its settings below it");
+                self.problems
+                    .push(unexpected(value.span(), "a table", value.get_ref()).help(help));
+                continue;
+            };
+            self.keys(section, value, table, config);
+            for key in &section.keys {
+                if let Some(value) = table.get(key.name) {
+                    let from = Provenance::File {
+                        path: self.files.sources[0].path.clone(),
+                        line: self.line(value.span().start),
+                    };
+                    config.provenance.insert(sections::path(name, key.name), from);
+                }
+            }
+            if name == "default" {
+                let first = table.keys().map(|key| key.span().start).min();
+                let action = table.get("action").map(|action| action.span().start);
+                config.general.default.line = action.or(first).map(|offset| self.line(offset));
+            }
+            self.unknown_of(section, table);
+        }
+    }
+
+    fn rules(&mut self, root: &DeTable<'_>) -> Vec<Rule> {
+        let section = sections::rule();
+        let mut ids = HashMap::new();
+        let tables = self.tables(root, section.name);
+        let rules = tables
+            .into_iter()
+            .filter_map(|(value, table)| self.rule(&section, value, table, &mut ids));
+        rules.collect()
+    }
+
+    /// Reads a rule; none if there are mistakes in it.
+    fn rule(
+        &mut self,
+        section: &Section<RuleDraft>,
+        value: &Value<'_>,
+        table: &DeTable<'_>,
+        ids: &mut HashMap<String, usize>,
+    ) -> Option<Rule> {
+        let before = self.problems.len();
+        let line = self.line(value.span().start);
+        let mut draft = RuleDraft::default();
+        self.keys(section, value, table, &mut draft);
+        if let (Some(id), Some(place)) = (&draft.id, table.get("id"))
+            && let Some(first) = ids.insert(id.clone(), line)
+        {
+            let message = format!("the id \"{id}\" is taken by the rule in line {first}");
+            self.problems.push(Problem::new(place.span(), message));
+        }
+        let says_sites = table.contains_key("sites") || table.contains_key("sites_file");
+        let sites: Vec<_> = draft.sites.into_iter().chain(draft.sites_file).flatten().collect();
+        if !says_sites {
+            let what = "a list such as [\"example.com\"]; or sites_file names a file with one pattern a line";
+            self.problems.push(missing(value, "rule", "sites", what));
+        } else if sites.is_empty() && self.problems.len() == before {
+            self.problems
+                .push(Problem::new(value.span(), "this rule has no sites").help("\"*\" is every site"));
+        }
+        self.unknown_of(section, table);
+        let (id, action) = (draft.id?, draft.action?);
+        let rule = Rule {
+            id,
+            sites,
+            captchas: match table.contains_key("captchas") {
+                true => draft.captchas,
+                false => action.default_captchas(),
+            },
+            action,
+            via: draft.via,
+            line: Some(line),
+        };
+        (self.problems.len() == before).then_some(rule)
+    }
+
+    fn tests(&mut self, root: &DeTable<'_>, rules: &RuleSet) -> Vec<Test> {
+        let section = sections::test();
+        let ids = || rules.rules().iter().map(|rule| rule.id.as_str()).chain([Rule::DEFAULT]);
+        let known: HashSet<&str> = ids().collect();
+        let tables = self.tables(root, section.name);
+        let mut tests = Vec::new();
+        let mut suggestions = 0;
+        for (value, table) in tables {
+            let before = self.problems.len();
+            let mut draft = TestDraft::default();
+            self.keys(&section, value, table, &mut draft);
+            if let (Some(id), Some(place)) = (&draft.rule, table.get("rule"))
+                && !known.contains(id.as_str())
+            {
+                let problem = Problem::new(place.span(), format!("there is no rule with the id \"{id}\""));
+                suggestions += 1;
+                // A search through all the rules is for those that are shown.
+                self.problems.push(match suggestions <= SHOWN {
+                    true => problem.suggest(id, ids().take(SUGGESTED)),
+                    false => problem,
+                });
+            }
+            self.unknown_of(&section, table);
+            if let (Some(site), Some(expect)) = (draft.site, draft.expect)
+                && let Some(captcha) = draft.captcha.example(rules.names())
+                && self.problems.len() == before
+            {
+                tests.push(Test {
+                    site,
+                    captcha,
+                    expect,
+                    rule: draft.rule,
+                    span: table.get("expect").map(Spanned::span).unwrap_or_default(),
+                });
+            }
+        }
+        tests
+    }
+
+    /// The tables of a list such as `[[rule]]`.
+    fn tables<'t, 'i>(&mut self, root: &'t DeTable<'i>, name: &str) -> Vec<(&'t Value<'i>, &'t DeTable<'i>)> {
+        let mut tables = Vec::new();
+        let Some(list) = root.get(name) else { return tables };
+        let DeValue::Array(entries) = list.get_ref() else {
+            let help = format!("write [[{name}]], with two brackets, above each");
+            self.problems
+                .push(unexpected(list.span(), "a list of tables", list.get_ref()).help(help));
+            return tables;
+        };
+        for value in entries.iter() {
+            match value.get_ref() {
+                DeValue::Table(table) => tables.push((value, table)),
+                other => self.problems.push(unexpected(value.span(), "a table", other)),
+            }
+        }
+        tables
+    }
+
+    /// Reads the keys of a section that are there, and notes those that have to be.
+    fn keys<C>(&mut self, section: &Section<C>, value: &Value<'_>, table: &DeTable<'_>, container: &mut C) {
+        for key in &section.keys {
+            match (table.get(key.name), &key.required) {
+                (Some(value), _) => {
+                    if let Err(problems) = (key.read)(container, value, &mut self.files) {
+                        self.problems.extend(problems);
+                    }
+                }
+                (None, Some(what)) => self.problems.push(missing(value, section.name, key.name, what)),
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn unknown_of<C>(&mut self, section: &Section<C>, table: &DeTable<'_>) {
+        let known: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
+        self.unknown(section.name, table, &known);
+    }
+
+    /// Notes the keys of a section that are not known.
+    fn unknown(&mut self, section: &str, table: &DeTable<'_>, known: &[&str]) {
+        for key in table.keys() {
+            let (span, key) = (key.span(), key.get_ref().as_ref());
+            if known.contains(&key) {
+                continue;
+            }
+            let place = match section {
+                "" => "at the top level".to_owned(),
+                section => format!("in [{section}]"),
+            };
+            let elsewhere = self.names.iter().filter(|(_, name)| *name == key);
+            let elsewhere: Vec<String> = elsewhere.map(|(section, _)| format!("[{section}]")).collect();
+            let help = match closest(key, known.iter().copied()) {
+                Some(word) => format!("did you mean \"{word}\"?"),
+                None if !elsewhere.is_empty() => format!("\"{key}\" belongs below {}", elsewhere.join(" or ")),
+                None => format!("known here: {}", known.join(", ")),
+            };
+            let problem = Problem::new(span, format!("unknown key \"{key}\" {place}")).label("not known here");
+            self.problems.push(problem.help(help));
+        }
+    }
+}
+
+fn missing(table: &Value<'_>, section: &str, key: &str, what: &str) -> Problem {
+    Problem::new(table.span(), format!("this {section} has no \"{key}\"")).help(format!("{key} is {what}"))
+}
+
+#[cfg(test)]
+mod tests;

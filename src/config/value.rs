@@ -1,0 +1,481 @@
+//! What values there are: how each is read from TOML, with all mistakes in it, and how it is shown and described. serde's
+//! derive would stop at the first mistake; a user mends a file once.
+
+use std::{
+    fmt::Display,
+    fs,
+    net::SocketAddr,
+    ops::Range,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use serde_json::{Value as Json, json};
+use strum::VariantArray;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    report::{Problem, Source, closest},
+    units,
+};
+use crate::{
+    rules::{CaptchaPattern, CaptchaPatternError, Rule, SitePattern},
+    submission::Kind,
+};
+
+/// A value and where it stands.
+pub type Value<'i> = Spanned<DeValue<'i>>;
+
+/// A value read, or the mistakes in it.
+pub type Read<T> = Result<T, Vec<Problem>>;
+
+/// The files of a configuration, as they are read.
+pub struct Files<'f> {
+    /// What relative paths are relative to.
+    pub folder: &'f Path,
+    /// The configuration file, and those that it names.
+    pub sources: Vec<Source>,
+}
+
+type Reader<T> = Box<dyn Fn(&Value<'_>, &mut Files<'_>) -> Read<T>>;
+/// Shows a value in a way that reads back; none where nothing is set.
+pub type Show<T> = Box<dyn Fn(&T) -> Option<Json>>;
+
+/// What a value is.
+pub struct Shape<T> {
+    pub read: Reader<T>,
+    pub show: Show<T>,
+    pub schema: Json,
+    pub example: Json,
+}
+
+impl<T: 'static> Shape<T> {
+    fn new(
+        schema: Json,
+        example: impl Into<Json>,
+        read: impl Fn(&Value<'_>, &mut Files<'_>) -> Read<T> + 'static,
+        show: impl Fn(&T) -> Json + 'static,
+    ) -> Self {
+        Self {
+            read: Box::new(read),
+            show: Box::new(move |value| Some(show(value))),
+            schema,
+            example: example.into(),
+        }
+    }
+
+    /// The same, where nothing may be set.
+    pub fn optional(self) -> Shape<Option<T>> {
+        Shape {
+            read: Box::new(move |value, files| (self.read)(value, files).map(Some)),
+            show: Box::new(move |value| value.as_ref().and_then(&self.show)),
+            schema: self.schema,
+            example: self.example,
+        }
+    }
+}
+
+/// The TOML of a value that is shown.
+pub fn toml(value: &Json) -> String {
+    match value {
+        Json::Array(entries) => format!("[{}]", entries.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        // Strings, numbers and booleans are written alike in both.
+        other => other.to_string(),
+    }
+}
+
+/// Reads a value that does not come from a file; of the mistakes in it the first.
+pub fn read_toml<T>(toml: &str, read: impl FnOnce(&Value<'_>, &mut Files<'_>) -> Read<T>) -> Result<T, String> {
+    let document = format!("value = {toml}");
+    let root = DeTable::parse(&document).map_err(|error| error.message().to_owned())?;
+    let value = root.get_ref().get("value").ok_or("there is no value")?;
+    let mut files = Files {
+        folder: Path::new(""),
+        sources: vec![Source::new(String::new(), document.clone())],
+    };
+    read(value, &mut files).map_err(|problems| problems.into_iter().map(|problem| problem.message).take(1).collect())
+}
+
+/// "expected …, found …"
+pub fn unexpected(span: Range<usize>, expected: &str, found: &DeValue<'_>) -> Problem {
+    let found = match found {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    };
+    Problem::new(span, format!("expected {expected}, found {found}")).label(format!("{expected} belongs here"))
+}
+
+fn one<T>(problem: Problem) -> Read<T> {
+    Err(vec![problem])
+}
+
+fn string_schema() -> Json {
+    json!({ "type": "string" })
+}
+
+fn strings_schema() -> Json {
+    json!({ "type": "array", "items": string_schema() })
+}
+
+fn shown(value: &impl Display) -> Json {
+    Json::from(value.to_string())
+}
+
+fn all_shown<T: Display>(values: impl AsRef<[T]>) -> Json {
+    values.as_ref().iter().map(shown).collect()
+}
+
+// === Strings, and what is parsed from one ===
+
+fn of_string<T: Display + 'static>(example: &str, read: fn(&Value<'_>) -> Read<T>) -> Shape<T> {
+    Shape::new(string_schema(), example, move |value, _| read(value), shown)
+}
+
+/// A string.
+pub fn text(example: &str) -> Shape<String> {
+    of_string(example, owned)
+}
+
+/// A string that is parsed.
+pub fn parsed<T: FromStr<Err: Display> + Display + 'static>(example: &str) -> Shape<T> {
+    of_string(example, parse)
+}
+
+/// An address with a port.
+pub fn address(example: &str) -> Shape<SocketAddr> {
+    of_string(example, socket_address)
+}
+
+/// One address, or a list of them that is not empty.
+pub fn addresses() -> Shape<Vec<SocketAddr>> {
+    let read = |value: &Value<'_>, _: &mut Files<'_>| match value.get_ref() {
+        DeValue::Array(entries) if entries.is_empty() => {
+            one(Problem::new(value.span(), "expected at least one address").label("empty"))
+        }
+        DeValue::Array(entries) => collect(entries.iter().map(socket_address)),
+        _ => socket_address(value).map(|address| vec![address]),
+    };
+    let schema = json!({ "anyOf": [string_schema(), strings_schema()] });
+    Shape::new(schema, vec!["127.0.0.1:6622"], read, |values| all_shown(values))
+}
+
+/// The path of a file.
+pub fn file(example: &str) -> Shape<PathBuf> {
+    let read = |value: &Value<'_>, files: &mut Files<'_>| Ok(files.folder.join(string(value)?));
+    Shape::new(string_schema(), example, read, |path| shown(&path.display()))
+}
+
+/// One of the words of an enumeration.
+pub fn choice<T: VariantArray + Into<&'static str> + Copy>() -> Shape<T> {
+    let words = words::<T>();
+    let (schema, first) = (json!({ "enum": words }), words.first().copied());
+    Shape::new(
+        schema,
+        first,
+        |value, _| one_of(value),
+        |word: &T| Json::from((*word).into()),
+    )
+}
+
+fn words<T: VariantArray + Into<&'static str> + Copy>() -> Vec<&'static str> {
+    T::VARIANTS.iter().map(|word| (*word).into()).collect()
+}
+
+/// The words of an enumeration, as prose: "a, b or c".
+pub fn in_words<T: VariantArray + Into<&'static str> + Copy>() -> String {
+    let words = words::<T>();
+    match words.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+fn string<'t>(value: &'t Value<'_>) -> Read<&'t str> {
+    match value.get_ref() {
+        DeValue::String(text) => Ok(text),
+        other => one(unexpected(value.span(), "a string", other)),
+    }
+}
+
+fn owned(value: &Value<'_>) -> Read<String> {
+    string(value).map(str::to_owned)
+}
+
+fn parse<T: FromStr<Err: Display>>(value: &Value<'_>) -> Read<T> {
+    string(value)?
+        .parse()
+        .map_err(|error: T::Err| vec![Problem::new(value.span(), error.to_string())])
+}
+
+fn socket_address(value: &Value<'_>) -> Read<SocketAddr> {
+    string(value)?.parse().map_err(|_| {
+        let message = "expected an address with a port, such as \"127.0.0.1:6622\" or \"[::1]:6622\"";
+        vec![Problem::new(value.span(), message).label("not an address with a port")]
+    })
+}
+
+fn one_of<T: VariantArray + Into<&'static str> + Copy>(value: &Value<'_>) -> Read<T> {
+    let words = words::<T>();
+    let DeValue::String(written) = value.get_ref() else {
+        let expected = format!("one of {}", words.join(", "));
+        return one(unexpected(value.span(), &expected, value.get_ref()));
+    };
+    match words.iter().position(|word| word == written) {
+        Some(number) => Ok(T::VARIANTS[number]),
+        None => {
+            let message = format!("expected one of {}, found \"{written}\"", words.join(", "));
+            one(Problem::new(value.span(), message)
+                .label("not known")
+                .suggest(written, words))
+        }
+    }
+}
+
+// === Numbers ===
+
+/// `true` or `false`.
+pub fn boolean() -> Shape<bool> {
+    let read = |value: &Value<'_>, _: &mut Files<'_>| match value.get_ref() {
+        DeValue::Boolean(value) => Ok(*value),
+        other => one(unexpected(value.span(), "true or false", other)),
+    };
+    Shape::new(json!({ "type": "boolean" }), true, read, |value| Json::from(*value))
+}
+
+/// A number of things, at least one.
+pub fn count() -> Shape<usize> {
+    let read = |value: &Value<'_>, _: &mut Files<'_>| match value.get_ref() {
+        DeValue::Integer(number) => match usize::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) if (1..=1_000_000).contains(&number) => Ok(number),
+            _ => one(Problem::new(value.span(), "expected a whole number from 1 to 1000000").label("out of range")),
+        },
+        other => one(unexpected(value.span(), "a whole number, 1 or more", other)),
+    };
+    Shape::new(json!({ "type": "integer", "minimum": 1 }), 1, read, |value| {
+        Json::from(*value)
+    })
+}
+
+/// A duration with its unit.
+pub fn duration() -> Shape<Duration> {
+    durations(any_duration)
+}
+
+/// A duration that is not zero: a time limit of zero would let nothing through.
+pub fn time_limit() -> Shape<Duration> {
+    durations(|value| match any_duration(value)? {
+        Duration::ZERO => {
+            one(Problem::new(value.span(), "expected a duration above zero").label("this would let nothing through"))
+        }
+        duration => Ok(duration),
+    })
+}
+
+fn durations(read: fn(&Value<'_>) -> Read<Duration>) -> Shape<Duration> {
+    let schema = json!({ "type": "string", "pattern": "^[0-9]+ *(ms|s|m|h)$" });
+    Shape::new(
+        schema,
+        "5s",
+        move |value, _| read(value),
+        |value| Json::from(units::show_duration(*value)),
+    )
+}
+
+fn any_duration(value: &Value<'_>) -> Read<Duration> {
+    with_unit(
+        value,
+        units::duration,
+        "a duration with its unit, such as \"5s\" or \"250ms\"",
+        |number| format!("write \"{number}s\""),
+    )
+}
+
+/// A size with its unit.
+pub fn size() -> Shape<usize> {
+    let read = |value: &Value<'_>, _: &mut Files<'_>| match any_size(value)? {
+        size if (1 << 10..=1 << 30).contains(&size) => Ok(size),
+        _ => one(Problem::new(value.span(), "expected a size from 1 KiB to 1 GiB").label("out of range")),
+    };
+    let schema = json!({ "type": "string", "pattern": "^[0-9]+ *(B|[kKMG]B|[KMG]iB)$" });
+    Shape::new(schema, "1 MiB", read, |value| Json::from(units::show_size(*value)))
+}
+
+fn any_size(value: &Value<'_>) -> Read<usize> {
+    with_unit(
+        value,
+        units::size,
+        "a size with its unit, such as \"32 MiB\" or \"64 KiB\"",
+        |number| format!("write \"{number} B\" for bytes, or take a larger unit: KiB, MiB, GiB"),
+    )
+}
+
+fn with_unit<T>(
+    value: &Value<'_>,
+    parse: impl Fn(&str) -> Option<T>,
+    expected: &str,
+    help: impl Fn(&str) -> String,
+) -> Read<T> {
+    match value.get_ref() {
+        DeValue::String(text) => parse(text)
+            .ok_or_else(|| vec![Problem::new(value.span(), format!("expected {expected}")).label("not understood")]),
+        DeValue::Integer(number) => one(Problem::new(
+            value.span(),
+            format!("expected {expected}, found a bare number"),
+        )
+        .label("the unit is missing")
+        .help(help(number.as_str()))),
+        other => one(unexpected(value.span(), expected, other)),
+    }
+}
+
+// === Lists ===
+
+fn list<T: Display + 'static>(what: &'static str, example: &str, read: fn(&Value<'_>) -> Read<T>) -> Shape<Vec<T>> {
+    let read = move |value: &Value<'_>, _: &mut Files<'_>| match value.get_ref() {
+        DeValue::Array(entries) => collect(entries.iter().map(read)),
+        other => {
+            let problem = unexpected(value.span(), what, other);
+            one(match other {
+                DeValue::String(text) => problem.help(format!("write [\"{text}\"]")),
+                _ => problem,
+            })
+        }
+    };
+    Shape::new(strings_schema(), vec![example], read, |values| all_shown(values))
+}
+
+/// A list of names.
+pub fn names(example: &str) -> Shape<Vec<String>> {
+    list("a list of names", example, owned)
+}
+
+/// A list of captchas.
+pub fn captchas() -> Shape<Vec<CaptchaPattern>> {
+    list("a list of captchas", "recaptcha-v2", captcha_pattern)
+}
+
+/// A list of site patterns.
+pub fn site_patterns() -> Shape<Vec<SitePattern>> {
+    list("a list of site patterns", "example.com", parse)
+}
+
+/// All values, or all mistakes.
+fn collect<T>(reads: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
+    let (mut values, mut problems) = (Vec::new(), Vec::new());
+    for read in reads {
+        match read {
+            Ok(value) => values.push(value),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if problems.is_empty() { Ok(values) } else { Err(problems) }
+}
+
+// === What rules and tests consist of ===
+
+/// A rule's id: a token.
+pub fn rule_id() -> Shape<String> {
+    of_string("shop", id)
+}
+
+fn id(value: &Value<'_>) -> Read<String> {
+    let id = string(value)?;
+    let problem = |message: String| Err(vec![Problem::new(value.span(), message)]);
+    let is_token = id.starts_with(|c: char| c.is_ascii_lowercase())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'));
+    if !is_token {
+        return problem(format!(
+            "\"{id}\" is no id: an id begins with a small letter and has small letters, digits, \".\", \"_\" and \"-\" in it"
+        ));
+    }
+    if id == Rule::DEFAULT {
+        return problem("the id \"default\" is the [default] section's".to_owned());
+    }
+    Ok(id.to_owned())
+}
+
+/// One captcha.
+pub fn captcha() -> Shape<CaptchaPattern> {
+    of_string("recaptcha-v2", |value| match captcha_pattern(value)? {
+        CaptchaPattern::Any => {
+            let message = "a test is about one captcha: write a kind or a type name";
+            one(Problem::new(value.span(), message))
+        }
+        pattern => Ok(pattern),
+    })
+}
+
+fn captcha_pattern(value: &Value<'_>) -> Read<CaptchaPattern> {
+    let text = string(value)?;
+    text.parse().map_err(|error| {
+        let problem = Problem::new(value.span(), format!("\"{text}\" is no captcha: {error}"));
+        let kinds = words::<Kind>();
+        vec![match error {
+            CaptchaPatternError::EmptyMethod => problem.help("write the legacy method's name, such as \"method=hcaptcha\""),
+            // A kind's name is known by its hyphen or what somebody took for one.
+            CaptchaPatternError::Unknown => match closest(text, kinds.iter().copied()).filter(|_| text.contains(['-', '_'])) {
+                Some(kind) => problem.help(format!("did you mean \"{kind}\"?")),
+                None => problem.help(format!(
+                    "a captcha is one of {}, \"*\", a JSON type name such as \"TurnstileTask\", or a legacy method such as \"method=hcaptcha\"",
+                    kinds.join(", ")
+                )),
+            },
+        }]
+    })
+}
+
+/// A file of site patterns.
+pub fn sites_file() -> Shape<Vec<SitePattern>> {
+    Shape::new(string_schema(), "sites.txt", patterns_of_file, |values| {
+        all_shown(values)
+    })
+}
+
+/// Reads a file of site patterns: one a line, `#` and what follows it is a comment.
+fn patterns_of_file(value: &Value<'_>, files: &mut Files<'_>) -> Read<Vec<SitePattern>> {
+    let path = files.folder.join(string(value)?);
+    let problem = |message: String| Err(vec![Problem::new(value.span(), message)]);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) => return problem(format!("{} cannot be read: {error}", path.display())),
+    };
+    let Ok(text) = String::from_utf8(bytes) else {
+        return problem(format!("{} is not UTF-8 text", path.display()));
+    };
+    let number = files.sources.len();
+    let patterns = collect(lines(&text).filter(|span| !span.is_empty()).map(|span| {
+        let pattern = text[span.clone()].parse::<SitePattern>();
+        pattern.map_err(|error| vec![Problem::new(span, error.to_string()).in_source(number)])
+    }));
+    files
+        .sources
+        .push(Source::new(path.display().to_string(), text.clone()));
+    patterns
+}
+
+/// Where each line's content stands: without a byte order mark, comment and white space.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    text.split_inclusive('\n').map(move |line| {
+        let start = at;
+        at += line.len();
+        let content = line.split('#').next().unwrap_or_default();
+        let content = content.trim_start_matches('\u{feff}');
+        let skipped = content.as_ptr() as usize - line.as_ptr() as usize;
+        let leading = content.len() - content.trim_start().len();
+        let begin = start + skipped + leading;
+        begin..begin + content.trim().len()
+    })
+}
