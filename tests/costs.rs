@@ -65,3 +65,37 @@ fn a_list_of_100_000_sites_is_checked_whole() {
     ]);
     assert!(String::from_utf8(shown.stdout).unwrap().contains("rule=list"));
 }
+
+/// A quadratic loader takes 16 times as long for four times as many rules, a linear one 4 times.
+#[cfg(unix)]
+#[test]
+fn loading_is_linear_in_the_number_of_rules() {
+    let (few, many) = (seconds_of_loading(4_000), seconds_of_loading(16_000));
+    assert!(many < few * 8.0, "{few} s for 4,000 rules, {many} s for 16,000");
+}
+
+/// How long the program computes to load rules. Other processes do not matter to it.
+#[cfg(unix)]
+fn seconds_of_loading(rules: usize) -> f64 {
+    let folder = Folder::new();
+    let mut config = String::new();
+    for i in 0..rules {
+        let rule = format!("[[rule]]\nid = \"r{i}\"\nsites = [\"site-{i}.example\"]\naction = \"force\"\n");
+        config += &rule;
+    }
+    let config = folder.write("c.toml", config);
+    // `times` ends with a line of what the shell's children took, user and system, such as "0m0.250s 0m0.010s".
+    let output = std::process::Command::new("sh")
+        .args(["-c", "\"$0\" \"$@\" > /dev/null && times"])
+        .arg(env!("CARGO_BIN_EXE_nocache-gateway"))
+        .args(["explain", "--site", "a.example", "--config"])
+        .arg(config)
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let times = String::from_utf8(output.stdout).unwrap();
+    let user = times.lines().last().unwrap().split_whitespace().next().unwrap();
+    let (minutes, seconds) = user.trim_end_matches('s').split_once('m').unwrap();
+    minutes.parse::<f64>().unwrap() * 60.0 + seconds.parse::<f64>().unwrap()
+}

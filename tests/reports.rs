@@ -5,7 +5,7 @@ mod fixtures;
 
 use std::{fs, path::Path};
 
-use fixtures::program;
+use fixtures::{Folder, program, run};
 
 #[test]
 fn each_broken_configuration_gets_its_report() {
@@ -43,4 +43,37 @@ fn each_broken_configuration_gets_its_report() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_report_of_many_mistakes_ends_with_their_number() {
+    let folder = Folder::new();
+    let list = |count: usize| "https://a.example\n".repeat(count);
+    let config = "[[rule]]\nid = \"list\"\nsites_file = \"list.txt\"\naction = \"keep\"\n";
+    let config = folder.write("c.toml", config);
+    let report = |count: usize| {
+        folder.write("list.txt", list(count));
+        let output = run(&["check", "--config", config.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (count, last) in [
+        (20, None),
+        (21, Some("and 1 more error\n")),
+        (500, Some("and 480 more errors\n")),
+    ] {
+        let report = report(count);
+        assert_eq!(report.matches("error: ").count(), 20, "{report}");
+        assert!(
+            report.contains("list.txt:20:1") && !report.contains("list.txt:21:1"),
+            "{report}"
+        );
+        match last {
+            Some(last) => assert!(report.ends_with(last), "{report}"),
+            None => assert!(!report.contains(" more error"), "{report}"),
+        }
+    }
+    let output = run(&["check", "--json", "--config", config.to_str().unwrap()]);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["problems"].as_array().unwrap().len(), 500, "a machine gets all");
 }
