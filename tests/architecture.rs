@@ -159,3 +159,44 @@ fn the_core_is_pure() {
         assert!(!text.contains("async "), "{module}");
     }
 }
+
+/// The files that ARCHITECTURE.md and CONTRIBUTING.md name exist.
+#[test]
+fn documents_name_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut seen = 0;
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root.join(document)).unwrap();
+        let words = text.split(|c: char| c.is_whitespace() || "`()[],;".contains(c));
+        for name in words.filter(|word| word.ends_with(".rs") && word.contains('/')) {
+            let exists = [root.join(name), root.join("src").join(name)]
+                .iter()
+                .any(|path| path.exists());
+            assert!(exists, "{document} names {name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "{seen}");
+}
+
+/// Every test that docs/reference.md names exists, in the file that it names.
+#[test]
+fn the_reference_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/reference.md")).unwrap();
+    let mut seen = 0;
+    let mut missing = Vec::new();
+    for word in text.split(|c: char| c.is_whitespace() || "`(),;".contains(c)) {
+        let Some((file, test)) = word.split_once("::").filter(|(file, _)| file.contains('/')) else {
+            continue;
+        };
+        let source = fs::read_to_string(root.join(file)).unwrap_or_default();
+        let exists = [format!("fn {test}("), format!("def {test}("), format!("test('{test}")];
+        if !exists.iter().any(|definition| source.contains(definition)) {
+            missing.push(word);
+        }
+        seen += 1;
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(seen > 100, "{seen}");
+}

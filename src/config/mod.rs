@@ -23,7 +23,7 @@ pub(crate) mod value;
 pub(crate) mod warnings;
 
 pub use load::{LoadError, Overrides, load};
-pub use model::{Admin, AdminListen, Config, General, Log, LogFormat, LogLevel, Server, Test};
+pub use model::{AdminListen, Config, Log, LogFormat, LogLevel, Server, Test};
 pub use provenance::Provenance;
 pub use read::read;
 pub use report::{Report, Source};
