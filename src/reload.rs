@@ -1,5 +1,5 @@
-//! Live reload: a changed file is loaded whole, checked, and its rules put in the place of the running ones at once. A
-//! broken one changes nothing. Requests in flight finish under the rules they began with.
+//! Live reload: a changed file is loaded whole and checked, and its rules replace the running ones at once. A broken
+//! file changes nothing. Requests in flight finish under the rules they began with.
 //!
 //! Changes are noticed by the system's file events, in the folders of all files that were read, so that editors that rename and
 //! symbolic links that are swapped (as Kubernetes does) are seen; and by comparing contents every few seconds beside,
@@ -118,12 +118,13 @@ impl Reloader {
                 self.readiness.set_complaint(None);
                 info!(rules, "configuration reloaded");
             }
-            Err(mistakes) => {
-                // Only what changes next is tried next.
+            Err(error) => {
+                // It is tried again after the next change.
                 self.seen = now;
-                error!("the configuration has mistakes, the running rules stay in force:\n{mistakes}");
-                let summary = match &mistakes {
-                    LoadError::Mistakes(report) => format!("{} mistakes", report.problems.len()),
+                error!("configuration not reloaded, the previous rules stay in force:\n{error}");
+                let summary = match &error {
+                    LoadError::Mistakes(report) if report.problems.len() == 1 => "1 error".to_owned(),
+                    LoadError::Mistakes(report) => format!("{} errors", report.problems.len()),
                     other => other.to_string(),
                 };
                 self.readiness.set_complaint(Some(format!(
@@ -169,7 +170,7 @@ struct Watching {
 impl Watching {
     fn new(events: mpsc::Sender<()>) -> Self {
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // A read is no change, and our own reads would never end.
+            // A read is not a change; reacting to our own reads would never end.
             if event.is_ok_and(|event| !event.kind.is_access()) {
                 // If one is waiting already, that one is enough.
                 let _ = events.try_send(());

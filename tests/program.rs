@@ -90,7 +90,7 @@ fn check_says_what_is_in_force() {
     assert_eq!(output.status.code(), Some(0));
     let shown = text(&output.stdout);
     for expected in [
-        "c.toml is right",
+        "c.toml: OK",
         "listens   [127.0.0.1:7000] (--listen)\n",
         "forwards  http://127.0.0.1:1 (",
         "c.toml:2)\n",
@@ -105,7 +105,7 @@ fn check_says_what_is_in_force() {
         .env("NOCACHE_GATEWAY_CONFIG", "c.toml")
         .output()
         .unwrap();
-    assert!(text(&output.stdout).contains("c.toml is right"));
+    assert!(text(&output.stdout).contains("c.toml: OK"));
 }
 
 #[test]

@@ -154,8 +154,7 @@ fn a_broken_file_leaves_the_running_rules_in_force_and_shows() {
         complaint,
         (
             200,
-            "ready, but: the configuration on disk is not in force (1 mistakes); nocache-gateway check says more\n"
-                .into()
+            "ready, but: the configuration on disk is not in force (1 error); nocache-gateway check says more\n".into()
         )
     );
     wait_for_rule(&gateway, "one");

@@ -65,8 +65,8 @@ fn patterns(config: &Config) -> usize {
 
 fn summary(config: &Config) -> String {
     let first = match &config.file {
-        Some(file) => format!("{} is right.", file.display()),
-        None => "There is no configuration file: the defaults are in force.".to_owned(),
+        Some(file) => format!("{}: OK", file.display()),
+        None => "No configuration file: the defaults apply.".to_owned(),
     };
     let settings = sections::in_force(config);
     let row = |name: &str, path: &str| {

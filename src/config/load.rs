@@ -8,7 +8,7 @@ use std::{
 
 use super::{AdminListen, Config, Provenance, Report, Source, read, read::read_leniently, sections};
 
-/// Where a file is looked for that nobody named.
+/// Where a file is looked for if none is named.
 pub const PLACES: [&str; 2] = ["nocache-gateway.toml", "/etc/nocache-gateway/config.toml"];
 
 /// What flags and environment say.
@@ -56,7 +56,7 @@ pub fn set(config: &mut Config, path: &str, text: &str) -> Result<(), String> {
     Err(format!("there is no setting {path}"))
 }
 
-/// Why there is no configuration.
+/// The reason why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.

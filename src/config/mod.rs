@@ -4,7 +4,7 @@
 //! - `model`: the configuration as the program uses it
 //! - `sections`: every setting, declared once; `value`: what values there are, how each is read and shown
 //! - `load`: which file is read, and what overrides it; `read`: reads one, and reports all its mistakes
-//! - `report`: shows mistakes with the line they stand in
+//! - `report`: shows mistakes with their line
 //! - `sample` and `schema`: what is made from the settings for users and their editors
 //! - `warnings`: valid settings that are probably not intended; `expectations`: the file's own tests
 //! - `provenance`: where a value comes from; `units`: durations and sizes

@@ -50,7 +50,7 @@ pub struct Test {
     pub expect: Decision,
     /// The rule that has to decide, if that is said.
     pub rule: Option<String>,
-    /// Where `expect` stands in the configuration file.
+    /// The range of `expect` in the configuration file.
     pub span: Range<usize>,
 }
 
@@ -65,7 +65,7 @@ pub struct Server {
     pub limits: server::Limits,
     /// Between the signal to stop, when `/readyz` turns 503, and the closing of the listeners.
     pub shutdown_delay: Duration,
-    /// How long what runs at a stop may finish.
+    /// How long requests in flight may take after a stop signal.
     pub shutdown_grace: Duration,
 }
 

@@ -94,7 +94,7 @@ impl<'f> Reader<'f> {
         self.unknown("", root, &names.chain(["rule", "test"]).collect::<Vec<_>>());
     }
 
-    /// Reads the sections that stand in the file once.
+    /// Reads the sections that appear once in a file.
     fn plain(&mut self, root: &DeTable<'_>, sections: &[Section<Config>], config: &mut Config) {
         for section in sections {
             let name = section.name;

@@ -1,4 +1,4 @@
-//! Mistakes in a configuration, shown with the line they stand in and what to write instead.
+//! Mistakes in a configuration, shown with their line and what to write instead.
 
 use std::{fmt, ops::Range};
 
@@ -37,7 +37,7 @@ impl Source {
         self.lines.partition_point(|&start| start <= offset)
     }
 
-    /// Where some lines stand; those that there are not are left out.
+    /// The ranges of some lines; lines that do not exist are left out.
     fn span_of_lines(&self, first: usize, last: usize) -> Range<usize> {
         let start_of = |line: usize| self.lines.get(line - 1).copied();
         start_of(first).unwrap_or(0)..start_of(last + 1).unwrap_or(self.text.len())
@@ -49,11 +49,11 @@ impl Source {
 pub enum Severity {
     /// The configuration is not used.
     Error,
-    /// It is used, but cannot be meant.
+    /// It is used, but probably not intended.
     Warning,
 }
 
-/// One mistake, or something that cannot be meant.
+/// One mistake, or something that is probably not intended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// How bad it is.
@@ -64,7 +64,7 @@ pub struct Problem {
     pub span: Range<usize>,
     /// What is wrong.
     pub message: String,
-    /// What stands under the mark.
+    /// The text under the mark.
     pub label: String,
     /// What to do.
     pub help: Option<String>,
@@ -127,7 +127,8 @@ pub fn closest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> O
         .map(|(_, word)| word)
 }
 
-/// A text of the same length, in which asterisks stand for what URLs hold before an `@`: names and passwords are shown nowhere.
+/// A text of the same length, with asterisks for what URLs hold before an `@`: names and passwords
+/// are never shown.
 pub fn without_userinfo(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

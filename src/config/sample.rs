@@ -15,7 +15,7 @@ pub fn sample() -> String {
          # The first line is for editors: nocache-gateway schema > nocache-gateway.schema.json\n",
     );
     let mut sections = sections::plain();
-    // What rules build on stands next to them.
+    // The sections that rules depend on come next to them.
     sections.sort_by_key(|section| ["default", "captchas"].iter().position(|last| *last == section.name));
     let default = Config::default();
     for section in sections {

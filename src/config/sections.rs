@@ -1,5 +1,5 @@
-//! Every setting, declared once: a line says its section, key, place in the configuration, value and purpose, and how it
-//! can be overridden. Its default is that of its owner. From these lines come the reading of files and flags, the file that
+//! Every setting, declared once: a line says its section, key, field, kind of value, purpose, and how it can be
+//! overridden. Its default is that of its owner. From these lines come the reading of files and flags, the file that
 //! `init` writes, the JSON Schema, `config show`, and the list of settings that a reload does not change.
 
 use serde_json::Value as Json;
@@ -37,7 +37,7 @@ pub struct Key<C> {
     pub schema: Json,
     pub example: Json,
     pub read: Set<C>,
-    /// The value in its place; none where nothing is set.
+    /// The value in force; `None` if it is not set.
     pub show: Show<C>,
 }
 
@@ -120,7 +120,7 @@ impl<C: 'static> Key<C> {
     }
 }
 
-/// A key whose value stands at a place of the section's container.
+/// A key whose value is a field of the section's container.
 macro_rules! key {
     ($container:ty, $($place:ident).+, $name:literal, $shape:expr, $about:literal) => {
         Key::new($name, $shape, $about, |of: &$container| &of.$($place).+, |of: &mut $container| &mut of.$($place).+)
@@ -131,56 +131,56 @@ fn section<C>(name: &'static str, keys: Vec<Key<C>>) -> Section<C> {
     Section { name, note: None, keys }
 }
 
-/// The sections that stand in the file once.
+/// The sections that appear once in a file.
 #[rustfmt::skip]
 pub fn plain() -> Vec<Section<Config>> {
     type C = Config;
     vec![
         section("server", vec![
-            key!(C, server.listen, "listen", addresses(), "where the API is mirrored; one address or a list, port 0 picks a free one")
-                .flag("--listen", "NOCACHE_GATEWAY_LISTEN", "ADDRESS", "Where the API is mirrored; several addresses with commas [default: {}; sandbox: 127.0.0.1:6624]"),
+            key!(C, server.listen, "listen", addresses(), "where the API is mirrored: one address or a list; port 0 picks a free one")
+                .flag("--listen", "NOCACHE_GATEWAY_LISTEN", "ADDRESS", "Address to listen on (comma-separated for several) [default: {}; sandbox: 127.0.0.1:6624]"),
             key!(C, server.api.names, "names", names("gateway.internal"), "further names of its own, for absolute-form requests"),
-            key!(C, server.api.body_limit, "body_limit", size(), "of a submission; everything else streams"),
-            key!(C, server.api.body_timeout, "body_timeout", time_limit(), "between two pieces of a body, to come from a client or to be taken by it"),
-            key!(C, server.limits.head, "head_limit", size(), "of a request's head"),
-            key!(C, server.limits.head_timeout, "head_timeout", time_limit(), "from a head's first byte to its last"),
-            key!(C, server.limits.keep_alive, "keep_alive", time_limit(), "how long a client's connection may rest"),
-            key!(C, server.limits.connections, "max_connections", count(), "more wait to be accepted"),
-            key!(C, server.api.max_in_flight, "max_in_flight", count(), "requests under way at once; more are refused with 503"),
-            key!(C, server.api.decision_header, "decision_header", boolean(), "x-nocache-gateway on answers to submissions"),
+            key!(C, server.api.body_limit, "body_limit", size(), "largest body of a submission; everything else streams"),
+            key!(C, server.api.body_timeout, "body_timeout", time_limit(), "longest pause while a body is received from, or sent to, a client"),
+            key!(C, server.limits.head, "head_limit", size(), "largest request line and header section"),
+            key!(C, server.limits.head_timeout, "head_timeout", time_limit(), "from the first byte of a request line and header section to the last"),
+            key!(C, server.limits.keep_alive, "keep_alive", time_limit(), "how long a client's connection may be idle"),
+            key!(C, server.limits.connections, "max_connections", count(), "client connections open at once; further ones queue"),
+            key!(C, server.api.max_in_flight, "max_in_flight", count(), "requests in flight at once; further ones get 503"),
+            key!(C, server.api.decision_header, "decision_header", boolean(), "x-nocache-gateway on responses to submissions"),
             key!(C, server.api.request_id, "request_id", boolean(), "the request's id as a parameter of that field; the log always has it"),
             key!(C, server.shutdown_delay, "shutdown_delay", duration(), "between /readyz turning 503 and the listeners closing"),
-            key!(C, server.shutdown_grace, "shutdown_grace", duration(), "what runs at a stop may finish within it"),
+            key!(C, server.shutdown_grace, "shutdown_grace", duration(), "how long requests in flight may take after a stop signal"),
         ]),
         section("upstream", vec![
             key!(C, upstream.url, "url", parsed("https://api.capmonster.cloud"), "the API; the documented alternate is https://ru.api.capmonster.cloud")
                 .flag("--upstream", "NOCACHE_GATEWAY_UPSTREAM", "URL", "The API to forward to [default: {}]"),
-            key!(C, upstream.fallback, "fallback", parsed("https://ru.api.capmonster.cloud").optional(), "used only where no connection to url can be made"),
-            key!(C, upstream.connect_to, "connect_to", address("203.0.113.5:443").optional(), "dial this address, but keep Host and SNI"),
-            key!(C, upstream.connect_timeout, "connect_timeout", time_limit(), "from the look-up of the name to the end of the TLS handshake"),
-            key!(C, upstream.timeout, "timeout", time_limit(), "until the head of the answer"),
-            key!(C, upstream.idle_timeout, "idle_timeout", time_limit(), "between two pieces of an answer; and how long a pooled connection may rest"),
-            key!(C, upstream.reuse_idle, "reuse_idle", duration(), "a submission takes no connection that rested longer"),
+            key!(C, upstream.fallback, "fallback", parsed("https://ru.api.capmonster.cloud").optional(), "used only if no connection to url can be made"),
+            key!(C, upstream.connect_to, "connect_to", address("203.0.113.5:443").optional(), "dial this address instead; Host and SNI stay those of url"),
+            key!(C, upstream.connect_timeout, "connect_timeout", time_limit(), "from the lookup of the name to the end of the TLS handshake"),
+            key!(C, upstream.timeout, "timeout", time_limit(), "until the response begins"),
+            key!(C, upstream.idle_timeout, "idle_timeout", time_limit(), "between two reads of a response; also how long a pooled connection may be idle"),
+            key!(C, upstream.reuse_idle, "reuse_idle", duration(), "a submission reuses no connection that was idle longer"),
             key!(C, upstream.ca_file, "ca_file", file("ca.pem").optional(), "certificates (PEM) to trust as well as the built-in roots"),
         ]),
         section("admin", vec![
             key!(C, admin.listen, "listen", parsed("127.0.0.1:6623"), "where health is shown, or \"off\"")
                 .flag("--admin-listen", "NOCACHE_GATEWAY_ADMIN_LISTEN", "ADDRESS", "Where health is shown, or \"off\" [default: {}]"),
-            key!(C, admin.settings.hosts, "hosts", names("gateway.internal"), "names it answers to, beside IP addresses and localhost"),
+            key!(C, admin.settings.hosts, "hosts", names("gateway.internal"), "names it responds to, beside IP addresses and localhost"),
         ]),
         section("log", vec![
             key!(C, log.level, "level", choice(), "the least important level that is logged")
                 .flag("--log-level", "NOCACHE_GATEWAY_LOG_LEVEL", "LEVEL", in_words::<LogLevel>() + " [default: {}]"),
-            key!(C, log.format, "format", choice::<LogFormat>(), "auto is pretty on a terminal, else JSON"),
+            key!(C, log.format, "format", choice::<LogFormat>(), "auto is pretty on a terminal, otherwise JSON"),
         ]),
         section("default", vec![
-            key!(C, general.default.action, "action", choice::<Action>(), "for sites that no rule names").live(),
+            key!(C, general.default.action, "action", choice::<Action>(), "for sites that no rule matches").live(),
             key!(C, general.default.captchas, "captchas", captchas(), "the two that the vendor documents nocache for; for deny \"*\"").live(),
             key!(C, general.default.via, "via", choice::<Via>(), "or the suffix __nocache of the API key").live(),
-            key!(C, general.unreadable, "unreadable", choice::<Unreadable>(), "where a deny is configured, deny is the default").live(),
+            key!(C, general.unreadable, "unreadable", choice::<Unreadable>(), "deny is the default if any rule denies").live(),
         ]),
         section("legacy", vec![
-            key!(C, general.legacy_place, "place", choice::<LegacyPlace>(), "where nocache=1 goes: beside method, or always into the URL").live(),
+            key!(C, general.legacy_place, "place", choice::<LegacyPlace>(), "where nocache=1 is written: beside method, or always into the URL").live(),
         ]),
         Section {
             name: "captchas",
@@ -231,9 +231,9 @@ pub fn rule() -> Section<RuleDraft> {
         key!(R, id, "id", rule_id().optional(), "its name in log, header and explain; unique")
             .required("a name such as \"shop\", for the log and the answer's header"),
         key!(R, sites, "sites", site_patterns().optional(), "site patterns"),
-        key!(R, sites_file, "sites_file", sites_file().optional(), "a file with more of them, one a line, # comments"),
+        key!(R, sites_file, "sites_file", sites_file().optional(), "a file with more patterns, one per line, # comments"),
         key!(R, captchas, "captchas", captchas(), "kinds, \"*\", JSON type names, \"method=…\"; for deny \"*\""),
-        key!(R, action, "action", choice().optional(), "what it wants of nocache").required(in_words::<Action>()),
+        key!(R, action, "action", choice().optional(), "what it does to nocache").required(in_words::<Action>()),
         key!(R, via, "via", choice::<Via>(), "or the suffix __nocache of the API key"),
     ])
 }
@@ -265,8 +265,8 @@ pub fn test() -> Section<TestDraft> {
         key!(T, site, "site", text("https://shop.example/cart").optional(), "a target page")
             .required("a target page such as \"https://shop.example/\""),
         key!(T, captcha, "captcha", captcha(), "a kind, a JSON type name, or \"method=…\""),
-        key!(T, expect, "expect", choice().optional(), "what has to happen to a submission for it").required(in_words::<Decision>()),
-        key!(T, rule, "rule", text("shop").optional(), "the rule that has to decide"),
+        key!(T, expect, "expect", choice().optional(), "what must happen to a submission for it").required(in_words::<Decision>()),
+        key!(T, rule, "rule", text("shop").optional(), "the rule that must decide"),
     ])
 }
 
@@ -292,7 +292,7 @@ pub fn path(section: &str, key: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InForce {
     pub path: String,
-    /// The value; none where nothing is set.
+    /// The value; `None` if it is not set.
     pub value: Option<Json>,
     pub provenance: Provenance,
     /// Whether a reload puts a change into force.

@@ -1,5 +1,5 @@
 //! What values there are: how each is read from TOML, with all mistakes in it, and how it is shown and described. serde's
-//! derive would stop at the first mistake; a user mends a file once.
+//! derive would stop at the first mistake; a user fixes a file once.
 
 use std::{
     fmt::Display,
@@ -27,7 +27,7 @@ use crate::{
     submission::Kind,
 };
 
-/// A value and where it stands.
+/// A value with its span.
 pub type Value<'i> = Spanned<DeValue<'i>>;
 
 /// A value read, or the mistakes in it.
@@ -42,7 +42,7 @@ pub struct Files<'f> {
 }
 
 type Reader<T> = Box<dyn Fn(&Value<'_>, &mut Files<'_>) -> Read<T>>;
-/// Shows a value in a way that reads back; none where nothing is set.
+/// Shows a value in a way that reads back; `None` if it is not set.
 pub type Show<T> = Box<dyn Fn(&T) -> Option<Json>>;
 
 /// What a value is.
@@ -68,7 +68,7 @@ impl<T: 'static> Shape<T> {
         }
     }
 
-    /// The same, where nothing may be set.
+    /// The same, for a setting that may be left out.
     pub fn optional(self) -> Shape<Option<T>> {
         Shape {
             read: Box::new(move |value, files| (self.read)(value, files).map(Some)),
@@ -443,7 +443,7 @@ pub fn sites_file() -> Shape<Vec<SitePattern>> {
     })
 }
 
-/// Reads a file of site patterns: one a line, `#` and what follows it is a comment.
+/// Reads a file of site patterns: one per line; `#` begins a comment.
 fn patterns_of_file(value: &Value<'_>, files: &mut Files<'_>) -> Read<Vec<SitePattern>> {
     let path = files.folder.join(string(value)?);
     let problem = |message: String| Err(vec![Problem::new(value.span(), message)]);
@@ -465,7 +465,7 @@ fn patterns_of_file(value: &Value<'_>, files: &mut Files<'_>) -> Read<Vec<SitePa
     patterns
 }
 
-/// Where each line's content stands: without a byte order mark, comment and white space.
+/// The range of each line's content, without a byte order mark, comment and white space.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     text.split_inclusive('\n').map(move |line| {
