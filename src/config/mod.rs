@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //! - `model`: the configuration as the program uses it
-//! - `sections`: every setting, declared once; `value`: what values there are, how each is read and shown
+//! - `sections`: every setting, declared once; `value` and `rule_value`: the kinds of
+//!   values, how each is read and shown
 //! - `load`: which file is read, and what overrides it; `read`: reads one, and reports all its mistakes
 //! - `report`: shows mistakes with their line
 //! - `sample` and `schema`: what is made from the settings for users and their editors
@@ -15,6 +16,7 @@ pub(crate) mod model;
 pub(crate) mod provenance;
 pub(crate) mod read;
 pub(crate) mod report;
+pub(crate) mod rule_value;
 pub(crate) mod sample;
 pub(crate) mod schema;
 pub(crate) mod sections;

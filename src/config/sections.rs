@@ -8,6 +8,7 @@ use strum::VariantArray;
 use super::{
     Config, LogFormat, LogLevel, Provenance,
     report::Problem,
+    rule_value::{captcha, captchas, rule_id, site_patterns, sites_file},
     value::{self, *},
 };
 use crate::{

@@ -3,7 +3,6 @@
 
 use std::{
     fmt::Display,
-    fs,
     net::SocketAddr,
     ops::Range,
     path::{Path, PathBuf},
@@ -19,14 +18,9 @@ use toml::{
 };
 
 use super::{
-    report::{Problem, Source, closest},
+    report::{Problem, Source},
     units,
 };
-use crate::{
-    rules::{CaptchaPattern, CaptchaPatternError, Rule, SitePattern},
-    submission::Kind,
-};
-
 /// A value with its span.
 pub type Value<'i> = Spanned<DeValue<'i>>;
 
@@ -54,7 +48,7 @@ pub struct Shape<T> {
 }
 
 impl<T: 'static> Shape<T> {
-    fn new(
+    pub(super) fn new(
         schema: Json,
         example: impl Into<Json>,
         read: impl Fn(&Value<'_>, &mut Files<'_>) -> Read<T> + 'static,
@@ -114,11 +108,11 @@ pub fn unexpected(span: Range<usize>, expected: &str, found: &DeValue<'_>) -> Pr
     Problem::new(span, format!("expected {expected}, found {found}")).label(format!("{expected} belongs here"))
 }
 
-fn one<T>(problem: Problem) -> Read<T> {
+pub(super) fn one<T>(problem: Problem) -> Read<T> {
     Err(vec![problem])
 }
 
-fn string_schema() -> Json {
+pub(super) fn string_schema() -> Json {
     json!({ "type": "string" })
 }
 
@@ -130,13 +124,13 @@ fn shown(value: &impl Display) -> Json {
     Json::from(value.to_string())
 }
 
-fn all_shown<T: Display>(values: impl AsRef<[T]>) -> Json {
+pub(super) fn all_shown<T: Display>(values: impl AsRef<[T]>) -> Json {
     values.as_ref().iter().map(shown).collect()
 }
 
 // === Strings, and what is parsed from one ===
 
-fn of_string<T: Display + 'static>(example: &str, read: fn(&Value<'_>) -> Read<T>) -> Shape<T> {
+pub(super) fn of_string<T: Display + 'static>(example: &str, read: fn(&Value<'_>) -> Read<T>) -> Shape<T> {
     Shape::new(string_schema(), example, move |value, _| read(value), shown)
 }
 
@@ -186,7 +180,7 @@ pub fn choice<T: VariantArray + Into<&'static str> + Copy>() -> Shape<T> {
     )
 }
 
-fn words<T: VariantArray + Into<&'static str> + Copy>() -> Vec<&'static str> {
+pub(super) fn words<T: VariantArray + Into<&'static str> + Copy>() -> Vec<&'static str> {
     T::VARIANTS.iter().map(|word| (*word).into()).collect()
 }
 
@@ -200,7 +194,7 @@ pub fn in_words<T: VariantArray + Into<&'static str> + Copy>() -> String {
     }
 }
 
-fn string<'t>(value: &'t Value<'_>) -> Read<&'t str> {
+pub(super) fn string<'t>(value: &'t Value<'_>) -> Read<&'t str> {
     match value.get_ref() {
         DeValue::String(text) => Ok(text),
         other => one(unexpected(value.span(), "a string", other)),
@@ -211,7 +205,7 @@ fn owned(value: &Value<'_>) -> Read<String> {
     string(value).map(str::to_owned)
 }
 
-fn parse<T: FromStr<Err: Display>>(value: &Value<'_>) -> Read<T> {
+pub(super) fn parse<T: FromStr<Err: Display>>(value: &Value<'_>) -> Read<T> {
     string(value)?
         .parse()
         .map_err(|error: T::Err| vec![Problem::new(value.span(), error.to_string())])
@@ -340,7 +334,11 @@ fn with_unit<T>(
 
 // === Lists ===
 
-fn list<T: Display + 'static>(what: &'static str, example: &str, read: fn(&Value<'_>) -> Read<T>) -> Shape<Vec<T>> {
+pub(super) fn list<T: Display + 'static>(
+    what: &'static str,
+    example: &str,
+    read: fn(&Value<'_>) -> Read<T>,
+) -> Shape<Vec<T>> {
     let read = move |value: &Value<'_>, _: &mut Files<'_>| match value.get_ref() {
         DeValue::Array(entries) => collect(entries.iter().map(read)),
         other => {
@@ -359,18 +357,8 @@ pub fn names(example: &str) -> Shape<Vec<String>> {
     list("a list of names", example, owned)
 }
 
-/// A list of captchas.
-pub fn captchas() -> Shape<Vec<CaptchaPattern>> {
-    list("a list of captchas", "recaptcha-v2", captcha_pattern)
-}
-
-/// A list of site patterns.
-pub fn site_patterns() -> Shape<Vec<SitePattern>> {
-    list("a list of site patterns", "example.com", parse)
-}
-
 /// All values, or all mistakes.
-fn collect<T>(reads: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
+pub(super) fn collect<T>(reads: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
     let (mut values, mut problems) = (Vec::new(), Vec::new());
     for read in reads {
         match read {
@@ -379,103 +367,4 @@ fn collect<T>(reads: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
         }
     }
     if problems.is_empty() { Ok(values) } else { Err(problems) }
-}
-
-// === What rules and tests consist of ===
-
-/// A rule's id: a token.
-pub fn rule_id() -> Shape<String> {
-    of_string("shop", id)
-}
-
-fn id(value: &Value<'_>) -> Read<String> {
-    let id = string(value)?;
-    let problem = |message: String| Err(vec![Problem::new(value.span(), message)]);
-    let is_token = id.starts_with(|c: char| c.is_ascii_lowercase())
-        && id
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'));
-    if !is_token {
-        return problem(format!(
-            "\"{id}\" is no id: an id begins with a small letter and has small letters, digits, \".\", \"_\" and \"-\" in it"
-        ));
-    }
-    if id == Rule::DEFAULT {
-        return problem("the id \"default\" is the [default] section's".to_owned());
-    }
-    Ok(id.to_owned())
-}
-
-/// One captcha.
-pub fn captcha() -> Shape<CaptchaPattern> {
-    of_string("recaptcha-v2", |value| match captcha_pattern(value)? {
-        CaptchaPattern::Any => {
-            let message = "a test is about one captcha: write a kind or a type name";
-            one(Problem::new(value.span(), message))
-        }
-        pattern => Ok(pattern),
-    })
-}
-
-fn captcha_pattern(value: &Value<'_>) -> Read<CaptchaPattern> {
-    let text = string(value)?;
-    text.parse().map_err(|error| {
-        let problem = Problem::new(value.span(), format!("\"{text}\" is no captcha: {error}"));
-        let kinds = words::<Kind>();
-        vec![match error {
-            CaptchaPatternError::EmptyMethod => problem.help("write the legacy method's name, such as \"method=hcaptcha\""),
-            // A kind's name is known by its hyphen or what somebody took for one.
-            CaptchaPatternError::Unknown => match closest(text, kinds.iter().copied()).filter(|_| text.contains(['-', '_'])) {
-                Some(kind) => problem.help(format!("did you mean \"{kind}\"?")),
-                None => problem.help(format!(
-                    "a captcha is one of {}, \"*\", a JSON type name such as \"TurnstileTask\", or a legacy method such as \"method=hcaptcha\"",
-                    kinds.join(", ")
-                )),
-            },
-        }]
-    })
-}
-
-/// A file of site patterns.
-pub fn sites_file() -> Shape<Vec<SitePattern>> {
-    Shape::new(string_schema(), "sites.txt", patterns_of_file, |values| {
-        all_shown(values)
-    })
-}
-
-/// Reads a file of site patterns: one per line; `#` begins a comment.
-fn patterns_of_file(value: &Value<'_>, files: &mut Files<'_>) -> Read<Vec<SitePattern>> {
-    let path = files.folder.join(string(value)?);
-    let problem = |message: String| Err(vec![Problem::new(value.span(), message)]);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) => return problem(format!("{} cannot be read: {error}", path.display())),
-    };
-    let Ok(text) = String::from_utf8(bytes) else {
-        return problem(format!("{} is not UTF-8 text", path.display()));
-    };
-    let number = files.sources.len();
-    let patterns = collect(lines(&text).filter(|span| !span.is_empty()).map(|span| {
-        let pattern = text[span.clone()].parse::<SitePattern>();
-        pattern.map_err(|error| vec![Problem::new(span, error.to_string()).in_source(number)])
-    }));
-    files
-        .sources
-        .push(Source::new(path.display().to_string(), text.clone()));
-    patterns
-}
-
-/// The range of each line's content, without a byte order mark, comment and white space.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let mut at = 0;
-    text.split_inclusive('\n').map(move |line| {
-        let start = at;
-        at += line.len();
-        let content = line.split('#').next().unwrap_or_default();
-        let content = content.trim_start_matches('\u{feff}');
-        let skipped = content.as_ptr() as usize - line.as_ptr() as usize;
-        let leading = content.len() - content.trim_start().len();
-        let begin = start + skipped + leading;
-        begin..begin + content.trim().len()
-    })
 }

@@ -74,7 +74,7 @@ fn places(config: &Config) -> Vec<Vec<Place>> {
             if rule.contains_key("sites_file") {
                 let source = next_source;
                 next_source += 1;
-                let spans = super::value::lines(&config.sources[source].text).filter(|span| !span.is_empty());
+                let spans = super::rule_value::lines(&config.sources[source].text).filter(|span| !span.is_empty());
                 places.extend(spans.map(|span| Place { source, span }));
             }
             places

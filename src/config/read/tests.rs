@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    config::value::{lines, toml},
+    config::{rule_value::lines, value::toml},
     rules::{Action, CaptchaPattern, Unreadable},
     submission::Kind,
 };
