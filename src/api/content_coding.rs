@@ -38,7 +38,6 @@ pub enum Coded {
 /// The reason why a body could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
-    /// It is broken.
     Broken,
     /// It grows beyond the limit.
     TooLarge,

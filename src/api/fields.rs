@@ -17,7 +17,6 @@ pub enum Framing {
     Buffered(usize),
     /// Held in memory and edited.
     Edited {
-        /// This many bytes.
         length: usize,
         /// Whether it had a content coding, which it has no longer.
         was_coded: bool,

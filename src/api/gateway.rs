@@ -61,7 +61,6 @@ impl Gateway {
         }
     }
 
-    /// The upstream.
     pub fn upstream(&self) -> &Upstream {
         &self.upstream
     }

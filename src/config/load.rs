@@ -61,26 +61,15 @@ pub fn set(config: &mut Config, path: &str, text: &str) -> Result<(), String> {
 pub enum LoadError {
     /// The file cannot be read.
     #[error("the configuration file {} cannot be read: {error}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    Unreadable { path: PathBuf, error: io::Error },
     /// The file is not UTF-8.
     #[error("the configuration file {} is not UTF-8 text: line {line} has a byte that is not; save it as UTF-8", path.display())]
-    NotUtf8 {
-        /// The file.
-        path: PathBuf,
-        /// The line of the first such byte.
-        line: usize,
-    },
+    NotUtf8 { path: PathBuf, line: usize },
     /// A flag or a variable has an invalid value.
     #[error("invalid value of {provenance}: {message}")]
     Override {
         /// The flag or the variable.
         provenance: Provenance,
-        /// What is wrong.
         message: String,
     },
     /// There are mistakes in it.

@@ -44,7 +44,6 @@ pub struct Config {
 pub struct Test {
     /// The target page, as a client would send it.
     pub site: String,
-    /// The captcha.
     pub captcha: Captcha,
     /// What has to happen.
     pub expect: Decision,
@@ -81,9 +80,7 @@ pub struct Admin {
 /// Where the admin side listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminListen {
-    /// At an address.
     At(SocketAddr),
-    /// Nowhere.
     Off,
 }
 
@@ -167,9 +164,7 @@ pub enum LogLevel {
     Warn,
     /// Submissions, start and stop.
     Info,
-    /// All requests.
     Debug,
-    /// Everything.
     Trace,
 }
 
@@ -191,7 +186,6 @@ impl From<LogLevel> for tracing::Level {
 pub enum LogFormat {
     /// Pretty on a terminal, else JSON.
     Auto,
-    /// For people.
     Pretty,
     /// One JSON object per line.
     Json,

@@ -9,14 +9,11 @@ pub enum Provenance {
     Default,
     /// A line of the configuration file.
     File {
-        /// The file.
         path: String,
         /// The line, counted from 1.
         line: usize,
     },
-    /// An environment variable.
     Variable(&'static str),
-    /// A flag.
     Flag(&'static str),
 }
 

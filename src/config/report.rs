@@ -14,7 +14,6 @@ pub const SHOWN: usize = 20;
 pub struct Source {
     /// Its name as the user gave it.
     pub path: String,
-    /// Its text.
     pub text: String,
     /// Where its lines begin.
     lines: Vec<usize>,
@@ -62,11 +61,9 @@ pub struct Problem {
     pub source: usize,
     /// Where in it, as bytes.
     pub span: Range<usize>,
-    /// What is wrong.
     pub message: String,
     /// The text under the mark.
     pub label: String,
-    /// What to do.
     pub help: Option<String>,
 }
 

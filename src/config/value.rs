@@ -134,7 +134,6 @@ pub(super) fn of_string<T: Display + 'static>(example: &str, read: fn(&Value<'_>
     Shape::new(string_schema(), example, move |value, _| read(value), shown)
 }
 
-/// A string.
 pub fn text(example: &str) -> Shape<String> {
     of_string(example, owned)
 }

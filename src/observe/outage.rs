@@ -26,10 +26,7 @@ pub enum Report {
     /// Nothing: it is counted.
     Counted,
     /// A warning about this many failures since the last warning.
-    Summary {
-        /// How many.
-        failures: u64,
-    },
+    Summary { failures: u64 },
 }
 
 /// An outage that has ended.

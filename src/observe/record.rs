@@ -61,7 +61,6 @@ pub struct Record {
 /// What was decided about a submission: an [`Outcome`](crate::rewrite::Outcome) that outlives its rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
-    /// The decision.
     pub decision: Decision,
     /// The action of the rule that decided.
     pub action: Option<Action>,
@@ -127,7 +126,6 @@ pub struct RequestId(u64);
 static PROCESS: LazyLock<u32> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()) as u32);
 
 impl RequestId {
-    /// The next id.
     pub fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))

@@ -40,9 +40,7 @@ pub enum TlsError {
     /// The file of [`Settings::ca_file`] cannot be read as PEM.
     #[error("[upstream] ca_file: {path} cannot be read ({error})", path = path.display())]
     CaFile {
-        /// The file.
         path: PathBuf,
-        /// Why.
         error: rustls::pki_types::pem::Error,
     },
     /// The file holds no certificate.

@@ -12,50 +12,27 @@ pub enum UpstreamError {
     #[error(
         "the upstream's name {host} could not be resolved ({error}); check [upstream] url and the DNS of this machine"
     )]
-    Resolve {
-        /// The upstream's host.
-        host: String,
-        /// What the resolver said.
-        error: io::Error,
-    },
+    Resolve { host: String, error: io::Error },
     /// No TCP connection.
     #[error(
         "no connection to the upstream {origin} ({error}); check [upstream] url, and whether it is reachable from this machine"
     )]
-    Connect {
-        /// The upstream.
-        origin: String,
-        /// What the system said.
-        error: io::Error,
-    },
+    Connect { origin: String, error: io::Error },
     /// No connection in time.
     #[error(
         "no connection to the upstream {origin} within {timeout:?} ([upstream] connect_timeout): its name was not resolved in time, or nothing answers there"
     )]
-    ConnectTimeout {
-        /// The upstream.
-        origin: String,
-        /// The time it had.
-        timeout: Duration,
-    },
+    ConnectTimeout { origin: String, timeout: Duration },
     /// The TLS handshake failed.
     #[error(
         "the upstream {origin} failed the TLS handshake ({error}); [upstream] ca_file trusts a certificate of your own"
     )]
-    Tls {
-        /// The upstream.
-        origin: String,
-        /// What rustls said.
-        error: io::Error,
-    },
+    Tls { origin: String, error: io::Error },
     /// The connection led back to this gateway.
     #[error(
         "the upstream {origin} is this gateway itself: a hosts file or a DNS entry points its name here; [upstream] connect_to dials the real address"
     )]
-    Loop {
-        /// The upstream.
-        origin: String,
-    },
+    Loop { origin: String },
     /// A new connection ended before anything was written to it.
     #[error("the upstream closed a new connection at once ({0}); nothing was sent on it")]
     Unsent(hyper::Error),

@@ -11,7 +11,6 @@ const EVENT: Duration = Duration::from_secs(1);
 /// How much idle times may differ that one limit ended.
 const SLACK: Duration = Duration::from_millis(100);
 
-/// The observations.
 #[derive(Debug, Default)]
 pub struct Closes {
     /// The shortest idle time that a limit ended before the latest event, and when that was.

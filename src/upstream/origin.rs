@@ -19,7 +19,6 @@ pub struct Origin {
 /// The reason why a text is not a valid [`Origin`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
-    /// Not a URL.
     #[error("this is not a URL: write one such as \"https://api.capmonster.cloud\"")]
     NotAUrl,
     /// A scheme other than http and https.
@@ -47,7 +46,6 @@ impl Origin {
         self.is_https
     }
 
-    /// The host.
     pub fn host(&self) -> &Host {
         &self.host
     }
@@ -59,7 +57,6 @@ impl Origin {
         authority.strip_suffix(&port).unwrap_or(&authority).to_owned()
     }
 
-    /// The port.
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -19,7 +19,6 @@ use super::{
 pub struct Connection {
     /// Sends requests.
     pub sender: SendRequest<Body>,
-    /// Its TCP connection.
     pub socket: Socket,
     /// The task that reads and writes it.
     pub driver: AbortHandle,

@@ -30,7 +30,6 @@ pub struct Route {
 /// A connection to send a request on.
 #[derive(Debug)]
 pub struct Fetched {
-    /// The connection.
     pub connection: Connection,
     /// Whether it was just made, instead of taken from the pool.
     pub is_fresh: bool,

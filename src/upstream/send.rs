@@ -25,7 +25,6 @@ pub enum Reuse {
     IdleLess(Duration),
 }
 
-/// The upstream.
 #[derive(Debug)]
 pub struct Upstream {
     settings: Settings,
@@ -55,7 +54,6 @@ impl Upstream {
         })
     }
 
-    /// Where it is.
     pub fn origin(&self) -> &Origin {
         &self.settings.url
     }

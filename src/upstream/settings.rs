@@ -7,7 +7,6 @@ use super::Origin;
 /// Where the upstream is and how long it may take.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The upstream's URL.
     pub url: Origin,
     /// Another URL of the same API, used only where no connection to the first can be made.
     pub fallback: Option<Origin>,
