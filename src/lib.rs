@@ -21,7 +21,6 @@
 
 mod admin;
 mod api;
-mod body_guard;
 mod cli;
 mod config;
 mod observe;

@@ -5,8 +5,10 @@
 //! - [`bind`](mod@bind): opens a listener
 //! - [`serve`]: [`Server`], the accept loop
 //! - [`limits`]: the limits of connections; `progress`: holds connections to the time limits
+//! - `body_guard`: ties a request's progress to its response body
 
 pub mod bind;
+mod body_guard;
 pub mod limits;
 mod progress;
 pub mod serve;

@@ -30,9 +30,9 @@ use tracing::{debug, warn};
 
 use super::{
     Limits,
+    body_guard::guard,
     progress::{Overdue, Progress, Watched},
 };
-use crate::body_guard::guard;
 
 /// The address that a connection came in on, an extension of each of its requests.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Ties the lifetime of a value to a response body: a place among the requests in flight, a connection's phase.
+//! Ties the lifetime of a value to a response body: while it lasts, the connection is busy.
 
 use std::{
     pin::Pin,
