@@ -343,7 +343,7 @@ fn a_refusal_is_one_event_with_its_cause() {
         (
             "[server]\nhead_limit = \"1 MiB\"\n",
             get(&format!("/x{}", "a".repeat(70_000))),
-            ["DEBUG", "request", "malformed", "414"],
+            ["DEBUG", "request", "target-too-long", "414"],
         ),
         (
             "",
@@ -369,6 +369,11 @@ fn a_refusal_is_one_event_with_its_cause() {
             small,
             request(&format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(17 << 10))),
             ["DEBUG", "request", "head-too-large", "431"],
+        ),
+        (
+            "",
+            request("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+            ["DEBUG", "request", "malformed", "-"],
         ),
         (small, request("GET / HT"), ["DEBUG", "request", "head-timeout", "-"]),
     ] {
@@ -469,6 +474,29 @@ fn a_client_that_leaves_is_named() {
             (&record["cause"], &record["level"], &record["status"]),
             (&"client-gone".into(), &level.into(), &status)
         );
+    }
+}
+
+/// Whether the grace ends or a second signal comes: what is cut off is in the log before the process ends.
+#[test]
+#[cfg(unix)]
+fn a_request_that_the_stop_cuts_off_leaves_its_record() {
+    let upstream = RawUpstream::serve(|_, _| {
+        thread::sleep(PATIENCE);
+        false
+    });
+    for (config, signals) in [("[server]\nshutdown_grace = \"100ms\"\n", 1), ("", 2)] {
+        let before = upstream.received().len();
+        let mut gateway = start(&upstream.url, config);
+        let mut client = Client::connect(gateway.api);
+        client.0.write_all(&post("/createTask", TASK)).unwrap();
+        wait(|| (upstream.received().len() > before).then_some(()));
+        for _ in 0..signals {
+            gateway.server.signal("TERM");
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(gateway.server.wait(), Some(1));
+        assert_eq!(only_record(&gateway)[2..], ["stopped", "-"]);
     }
 }
 

@@ -174,6 +174,31 @@ fn a_broken_file_leaves_the_running_rules_in_force_and_shows() {
     assert_eq!(complaints(&gateway), 1, "it is said once");
 }
 
+/// A body may take long to arrive: what was denied meanwhile is denied.
+#[test]
+fn the_rules_in_force_when_a_body_has_arrived_decide() {
+    use std::io::Write;
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    folder.write("c.toml", for_all("one"));
+    let gateway = start(&upstream, folder, "c.toml");
+    let (half, rest) = TASK.split_at(TASK.len() / 2);
+    let mut client = Client::connect(gateway.api);
+    write!(
+        client.0,
+        "POST /createTask HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{half}",
+        TASK.len()
+    )
+    .unwrap();
+    thread::sleep(std::time::Duration::from_millis(100));
+    let deny = for_all("no").replace("force", "deny");
+    gateway.server.folder.rename_over("c.toml", deny);
+    gateway.server.wait_for("configuration reloaded", 1);
+    let response = client.exchange(rest);
+    assert_eq!(response.decision(), "denied;action=deny;rule=no;reason=action-deny");
+    assert_eq!(upstream.received(), []);
+}
+
 #[test]
 fn settings_that_want_a_restart_are_named() {
     let upstream = RawUpstream::start(OK);

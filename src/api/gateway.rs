@@ -1,6 +1,12 @@
 //! What every request is handled with: settings, rules, upstream, and the places of requests in flight.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
@@ -47,6 +53,8 @@ pub struct Gateway {
     pub(super) upstream: Upstream,
     pub(super) in_flight: Arc<Semaphore>,
     pub(super) observers: Arc<Observers>,
+    /// Whether requests in flight are cut off because the gateway stops.
+    pub(super) is_stopping: Arc<AtomicBool>,
 }
 
 impl Gateway {
@@ -56,6 +64,7 @@ impl Gateway {
             in_flight: Arc::new(Semaphore::new(settings.max_in_flight)),
             settings,
             observers: Arc::default(),
+            is_stopping: Arc::default(),
             rules: RwLock::new(Arc::new(rules)),
             upstream,
         }
@@ -75,6 +84,11 @@ impl Gateway {
     /// Records a head that no request came of.
     pub fn record_head_error(&self, error: HeadError) {
         record_head_error(&self.observers, error);
+    }
+
+    /// Says that requests still in flight are cut off from now on, because the gateway stops.
+    pub fn cut_off(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
     }
 
     /// The rules in force. A request takes them once.

@@ -31,7 +31,7 @@ use crate::{
 /// paths and methods, and no field is added to a response.
 pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let format = response_format(request.uri());
-    let mut recording = Recording::begin(&gateway.observers, &request, format.endpoint);
+    let mut recording = Recording::begin(&gateway, &request, format.endpoint);
     match admit(&gateway, &request) {
         Ok(place) => {
             let response = route(&gateway, format, request, &mut recording).await;
@@ -79,12 +79,12 @@ async fn route(gateway: &Gateway, format: ResponseFormat, request: Request, reco
     } else {
         recording.counted(Body::new(TimeoutBody::new(gateway.settings.body_timeout, body)))
     };
-    let rules = gateway.rules();
     let is_submission_path = matches!(format.endpoint, Endpoint::CreateTask | Endpoint::In);
+    let denies_unread = || gateway.rules().unreadable() == Unreadable::Deny;
     match submission_dialect(format.endpoint, &head.method) {
-        Some(dialect) => submit::submit(gateway, &rules, dialect, format, head, body, recording).await,
+        Some(dialect) => submit::submit(gateway, dialect, format, head, body, recording).await,
         // It is not read, so it is not known to be harmless where a rule denies.
-        None if is_submission_path && head.method != Method::OPTIONS && rules.unreadable() == Unreadable::Deny => {
+        None if is_submission_path && head.method != Method::OPTIONS && denies_unread() => {
             held_body::discard(&head.headers, body);
             submit::deny(
                 gateway,

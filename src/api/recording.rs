@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Instant,
@@ -18,6 +18,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
+    Gateway,
     error_response::{ErrorResponse, ResponseFormat},
     handle::submission_dialect,
 };
@@ -34,15 +35,16 @@ pub struct Recording {
     /// What is known so far.
     pub record: Record,
     observers: Arc<Observers>,
+    is_stopping: Arc<AtomicBool>,
     began: Instant,
     body: Option<Arc<AtomicU64>>,
-    /// Whether the response has ended. Otherwise the client has left.
+    /// Whether the response has ended. Otherwise the client has left, or the gateway stops.
     is_complete: bool,
 }
 
 impl Recording {
     /// Begins the record of a request.
-    pub fn begin(observers: &Arc<Observers>, request: &Request, endpoint: Endpoint) -> Self {
+    pub fn begin(gateway: &Gateway, request: &Request, endpoint: Endpoint) -> Self {
         let method = request.method();
         Self {
             record: Record {
@@ -53,7 +55,8 @@ impl Recording {
                 method: Some(method.clone()),
                 ..Record::with_new_id()
             },
-            observers: observers.clone(),
+            observers: gateway.observers.clone(),
+            is_stopping: gateway.is_stopping.clone(),
             began: Instant::now(),
             body: None,
             is_complete: false,
@@ -101,7 +104,10 @@ impl Drop for Recording {
     fn drop(&mut self) {
         let record = &mut self.record;
         if !self.is_complete && record.cause.is_none() {
-            record.cause = Some(Cause::ClientGone);
+            record.cause = Some(match self.is_stopping.load(Ordering::Relaxed) {
+                true => Cause::Stopped,
+                false => Cause::ClientGone,
+            });
         }
         record.took = self.began.elapsed();
         record.bytes_in = self.body.as_ref().map_or(0, |body| body.load(Ordering::Relaxed));
@@ -115,7 +121,9 @@ pub fn record_head_error(observers: &Observers, error: HeadError) {
         HeadError::Refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) => {
             (Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE), Cause::HeadTooLarge)
         }
+        HeadError::Refused(StatusCode::URI_TOO_LONG) => (Some(StatusCode::URI_TOO_LONG), Cause::TargetTooLong),
         HeadError::Refused(status) => (Some(status), Cause::Malformed),
+        HeadError::Http2 => (None, Cause::Malformed),
         HeadError::TimedOut => (None, Cause::HeadTimeout),
     };
     observers.observe(&Record {

@@ -22,7 +22,6 @@ use crate::{
 /// Holds a submission, decides about it, and sends it on with the edits that follow.
 pub async fn submit(
     gateway: &Gateway,
-    rules: &RuleSet,
     dialect: Dialect,
     mut format: ResponseFormat,
     head: Parts,
@@ -40,6 +39,8 @@ pub async fn submit(
         Ok(decoded) => decoded,
         Err(refusal) => return recording.refuse(format, &refusal),
     };
+    // Only now: a body may take long to arrive, and a site that was denied meanwhile is denied.
+    let rules = &gateway.rules();
     let target = path_and_query(&head.uri);
     let reading = read(dialect, rules, &target, &head, &decoded);
     if let Ok(submission) = &reading {

@@ -3,6 +3,7 @@
 use std::{
     io::{IsTerminal, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use crate::config::{self, Config, LoadError, Overrides};
@@ -73,6 +74,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
         .build()
         .map_err(Failure::failed)?;
     let result = runtime.block_on(future);
-    runtime.shutdown_background();
+    // Tasks are dropped, which writes the records of requests that are cut off; a resolver that blocks is given up.
+    runtime.shutdown_timeout(Duration::from_millis(500));
     Ok(result)
 }

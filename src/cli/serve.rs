@@ -60,9 +60,10 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         info!(%address, "listening");
     }
     let service = api::handle.with_state(gateway.clone());
+    let recorder = gateway.clone();
     let server = Server::new(listeners)
         .limits(config.server.limits)
-        .on_head_error(move |error| gateway.record_head_error(error));
+        .on_head_error(move |error| recorder.record_head_error(error));
     let serving = tokio::spawn(server.run(service, closed(stopped), grace));
     if let Some(listener) = admin {
         info!(address = %address(&listener)?, "admin listening");
@@ -85,7 +86,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         // It does not panic; if it did, requests in flight would not have finished.
         serving.await.unwrap_or(false)
     };
-    tokio::select! {
+    let ended = tokio::select! {
         finished = drained => match finished {
             true => {
                 info!("stopped");
@@ -94,7 +95,11 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
             false => Err(Failure::failed("stopped with requests still in flight ([server] shutdown_grace)")),
         },
         _ = signals.next() => Err(Failure::failed("ended by a second signal")),
+    };
+    if ended.is_err() {
+        gateway.cut_off();
     }
+    ended
 }
 
 /// A hosts file that points the vendor's name at the gateway is reported at the start, not with the first paid request.

@@ -26,13 +26,15 @@ pub enum Cause {
     CutOff,
     /// The gateway had too many requests in flight.
     Overload,
+    /// The gateway stopped before the response had ended.
+    Stopped,
     /// The request's body did not arrive whole.
     ClientBody,
     /// The client left, or stopped reading, before the response had ended.
     ClientGone,
     /// The body of a submission is over the limit.
     BodyTooLarge,
-    /// The request target is too long to add a parameter.
+    /// The request target is too long, perhaps only with one more parameter.
     TargetTooLong,
     /// The client asked for a proxy: CONNECT, or the URL of another host.
     NotAProxy,
@@ -71,7 +73,7 @@ impl Cause {
             | Self::NotHttp
             | Self::Timeout
             | Self::CutOff => Fault::Upstream,
-            Self::Overload => Fault::Gateway,
+            Self::Overload | Self::Stopped => Fault::Gateway,
             Self::ClientBody
             | Self::ClientGone
             | Self::BodyTooLarge

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use http::Method;
 use parking_lot::Mutex;
 use tracing::{Level, info, warn};
 
@@ -15,7 +16,7 @@ use super::{
 #[derive(Debug, Default)]
 pub struct Log {
     upstream: Mutex<Outage>,
-    overload: Mutex<Outage>,
+    gateway: Mutex<Outage>,
 }
 
 impl Log {
@@ -24,7 +25,7 @@ impl Log {
         let now = Instant::now();
         let report = match record.cause.map(|cause| cause.fault()) {
             Some(Fault::Upstream) => Some(self.upstream.lock().fail(now)),
-            Some(Fault::Gateway) => Some(self.overload.lock().fail(now)),
+            Some(Fault::Gateway) => Some(self.gateway.lock().fail(now)),
             Some(Fault::Client) | None => None,
         };
         match report {
@@ -37,10 +38,36 @@ impl Log {
             warn!(failures, cause, "requests still fail");
         }
         let is_success = record.upstream_status.is_some() && report.is_none();
-        if is_success && let Some(ended) = self.upstream.lock().succeed(now) {
+        // A statement of its own, so that the lock is free before the log is written.
+        let ended = if is_success {
+            self.upstream.lock().succeed(now)
+        } else {
+            None
+        };
+        if let Some(ended) = ended {
             let outage_ms = ended.lasted.as_millis() as u64;
             info!(failures = ended.failures, outage_ms, "the upstream responds again");
         }
+    }
+}
+
+/// A method as it may be shown: bytes of a mangled request in front of it could be the end of a key.
+fn shown_method(method: &Method) -> &str {
+    const KNOWN: [Method; 9] = [
+        Method::CONNECT,
+        Method::DELETE,
+        Method::GET,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::PATCH,
+        Method::POST,
+        Method::PUT,
+        Method::TRACE,
+    ];
+    if KNOWN.contains(method) {
+        method.as_str()
+    } else {
+        "other"
     }
 }
 
@@ -54,7 +81,7 @@ fn write(record: &Record, level: Level) {
                 $level,
                 id = display(record.id),
                 client_id = record.client_id.as_deref(),
-                method = record.method.as_ref().map(|method| method.as_str()),
+                method = record.method.as_ref().map(shown_method),
                 path = record.path.as_str(),
                 endpoint = word(Some(record.endpoint.into())),
                 dialect = word(record.dialect.map(Into::into)),

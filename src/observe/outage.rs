@@ -55,12 +55,14 @@ impl Outage {
                 }
             }
             outage => {
+                // After a quiet time without a success the counts go on.
+                let before = outage.as_ref();
                 *outage = Some(Ongoing {
-                    began: now,
+                    began: before.map_or(now, |before| before.began),
                     latest: now,
                     reported: now,
-                    failures: 1,
-                    unreported: 0,
+                    failures: before.map_or(0, |before| before.failures) + 1,
+                    unreported: before.map_or(0, |before| before.unreported),
                 });
                 Report::First
             }
@@ -102,6 +104,9 @@ mod tests {
         assert_eq!(outage.succeed(at(131)), None);
         // A failure long after the last is a first one.
         assert_eq!(outage.fail(at(200)), Report::First);
+        assert_eq!(outage.fail(at(210)), Report::Counted);
         assert_eq!(outage.fail(at(300)), Report::First);
+        assert_eq!(outage.fail(at(350)), Report::Counted);
+        assert_eq!(outage.fail(at(361)), Report::Summary { failures: 3 });
     }
 }

@@ -52,7 +52,7 @@ pub struct Record {
     pub took: Duration,
     /// From the moment the request was handed to the upstream until its response's head arrived, or until it failed.
     pub upstream: Option<Duration>,
-    /// How many bytes of the request's body arrived.
+    /// How many bytes of the request's body had arrived by then; 0 for a request that was refused by its head.
     pub bytes_in: u64,
     /// How many bytes of the response's body were handed to the connection.
     pub bytes_out: u64,
@@ -70,7 +70,7 @@ pub struct Decided {
     pub via: Option<Via>,
     /// The reason why nothing was changed.
     pub reason: Option<Reason>,
-    /// A rule that would have decided but for the path or the captcha.
+    /// A rule that would have decided but for the path or the captcha, if the lookup met one.
     pub near: Option<(String, MissReason)>,
 }
 
@@ -141,21 +141,26 @@ impl fmt::Display for RequestId {
 /// The longest path that is shown, in bytes.
 const MAX_PATH: usize = 253;
 
-/// A path as it may be shown. A mangled request can carry its key there (`/in.php&key=…`), so the path is shown up to the
-/// first character that no path of the API has, and a segment as long as a key is not shown.
+/// A path as it may be shown. A mangled request can carry its key there (`/in.php&key=…`), so a segment as long as a key is
+/// not shown, and nothing from the first character on that no path of the API has.
 pub fn shown_path(path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '*');
-    let plain = path.find(|c| !is_plain(c)).unwrap_or(path.len());
-    let end = plain.min(MAX_PATH);
-    let hide = |segment: &str| {
-        if segment.len() < 32 {
-            segment.to_owned()
-        } else {
-            "…".to_owned()
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '*');
+    let mut shown = String::new();
+    for (number, segment) in path.split('/').enumerate() {
+        if number > 0 {
+            shown.push('/');
         }
-    };
-    let shown = path[..end].split('/').map(hide).collect::<Vec<_>>().join("/");
-    if end < path.len() { shown + "…" } else { shown }
+        let plain = segment.find(|c| !is_plain(c)).unwrap_or(segment.len());
+        match segment.len() {
+            _ if shown.len() + plain > MAX_PATH => return shown + "…",
+            32.. => shown.push('…'),
+            length => shown.push_str(&segment[..plain.min(length)]),
+        }
+        if plain < segment.len() {
+            return if shown.ends_with('…') { shown } else { shown + "…" };
+        }
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -171,11 +176,15 @@ mod tests {
             ("/in.php&key=SECRET", "/in.php…"),
             ("/in.php%3Fkey=SECRET", "/in.php…"),
             ("/0123456789abcdef0123456789abcdef/createTask", "/…/createTask"),
+            ("/res.php/0123456789abcdef0123456789ab%63def/x", "/res.php/…"),
+            ("/in.php&key=0123456789abcdef0123456789abcdef", "/…"),
             ("/caf\u{e9}", "/caf…"),
         ] {
             assert_eq!(shown_path(path), shown, "{path}");
         }
         assert!(shown_path(&"/a".repeat(1000)).len() < 260);
+        let straddling = "/a".repeat(120) + "/0123456789abcdef0123456789abcdef";
+        assert!(!shown_path(&straddling).contains("0123"));
     }
 
     #[test]

@@ -51,7 +51,11 @@ struct WithPath {
 
 /// Per captcha selector the first rule that has it, ordered by selector.
 #[derive(Debug, Default)]
-struct FirstRules(SmallVec<[(Selector, u32); 2]>);
+struct FirstRules {
+    by_selector: SmallVec<[(Selector, u32); 2]>,
+    /// The first rule, whatever its captchas.
+    first: Option<u32>,
+}
 
 impl Index {
     pub fn new(rules: &[Rule]) -> Self {
@@ -112,7 +116,7 @@ impl Index {
             // A pattern for every host is near to none.
             let is_near = place != PlaceRef::Every;
             match node.whole.of(&selectors) {
-                None if is_near => miss(node.whole.any(), MissReason::Captcha),
+                None if is_near => miss(node.whole.first, MissReason::Captcha),
                 rule => first = earlier(first, rule),
             }
             let Some(with_path) = &node.with_path else {
@@ -121,7 +125,7 @@ impl Index {
             let mut on_path = None;
             for rules in self.rules_on_path(place, site.path(), with_path.longest) {
                 match rules.of(&selectors) {
-                    None if is_near => miss(rules.any(), MissReason::Captcha),
+                    None if is_near => miss(rules.first, MissReason::Captcha),
                     rule => on_path = earlier(on_path, rule),
                 }
             }
@@ -198,27 +202,24 @@ impl Index {
 impl FirstRules {
     /// Adds a rule. Rules come in file order.
     fn add(&mut self, selectors: &[Selector], rule: u32) {
-        self.0.extend(selectors.iter().map(|selector| (*selector, rule)));
+        self.first.get_or_insert(rule);
+        self.by_selector
+            .extend(selectors.iter().map(|selector| (*selector, rule)));
     }
 
     /// Orders the entries by selector and keeps the first rule of each.
     fn order(&mut self) {
-        self.0.sort_unstable();
-        self.0.dedup_by_key(|entry| entry.0);
-        self.0.shrink_to_fit();
+        self.by_selector.sort_unstable();
+        self.by_selector.dedup_by_key(|entry| entry.0);
+        self.by_selector.shrink_to_fit();
     }
 
     fn of(&self, selectors: &[Option<Selector>; 3]) -> Option<u32> {
         let find = |selector: &Selector| {
-            let at = self.0.binary_search_by_key(selector, |entry| entry.0).ok()?;
-            Some(self.0[at].1)
+            let at = self.by_selector.binary_search_by_key(selector, |entry| entry.0).ok()?;
+            Some(self.by_selector[at].1)
         };
         selectors.iter().flatten().filter_map(find).min()
-    }
-
-    /// The first rule, whatever its captchas.
-    fn any(&self) -> Option<u32> {
-        self.0.iter().map(|entry| entry.1).min()
     }
 }
 

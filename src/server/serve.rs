@@ -43,6 +43,8 @@ pub struct LocalAddress(pub SocketAddr);
 pub enum HeadError {
     /// It was refused with this status, by the HTTP library.
     Refused(StatusCode),
+    /// It is the preface of HTTP/2, and the connection was closed.
+    Http2,
     /// It took too long, and the connection was closed.
     TimedOut,
 }
@@ -210,8 +212,12 @@ impl Connection {
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         tokio::select! {
             result = watcher.watch(connection) => {
-                if let Some(status) = result.as_ref().err().and_then(refusal) {
-                    (self.on_head_error)(HeadError::Refused(status));
+                if let Err(error) = &result {
+                    match refusal(error) {
+                        Some(status) => (self.on_head_error)(HeadError::Refused(status)),
+                        None if error.is_parse_version_h2() => (self.on_head_error)(HeadError::Http2),
+                        None => {}
+                    }
                 }
                 Ok(result?)
             }
@@ -237,5 +243,7 @@ fn refusal(error: &hyper::Error) -> Option<StatusCode> {
         };
         return Some(status);
     }
-    error.is_parse().then_some(StatusCode::BAD_REQUEST)
+    // It closes on the preface of HTTP/2 without a response.
+    let is_refused = error.is_parse() && !error.is_parse_version_h2();
+    is_refused.then_some(StatusCode::BAD_REQUEST)
 }

@@ -63,7 +63,13 @@ impl Name {
             && name
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
-        if looks_like_one { name } else { "(not a name)" }
+        // A key in the place of a name is all hexadecimal digits.
+        let looks_like_a_key = name.len() >= 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if looks_like_one && !looks_like_a_key {
+            name
+        } else {
+            "(not a name)"
+        }
     }
 }
 

@@ -36,14 +36,16 @@ impl Host {
         }
     }
 
-    /// Takes the host of an authority as it is written there (RFC 3986, section 3.2.2): nothing but case is normalised.
+    /// Takes the host of an authority as it is written there (RFC 3986, section 3.2.2): nothing but case and one
+    /// trailing dot is normalised.
     pub fn as_written(host: &str) -> Self {
         let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let address = match in_brackets {
             Some(address) => address.parse::<Ipv6Addr>().ok().map(IpAddr::from),
             None => host.parse().ok(),
         };
-        address.map_or_else(|| Self::Name(host.to_ascii_lowercase().into()), Self::Address)
+        let name = host.strip_suffix('.').unwrap_or(host);
+        address.map_or_else(|| Self::Name(name.to_ascii_lowercase().into()), Self::Address)
     }
 
     /// The name, unless it is an address.
@@ -77,13 +79,9 @@ impl Host {
         }
     }
 
-    /// Whether it is one of some names, compared ASCII case-insensitively.
+    /// Whether it is one of some hosts, as they are written.
     pub fn is_one_of(&self, names: &[String]) -> bool {
-        let is_own = |own: &str| names.iter().any(|name| name.eq_ignore_ascii_case(own));
-        match self {
-            Self::Name(name) => is_own(name),
-            Self::Address(_) => is_own(&self.to_string()),
-        }
+        names.iter().any(|name| Self::as_written(name) == *self)
     }
 }
 
@@ -132,7 +130,7 @@ mod tests {
     fn an_authority_is_taken_as_written() {
         for (host, shown) in [
             ("API.example", "api.example"),
-            ("a.example.", "a.example."),
+            ("a.example.", "a.example"),
             ("127.1", "127.1"),
             ("127.0.0.1", "127.0.0.1"),
             ("[0::1]", "[::1]"),
