@@ -31,7 +31,8 @@ use crate::{
 /// paths and methods, and no field is added to a response.
 pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let format = response_format(request.uri());
-    let mut recording = Recording::begin(&gateway, &request, format.endpoint);
+    let dialect = submission_dialect(format.endpoint, request.method());
+    let mut recording = Recording::begin(&gateway, &request, format.endpoint, dialect);
     match admit(&gateway, &request) {
         Ok(place) => {
             let response = route(&gateway, format, request, &mut recording).await;
@@ -81,7 +82,7 @@ async fn route(gateway: &Gateway, format: ResponseFormat, request: Request, reco
     };
     let is_submission_path = matches!(format.endpoint, Endpoint::CreateTask | Endpoint::In);
     let denies_unread = || gateway.rules().unreadable() == Unreadable::Deny;
-    match submission_dialect(format.endpoint, &head.method) {
+    match recording.record.dialect {
         Some(dialect) => submit::submit(gateway, dialect, format, head, body, recording).await,
         // It is not read, so it is not known to be harmless where a rule denies.
         None if is_submission_path && head.method != Method::OPTIONS && denies_unread() => {
@@ -98,7 +99,7 @@ async fn route(gateway: &Gateway, format: ResponseFormat, request: Request, reco
 }
 
 /// The dialect of a request that is read as a submission; `None` for any other request.
-pub fn submission_dialect(endpoint: Endpoint, method: &Method) -> Option<Dialect> {
+fn submission_dialect(endpoint: Endpoint, method: &Method) -> Option<Dialect> {
     match (endpoint, method) {
         (Endpoint::CreateTask, &Method::POST) => Some(Dialect::CreateTask),
         (Endpoint::In, &Method::GET | &Method::HEAD | &Method::POST) => Some(Dialect::Legacy),

@@ -15,17 +15,17 @@ use axum::{Error, body::Body, extract::Request, response::Response};
 use bytes::Bytes;
 use http::{HeaderName, Method, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Gateway,
     error_response::{ErrorResponse, ResponseFormat},
-    handle::submission_dialect,
 };
 use crate::{
     observe::{Cause, Observers, Record, record::shown_path},
     server::HeadError,
-    submission::Endpoint,
+    submission::{Dialect, Endpoint},
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -44,15 +44,14 @@ pub struct Recording {
 
 impl Recording {
     /// Begins the record of a request.
-    pub fn begin(gateway: &Gateway, request: &Request, endpoint: Endpoint) -> Self {
-        let method = request.method();
+    pub fn begin(gateway: &Gateway, request: &Request, endpoint: Endpoint, dialect: Option<Dialect>) -> Self {
         Self {
             record: Record {
                 client_id: client_id(request),
                 path: shown_path(request.uri().path()),
                 endpoint,
-                dialect: submission_dialect(endpoint, method),
-                method: Some(method.clone()),
+                dialect,
+                method: Some(request.method().clone()),
                 ..Record::with_new_id()
             },
             observers: gateway.observers.clone(),
@@ -66,7 +65,10 @@ impl Recording {
     /// Counts the bytes of the request's body as they arrive.
     pub fn counted(&mut self, body: Body) -> Body {
         let count = self.body.insert(Arc::default()).clone();
-        Body::new(CountedBody { body, count })
+        Body::new(body.map_frame(move |frame| {
+            count.fetch_add(data_length(&frame), Ordering::Relaxed);
+            frame
+        }))
     }
 
     /// Renders a refusal or failure, and records its cause.
@@ -139,33 +141,6 @@ fn client_id(request: &Request) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let is_shown = (1..=64).contains(&id.len()) && id.bytes().all(is_plain);
     is_shown.then(|| id.to_owned())
-}
-
-/// A request body whose bytes are counted.
-struct CountedBody {
-    body: Body,
-    count: Arc<AtomicU64>,
-}
-
-impl http_body::Body for CountedBody {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame {
-            self.count.fetch_add(data_length(frame), Ordering::Relaxed);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 /// A response body at whose end the record is written.
