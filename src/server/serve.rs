@@ -212,12 +212,8 @@ impl Connection {
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         tokio::select! {
             result = watcher.watch(connection) => {
-                if let Err(error) = &result {
-                    match refusal(error) {
-                        Some(status) => (self.on_head_error)(HeadError::Refused(status)),
-                        None if error.is_parse_version_h2() => (self.on_head_error)(HeadError::Http2),
-                        None => {}
-                    }
+                if let Some(error) = result.as_ref().err().and_then(head_error) {
+                    (self.on_head_error)(error);
                 }
                 Ok(result?)
             }
@@ -231,19 +227,16 @@ impl Connection {
     }
 }
 
-/// The status that hyper sends for a head that it does not accept.
-fn refusal(error: &hyper::Error) -> Option<StatusCode> {
-    if error.is_parse_too_large() {
-        // hyper has no method that tells one from the other.
-        let is_target = error.to_string().contains("URI too long");
-        let status = if is_target {
-            StatusCode::URI_TOO_LONG
-        } else {
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
-        };
-        return Some(status);
+/// What hyper did about a head that it does not accept; `None` if the error is not about a head.
+fn head_error(error: &hyper::Error) -> Option<HeadError> {
+    let refused = |status| Some(HeadError::Refused(status));
+    // hyper has no method that tells the two apart that are too large.
+    let is_target = || error.to_string().contains("URI too long");
+    match (error.is_parse_too_large(), error.is_parse()) {
+        (true, _) if is_target() => refused(StatusCode::URI_TOO_LONG),
+        (true, _) => refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        (false, true) if error.is_parse_version_h2() => Some(HeadError::Http2),
+        (false, true) => refused(StatusCode::BAD_REQUEST),
+        (false, false) => None,
     }
-    // It closes on the preface of HTTP/2 without a response.
-    let is_refused = error.is_parse() && !error.is_parse_version_h2();
-    is_refused.then_some(StatusCode::BAD_REQUEST)
 }

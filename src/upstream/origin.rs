@@ -12,6 +12,8 @@ use crate::submission::Host;
 pub struct Origin {
     is_https: bool,
     host: Host,
+    /// As in the URL, perhaps with a trailing dot.
+    written_host: String,
     port: u16,
     host_field: HeaderValue,
 }
@@ -36,6 +38,7 @@ impl Origin {
         Self {
             is_https: true,
             host: Host::Name(HOST.into()),
+            written_host: HOST.to_owned(),
             port: 443,
             host_field: HeaderValue::from_static(HOST),
         }
@@ -51,10 +54,8 @@ impl Origin {
     }
 
     /// The host as the URL has it, perhaps with a trailing dot.
-    pub fn written_host(&self) -> String {
-        let authority = String::from_utf8_lossy(self.host_field.as_bytes());
-        let port = format!(":{}", self.port);
-        authority.strip_suffix(&port).unwrap_or(&authority).to_owned()
+    pub fn written_host(&self) -> &str {
+        &self.written_host
     }
 
     pub fn port(&self) -> u16 {
@@ -75,12 +76,12 @@ impl FromStr for Origin {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(OriginError::Scheme(url.scheme().to_owned()));
         }
-        let written = url.host().ok_or(OriginError::NotAUrl)?;
+        let host = url.host().ok_or(OriginError::NotAUrl)?;
+        let written_host = host.to_string();
         let authority = match url.port() {
-            Some(port) => format!("{written}:{port}"),
-            None => written.to_string(),
+            Some(port) => format!("{written_host}:{port}"),
+            None => written_host.clone(),
         };
-        let host = Host::from_url(written).map_err(|_| OriginError::NotAUrl)?;
         let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         if !is_bare || !url.username().is_empty() || url.password().is_some() {
             return Err(OriginError::NotAnOrigin(format!("{}://{authority}", url.scheme())));
@@ -89,7 +90,8 @@ impl FromStr for Origin {
             is_https: url.scheme() == "https",
             port: url.port_or_known_default().ok_or(OriginError::NotAUrl)?,
             host_field: HeaderValue::try_from(authority).map_err(|_| OriginError::NotAUrl)?,
-            host,
+            host: Host::from_url(host).map_err(|_| OriginError::NotAUrl)?,
+            written_host,
         })
     }
 }
