@@ -2,7 +2,8 @@
 //! wrong).
 //!
 //! # Layout
-//! A file per verb. `args`: flags that verbs share; `output`: results and failures; `logging`: the log; `marks`: marks
+//! A file per verb. `args`: flags that verbs share; `output`: results and failures; `logging`: the log; `log_queue`: lines
+//! that wait to be written; `marks`: marks
 //! changed bytes; `stop_signals`: waits for signals.
 
 mod args;
@@ -14,6 +15,7 @@ mod explain;
 mod explain_batch;
 mod healthcheck;
 mod init;
+mod log_queue;
 mod logging;
 mod marks;
 mod output;

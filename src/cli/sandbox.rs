@@ -47,10 +47,10 @@ pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
     let mut config = Config::default();
     config.server.listen = vec![LISTEN];
     overrides.apply(&mut config)?;
-    logging::init(Log {
+    let _flush = logging::init(Log {
         level: config.log.level,
         ..Config::default().log
-    });
+    })?;
     let address = config.server.listen.first().copied().unwrap_or(LISTEN);
     block_on(serve(address, args))?
 }

@@ -26,7 +26,7 @@ use crate::{
 
 pub fn run(overrides: Overrides) -> Result<(), Failure> {
     let config = load(&overrides)?;
-    logging::init(config.log);
+    let _flush = logging::init(config.log)?;
     block_on(serve(overrides, config))?
 }
 

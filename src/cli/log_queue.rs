@@ -1,0 +1,207 @@
+//! The queue between the threads that log and the stream that the log goes to. Nobody may read that stream (a pipe that
+//! is full, Ctrl-S in a terminal), and then a write to it takes for ever; so one thread does nothing but write, and what
+//! finds no room in the queue is dropped and counted.
+
+use std::{
+    io::Write,
+    mem,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+use tracing::warn;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How many bytes of lines wait to be written at most.
+const CAPACITY: usize = 1 << 20;
+
+/// How long the writer pauses between two writes, so that it writes many lines at once when there are many.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How long the end of the process waits for lines that are not written yet.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The queue. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct LogQueue(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Lines have come, or the end of the queue.
+    filled: Condvar,
+    /// All lines are written.
+    drained: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: Vec<u8>,
+    /// Whether the writer has lines that are not written yet.
+    is_writing: bool,
+    is_closed: bool,
+    /// Lines that were dropped since that was last said.
+    dropped: u64,
+}
+
+/// Writes what is left in the queue when it is dropped, as far as the stream takes it in time.
+#[derive(Debug)]
+pub struct Flush(LogQueue);
+
+impl LogQueue {
+    /// A queue whose lines a thread of its own writes to a stream.
+    pub fn start(stream: impl Write + Send + 'static) -> std::io::Result<(Self, Flush)> {
+        let queue = Self::default();
+        let writer = queue.clone();
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || writer.write_lines(stream))?;
+        Ok((queue.clone(), Flush(queue)))
+    }
+
+    /// Adds a line, or drops it if there is no room.
+    fn add(&self, line: &[u8]) {
+        let mut state = self.0.state.lock();
+        if state.lines.len() + line.len() > CAPACITY {
+            state.dropped += 1;
+            return;
+        }
+        state.lines.extend_from_slice(line);
+        drop(state);
+        self.0.filled.notify_one();
+    }
+
+    fn write_lines(&self, mut stream: impl Write) {
+        let mut batch = Vec::new();
+        loop {
+            let mut state = self.0.state.lock();
+            state.is_writing = false;
+            while state.lines.is_empty() {
+                self.0.drained.notify_all();
+                if state.is_closed {
+                    return;
+                }
+                self.0.filled.wait(&mut state);
+            }
+            batch.clear();
+            mem::swap(&mut state.lines, &mut batch);
+            state.is_writing = true;
+            let dropped = mem::take(&mut state.dropped);
+            let is_closed = state.is_closed;
+            drop(state);
+            if dropped > 0 {
+                // The queue is empty now, so this line has room in it.
+                warn!(dropped, "log lines were dropped, because nobody read the log");
+            }
+            // If the reader has gone, there is nobody left to tell.
+            let _ = stream.write_all(&batch).and_then(|()| stream.flush());
+            if !is_closed {
+                thread::sleep(PAUSE);
+            }
+        }
+    }
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        let Shared { state, filled, drained } = &*self.0.0;
+        let deadline = Instant::now() + FAREWELL;
+        let mut state = state.lock();
+        state.is_closed = true;
+        filled.notify_one();
+        while (state.is_writing || !state.lines.is_empty()) && !drained.wait_until(&mut state, deadline).timed_out() {}
+    }
+}
+
+/// Takes the lines of one event.
+pub struct Lines<'q>(&'q LogQueue);
+
+impl Write for Lines<'_> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.add(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'q> MakeWriter<'q> for LogQueue {
+    type Writer = Lines<'q>;
+
+    fn make_writer(&'q self) -> Lines<'q> {
+        Lines(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A stream that takes a write only when the test says so.
+    struct Gate {
+        open: mpsc::Receiver<()>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.open.recv().map_err(std::io::Error::other)?;
+            self.written.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn gate() -> (mpsc::Sender<()>, Arc<Mutex<Vec<u8>>>, Gate) {
+        let (opener, open) = mpsc::channel();
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        (opener, written.clone(), Gate { open, written })
+    }
+
+    #[test]
+    fn a_stream_that_nobody_reads_stops_no_writer_and_bounds_the_queue() {
+        let (opener, written, gate) = gate();
+        let (queue, flush) = LogQueue::start(gate).unwrap();
+        let line = [b'x'; 1023].as_slice();
+        for _ in 0..5000 {
+            queue.add(line);
+            queue.add(b"\n");
+        }
+        let (held, dropped) = {
+            let state = queue.0.state.lock();
+            (state.lines.len(), state.dropped)
+        };
+        assert!(held <= CAPACITY, "{held}");
+        assert!(dropped > 2 * 5000 - 2 * 2 * 1024 - 2, "{dropped}");
+        // Without a reader the end is not late either.
+        let began = Instant::now();
+        drop(flush);
+        assert!(began.elapsed() < 3 * FAREWELL);
+        assert!(written.lock().is_empty());
+        drop(opener);
+    }
+
+    #[test]
+    fn what_has_room_is_written_whole_and_in_order() {
+        let (opener, written, gate) = gate();
+        let (queue, flush) = LogQueue::start(gate).unwrap();
+        let mut expected = Vec::new();
+        for number in 0..100 {
+            let line = format!("line {number}\n");
+            queue.add(line.as_bytes());
+            expected.extend_from_slice(line.as_bytes());
+            let _ = opener.send(());
+        }
+        drop(flush);
+        assert_eq!(*written.lock(), expected);
+    }
+}
