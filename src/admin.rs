@@ -8,7 +8,10 @@
 //! It shows no secret. But a web page could reach it under a name of its own (DNS rebinding), so it responds only to IP
 //! literals, `localhost` and configured names.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -39,7 +42,14 @@ pub struct Readiness(Arc<Mutex<Facts>>);
 struct Facts {
     is_stopping: bool,
     complaint: Option<String>,
+    /// How many warnings the configuration in force has.
+    warnings: usize,
+    /// Since when the files of the configuration are being read.
+    reading: Option<Instant>,
 }
+
+/// How long the files of the configuration may take to be read before that is said.
+const SLOW: Duration = Duration::from_secs(10);
 
 impl Readiness {
     /// Says that the gateway is stopping.
@@ -50,6 +60,21 @@ impl Readiness {
     /// Says that something is wrong that does not keep the gateway from working, or that it no longer is.
     pub fn set_complaint(&self, complaint: Option<String>) {
         self.0.lock().complaint = complaint;
+    }
+
+    /// Says how many warnings the configuration in force has.
+    pub fn set_warnings(&self, warnings: usize) {
+        self.0.lock().warnings = warnings;
+    }
+
+    /// Says that the files of the configuration are being read. On a mount that hangs that does not end.
+    pub fn begin_reading(&self) {
+        self.0.lock().reading = Some(Instant::now());
+    }
+
+    /// Says that they have been read.
+    pub fn end_reading(&self) {
+        self.0.lock().reading = None;
     }
 }
 
@@ -68,10 +93,19 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     if facts.is_stopping {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    match &facts.complaint {
-        Some(complaint) => format!("ready, but: {complaint}\n").into_response(),
-        None => "ready\n".into_response(),
+    let mut body = match &facts.complaint {
+        Some(complaint) => format!("ready, but: {complaint}\n"),
+        None => "ready\n".to_owned(),
+    };
+    if facts.reading.is_some_and(|since| since.elapsed() > SLOW) {
+        body += "the files of the configuration are still being read\n";
     }
+    match facts.warnings {
+        0 => {}
+        1 => body += "the configuration has 1 warning; nocache-gateway check shows it\n",
+        count => body += &format!("the configuration has {count} warnings; nocache-gateway check shows them\n"),
+    }
+    body.into_response()
 }
 
 /// Rejects requests that another web page may have caused.

@@ -4,26 +4,27 @@
 //! Changes are noticed by the system's file events, in the folders of all files that were read, so that editors that rename and
 //! symbolic links that are swapped (as Kubernetes does) are seen; and by comparing contents every few seconds beside,
 //! since some mounts tell nothing. What decides is always the contents.
+//!
+//! All of it happens on a thread of its own, which may wait for a slow disk or a mount that hangs; nothing waits for it.
 
 use std::{
     collections::BTreeSet,
-    fs,
+    ffi::OsString,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use notify::{RecursiveMode, Watcher};
-use tokio::{
-    sync::mpsc,
-    time::{self, Instant},
-};
+use parking_lot::{Condvar, Mutex};
 use tracing::{debug, error, info, warn};
 
 use crate::{
     admin::Readiness,
     api::Gateway,
-    config::{self, Config, LoadError, Overrides, sections},
+    config::{self, Config, LoadError, Overrides, Reading, Report, Source, files, sections, warnings},
 };
 
 /// How long files have to be quiet before they are read: an editor writes in several steps.
@@ -39,8 +40,10 @@ const COMPARE: Duration = Duration::from_secs(5);
 pub struct Reloader {
     overrides: Overrides,
     readiness: Readiness,
-    /// The files that were read last, and what was in them.
+    /// The files that are followed, and what was in them when they were read last.
     seen: Contents,
+    /// What was read of files that cannot be read again.
+    once: Vec<Source>,
     /// The settings that the process began with.
     started: Vec<sections::InForce>,
 }
@@ -55,64 +58,67 @@ impl Reloader {
             overrides,
             readiness,
             seen: Vec::new(),
+            once: Vec::new(),
             started: sections::in_force(config),
         };
         reloader.note(config);
+        for source in &reloader.once {
+            info!(
+                file = source.path,
+                "this is not a regular file: it was read once and is not followed"
+            );
+        }
+        reloader.warn(&warnings::warnings(config));
         reloader
     }
 
     /// Notes what was read. From then on that file is followed, wherever it was found: if it goes away, its rules stay.
     fn note(&mut self, config: &Config) {
         let file = config.file.clone().or_else(|| self.overrides.file.clone());
-        let mut sources = config
-            .sources
-            .iter()
-            .map(|source| Some(source.text.clone().into_bytes()));
-        self.seen = match &file {
-            Some(file) => vec![(file.clone(), sources.next().flatten())],
+        let (followed, once): (Vec<&Source>, Vec<&Source>) =
+            config.sources.iter().partition(|source| source.is_followed);
+        self.once = once.into_iter().cloned().collect();
+        let read = |source: &Source| (PathBuf::from(&source.path), Some(source.text.clone().into_bytes()));
+        self.seen = followed.into_iter().map(read).collect();
+        if file.is_none() {
             // One that is not there yet may appear.
-            None => config::load::PLACES.map(|place| (PathBuf::from(place), None)).into(),
-        };
-        let others = config.sources.iter().skip(1).map(|source| PathBuf::from(&source.path));
-        self.seen.extend(others.zip(sources));
+            self.seen = config::load::PLACES.map(|place| (PathBuf::from(place), None)).into();
+        }
         self.overrides.file = file;
     }
 
-    /// Follows them. `asked` says that a reload is wanted whatever the files hold. Never ends.
-    pub async fn run(mut self, gateway: Arc<Gateway>, mut asked: mpsc::Receiver<()>) {
-        let (sender, mut events) = mpsc::channel(1);
-        let mut watching = Watching::new(sender);
+    /// Follows the files, on a thread of its own that ends with the process.
+    pub fn follow(self, gateway: Arc<Gateway>, bell: Bell) -> io::Result<()> {
+        let thread = thread::Builder::new().name("reload".to_owned());
+        thread.spawn(move || self.run(&gateway, &bell)).map(drop)
+    }
+
+    fn run(mut self, gateway: &Gateway, bell: &Bell) {
+        let mut watching = Watching::new(bell.clone());
         watching.follow(&self.seen);
-        let mut compare = time::interval(COMPARE);
-        compare.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-        // When files that changed are to be read: once they are quiet, but not later than `LATEST` after the first change.
-        let mut due: Option<(Instant, Instant)> = None;
         loop {
-            let is_asked = tokio::select! {
-                Some(()) = asked.recv() => true,
-                Some(()) = events.recv() => {
-                    let latest = due.map_or(Instant::now() + LATEST, |(_, latest)| latest);
-                    due = Some((latest.min(Instant::now() + QUIET), latest));
-                    continue;
-                }
-                () = time::sleep_until(due.map_or_else(Instant::now, |(at, _)| at)), if due.is_some() => false,
-                _ = compare.tick() => false,
-            };
-            due = None;
-            let now = contents(self.seen.iter().map(|(path, _)| path.clone()).collect());
+            let is_asked = bell.wait();
+            self.readiness.begin_reading();
+            let now: Contents = self
+                .seen
+                .iter()
+                .map(|(path, _)| (path.clone(), files::contents(path)))
+                .collect();
             if is_asked || now != self.seen {
-                self.reload(&gateway, now);
+                self.reload(gateway, now);
                 watching.follow(&self.seen);
             }
+            self.readiness.end_reading();
         }
     }
 
     /// `now` is what the files held just before. Whatever changes from there on is another change.
     fn reload(&mut self, gateway: &Gateway, now: Contents) {
-        match config::load(&self.overrides) {
+        match config::load(&self.overrides, Reading::Again(&self.once)) {
             Ok(config) => {
                 self.note(&config);
                 self.warn_of_what_needs_a_restart(&config);
+                self.warn(&warnings::warnings(&config));
                 let rules = config.rules.rules().len();
                 gateway.set_rules(config.rules);
                 self.readiness.set_complaint(None);
@@ -134,6 +140,15 @@ impl Reloader {
         }
     }
 
+    /// What `check` would warn of.
+    fn warn(&self, report: &Report) {
+        let warnings = report.problems.len();
+        self.readiness.set_warnings(warnings);
+        if warnings > 0 {
+            warn!(warnings, "the configuration has warnings:\n{report}");
+        }
+    }
+
     /// Only rules are swapped: listeners, limits and the like are what the process began with.
     fn warn_of_what_needs_a_restart(&self, config: &Config) {
         let changed: Vec<String> = sections::in_force(config)
@@ -151,13 +166,47 @@ impl Reloader {
     }
 }
 
-/// What files hold now.
-fn contents(files: Vec<PathBuf>) -> Contents {
-    let read = |path: PathBuf| {
-        let bytes = fs::read(&path).ok();
-        (path, bytes)
-    };
-    files.into_iter().map(read).collect()
+/// Wakes the reloader. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Bell(Arc<(Mutex<Rung>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Rung {
+    is_asked: bool,
+    has_changed: bool,
+}
+
+impl Bell {
+    /// Asks for a reload, whatever the files hold.
+    pub fn ask(&self) {
+        self.0.0.lock().is_asked = true;
+        self.0.1.notify_one();
+    }
+
+    /// Says that a file has changed.
+    fn change(&self) {
+        self.0.0.lock().has_changed = true;
+        self.0.1.notify_one();
+    }
+
+    /// Waits until the files are to be read: when that is asked for; when they have changed and are quiet, but not later
+    /// than `LATEST` after the first change; and without any event after `COMPARE`. Returns whether it was asked for.
+    fn wait(&self) -> bool {
+        let (rung, condvar) = &*self.0;
+        let mut rung = rung.lock();
+        let mut due = Instant::now() + COMPARE;
+        let mut latest = None;
+        loop {
+            if std::mem::take(&mut rung.has_changed) {
+                let now = Instant::now();
+                due = (now + QUIET).min(*latest.get_or_insert(now + LATEST));
+            }
+            if rung.is_asked || Instant::now() >= due {
+                return std::mem::take(&mut rung.is_asked);
+            }
+            condvar.wait_until(&mut rung, due);
+        }
+    }
 }
 
 /// The system's file events, for the folders of some files.
@@ -165,15 +214,22 @@ struct Watching {
     /// None where the system offers none: then contents are compared alone.
     watcher: Option<notify::RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
+    names: Names,
 }
 
+/// The names of the followed files, without their folders.
+type Names = Arc<Mutex<BTreeSet<OsString>>>;
+
 impl Watching {
-    fn new(events: mpsc::Sender<()>) -> Self {
+    fn new(bell: Bell) -> Self {
+        let names = Names::default();
+        let followed = names.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // A read is not a change; reacting to our own reads would never end.
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                // If one is waiting already, that one is enough.
-                let _ = events.try_send(());
+            if event
+                .is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(|path| concerns(path, &followed)))
+            {
+                bell.change();
             }
         });
         if let Err(error) = &watcher {
@@ -182,6 +238,7 @@ impl Watching {
         Self {
             watcher: watcher.ok(),
             folders: BTreeSet::new(),
+            names,
         }
     }
 
@@ -190,7 +247,12 @@ impl Watching {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
-        let wanted: BTreeSet<PathBuf> = files.iter().flat_map(|(path, _)| folders(path)).collect();
+        let places: Vec<PathBuf> = files.iter().flat_map(|(path, _)| places(path)).collect();
+        *self.names.lock() = places
+            .iter()
+            .filter_map(|path| path.file_name().map(OsString::from))
+            .collect();
+        let wanted: BTreeSet<PathBuf> = places.iter().map(|path| folder(path)).collect();
         for gone in self.folders.difference(&wanted) {
             let _ = watcher.unwatch(gone);
         }
@@ -203,11 +265,23 @@ impl Watching {
     }
 }
 
-fn folders(path: &Path) -> Vec<PathBuf> {
-    let folder = |path: &Path| match path.parent() {
+/// Whether an event about a path can be about a followed file. One about another file in the same folder is not: the log
+/// of this process may be there, and each of its lines is an event. A link or a folder may lead to a followed file.
+fn concerns(path: &Path, followed: &Names) -> bool {
+    let is_followed = path.file_name().is_some_and(|name| followed.lock().contains(name));
+    is_followed || !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
+/// Where a file is, by its name and by its links.
+fn places(path: &Path) -> impl Iterator<Item = PathBuf> {
+    [Some(path.to_owned()), fs::canonicalize(path).ok()]
+        .into_iter()
+        .flatten()
+}
+
+fn folder(path: &Path) -> PathBuf {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
-    };
-    let real = fs::canonicalize(path).map(|real| folder(&real));
-    [Ok(folder(path)), real].into_iter().flatten().collect()
+    }
 }

@@ -8,6 +8,7 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::Path,
+    process::Command,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
 };
@@ -215,6 +216,153 @@ fn settings_that_want_a_restart_are_named() {
         .wait_for("these settings changed, but take effect only at the next start", 1);
     assert_eq!(line[0]["settings"], "server.body_limit, upstream.timeout");
     wait_for_rule(&gateway, "two");
+}
+
+fn mkfifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// `--config <(decrypt config)`: whoever reads the pipe again finds it empty, or waits for ever.
+#[test]
+fn a_configuration_from_a_pipe_is_read_once() {
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    let pipe = folder.path().join("pipe");
+    mkfifo(&pipe);
+    let list = folder.write("sites.txt", "b.example\n");
+    let config = rule("one", &format!("sites_file = {list:?}"));
+    let writer = {
+        let pipe = pipe.clone();
+        thread::spawn(move || fs::write(pipe, config).unwrap())
+    };
+    let gateway = start(&upstream, folder, "pipe");
+    writer.join().unwrap();
+    gateway
+        .server
+        .wait_for("this is not a regular file: it was read once and is not followed", 1);
+    wait_for_rule_default(&gateway);
+    // The list is a regular file, and followed.
+    fs::write(&list, "a.example\n").unwrap();
+    wait_for_rule(&gateway, "one");
+    gateway.server.signal("HUP");
+    gateway.server.wait_for("configuration reloaded", 2);
+    wait_for_rule(&gateway, "one");
+    assert_eq!(readyz(&gateway), (200, "ready\n".to_owned()));
+}
+
+/// A slow writer truncates the file, pauses, and then writes something with a mistake in it.
+#[test]
+fn a_file_that_is_emptied_is_no_reload() {
+    for (config, file, text) in [
+        (for_all("one"), "c.toml", for_all("two")),
+        (rule("one", "sites_file = \"l.txt\""), "l.txt", "a.example".to_owned()),
+    ] {
+        let upstream = RawUpstream::start(OK);
+        let folder = Folder::new();
+        folder.write("l.txt", "a.example\n");
+        folder.write("c.toml", config);
+        let gateway = start(&upstream, folder, "c.toml");
+        let folder = &gateway.server.folder;
+        wait_for_rule(&gateway, "one");
+        for (times, empty) in (1..).zip(["", " \r\n", "# nothing yet\n"]) {
+            folder.write(file, empty);
+            let complaint = wait(|| Some(readyz(&gateway).1).filter(|text| text.contains("is not in force")));
+            wait(|| (reports(&gateway) == times).then_some(()));
+            assert!(complaint.starts_with("ready, but:"), "{complaint}");
+            wait_for_rule(&gateway, "one");
+        }
+        folder.write(file, "a..example = [");
+        wait(|| (reports(&gateway) == 4).then_some(()));
+        wait_for_rule(&gateway, "one");
+        folder.write(file, text);
+        gateway.server.wait_for("configuration reloaded", 1);
+        assert_eq!(readyz(&gateway), (200, "ready\n".to_owned()));
+    }
+}
+
+/// How many reports of a configuration that is not in force the log has.
+fn reports(gateway: &Gateway) -> usize {
+    let is_report = |line: &&serde_json::Value| {
+        let message = line["message"].as_str().unwrap_or_default();
+        message.starts_with("configuration not reloaded")
+    };
+    gateway.server.log().iter().filter(is_report).count()
+}
+
+#[test]
+fn a_file_that_turns_into_something_else_stops_nothing() {
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    folder.write("c.toml", for_all("one"));
+    let gateway = start(&upstream, folder, "c.toml");
+    let path = gateway.server.folder.path().join("c.toml");
+    wait_for_rule(&gateway, "one");
+    fs::remove_file(&path).unwrap();
+    mkfifo(&path);
+    wait(|| readyz(&gateway).1.contains("is no longer a regular file").then_some(()));
+    wait_for_rule(&gateway, "one");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    gateway.server.signal("HUP");
+    wait(|| (reports(&gateway) >= 2).then_some(()));
+    wait_for_rule(&gateway, "one");
+    fs::remove_dir(&path).unwrap();
+    fs::write(&path, for_all("two")).unwrap();
+    wait_for_rule(&gateway, "two");
+}
+
+/// The log's own lines are file events in the watched folder. At the level trace each of them used to write more lines.
+#[test]
+fn a_log_beside_the_configuration_does_not_feed_itself() {
+    let folder = Folder::new();
+    let config = folder.write("c.toml", "");
+    let log = folder.path().join("log");
+    let mut child = fixtures::program()
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "off",
+            "--log-level",
+            "trace",
+            "--config",
+        ])
+        .arg(config)
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let text = || fs::read_to_string(&log).unwrap();
+    wait(|| text().contains("\"listening\"").then_some(()));
+    thread::sleep(std::time::Duration::from_secs(1));
+    let first = text();
+    thread::sleep(std::time::Duration::from_secs(1));
+    let second = text();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(first, second, "an idle gateway logs nothing");
+}
+
+#[test]
+fn warnings_of_a_configuration_are_logged_and_counted() {
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    let shadowed = |count: usize| (0..count).fold(for_all("one"), |config, i| config + &for_all(&format!("never-{i}")));
+    folder.write("c.toml", shadowed(1));
+    let gateway = start(&upstream, folder, "c.toml");
+    let log = |count| wait(|| gateway.server.log().into_iter().find(|line| line["warnings"] == count));
+    assert!(
+        log(1)["message"]
+            .as_str()
+            .unwrap()
+            .contains("this pattern never matches")
+    );
+    let ready = |rest: &str| wait(|| (readyz(&gateway).1 == format!("ready\n{rest}")).then_some(()));
+    ready("the configuration has 1 warning; nocache-gateway check shows it\n");
+    gateway.server.folder.rename_over("c.toml", shadowed(2));
+    log(2);
+    ready("the configuration has 2 warnings; nocache-gateway check shows them\n");
+    gateway.server.folder.rename_over("c.toml", for_all("two"));
+    ready("");
 }
 
 /// Under the rules "a" nocache goes into the body, under "b" into the key: an answer under half of each would show.

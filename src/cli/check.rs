@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::{
-        self, Config, LoadError, Overrides, expectations,
+        self, Config, LoadError, Overrides, Reading, expectations,
         report::{Problem, Report, Severity},
         sections, value, warnings,
     },
@@ -19,7 +19,7 @@ use crate::{
 
 /// Validates. Errors end it with exit code 2, warnings do not.
 pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
-    let config = match config::load(overrides) {
+    let config = match config::load(overrides, Reading::First) {
         Ok(config) => config,
         Err(LoadError::Mistakes(report)) if args.json => {
             print(&json!({ "valid": false, "problems": problems(&report) }).to_string())?;

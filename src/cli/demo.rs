@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{self, Gateway, fields},
-    config::{self, Config, Source},
+    config::{self, Config, Reading, Source},
     rewrite,
     sandbox::{Received, Sandbox, Settings},
     server::Server,
@@ -183,7 +183,7 @@ impl Case {
 }
 
 fn rules() -> Result<Config, Failure> {
-    config::read(Source::new("demo", RULES), Path::new("")).map_err(Failure::failed)
+    config::read(Source::new("demo", RULES), Path::new(""), Reading::First).map_err(Failure::failed)
 }
 
 async fn spawn_gateway(upstream: &str) -> Result<String, Failure> {

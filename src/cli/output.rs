@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::config::{self, Config, LoadError, Overrides};
+use crate::config::{self, Config, LoadError, Overrides, Reading};
 
 /// The reason why a verb ends without success.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Failure {
 }
 
 pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
-    config::load(overrides).map_err(Failure::from)
+    config::load(overrides, Reading::First).map_err(Failure::from)
 }
 
 impl From<LoadError> for Failure {

@@ -4,10 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::handler::Handler;
 use listenfd::ListenFd;
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, watch},
-};
+use tokio::{net::TcpListener, sync::watch};
 use tracing::{info, warn};
 
 use super::{
@@ -19,7 +16,7 @@ use crate::{
     admin::{self, Readiness},
     api::{self, Gateway},
     config::{self, AdminListen, Config, Overrides},
-    reload::Reloader,
+    reload::{Bell, Reloader},
     server::{self, Server},
     upstream::Upstream,
 };
@@ -55,7 +52,9 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let reloader = Reloader::new(overrides, &config, readiness.clone());
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream));
     tokio::spawn(warn_of_a_loop(gateway.clone()));
-    tokio::spawn(reloader.run(gateway.clone(), reload_signals()?));
+    let bell = Bell::default();
+    ask_at_hangup(bell.clone())?;
+    reloader.follow(gateway.clone(), bell).map_err(Failure::failed)?;
     for address in own {
         info!(%address, "listening");
     }
@@ -183,16 +182,19 @@ fn address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
 
 /// SIGHUP asks for a reload.
 #[cfg(unix)]
-fn reload_signals() -> Result<mpsc::Receiver<()>, Failure> {
+fn ask_at_hangup(bell: Bell) -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (sender, receiver) = mpsc::channel(1);
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::failed)?;
-    tokio::spawn(async move { while hangup.recv().await.is_some() && sender.send(()).await.is_ok() {} });
-    Ok(receiver)
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            bell.ask();
+        }
+    });
+    Ok(())
 }
 
 /// Only Unix has that signal.
 #[cfg(not(unix))]
-fn reload_signals() -> Result<mpsc::Receiver<()>, Failure> {
-    Ok(mpsc::channel(1).1)
+fn ask_at_hangup(_: Bell) -> Result<(), Failure> {
+    Ok(())
 }

@@ -1,12 +1,17 @@
 //! Which configuration file is read, and what overrides it: flag, environment, file, default, in this order.
 
 use std::{
-    fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use super::{AdminListen, Config, Provenance, Report, Source, read, read::read_leniently, sections};
+use super::{
+    AdminListen, Config, Provenance, Reading, Report,
+    files::{self, FileError},
+    read,
+    read::read_leniently,
+    sections,
+};
 
 /// Where a file is looked for if none is named.
 pub const PLACES: [&str; 2] = ["nocache-gateway.toml", "/etc/nocache-gateway/config.toml"];
@@ -60,11 +65,8 @@ pub fn set(config: &mut Config, path: &str, text: &str) -> Result<(), String> {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("the configuration file {} cannot be read: {error}", path.display())]
-    Unreadable { path: PathBuf, error: io::Error },
-    /// The file is not UTF-8.
-    #[error("the configuration file {} is not UTF-8 text: line {line} has a byte that is not; save it as UTF-8", path.display())]
-    NotUtf8 { path: PathBuf, line: usize },
+    #[error("the configuration file {} {error}", path.display())]
+    File { path: PathBuf, error: FileError },
     /// A flag or a variable has an invalid value.
     #[error("invalid value of {provenance}: {message}")]
     Override {
@@ -78,9 +80,9 @@ pub enum LoadError {
 }
 
 /// Loads the configuration.
-pub fn load(overrides: &Overrides) -> Result<Config, LoadError> {
+pub fn load(overrides: &Overrides, reading: Reading<'_>) -> Result<Config, LoadError> {
     let mut config = match path(overrides) {
-        Some(path) => read_file(&path)?,
+        Some(path) => read_file(&path, reading)?,
         None => Config::default(),
     };
     overrides.apply(&mut config)?;
@@ -92,8 +94,9 @@ pub fn load(overrides: &Overrides) -> Result<Config, LoadError> {
 /// The listeners of the gateway that runs by this configuration, admin side and API. A file that has mistakes by now says
 /// nothing of whether it runs: what overrides the file counts, else what can be read of it, else the defaults.
 pub fn listeners(overrides: &Overrides) -> Result<(AdminListen, Vec<SocketAddr>), LoadError> {
-    let config = load(overrides).or_else(|_| {
-        let bytes = path(overrides).and_then(|path| fs::read(path).ok());
+    // What cannot be read again is not taken away from the gateway either.
+    let config = load(overrides, Reading::Again(&[])).or_else(|_| {
+        let bytes = path(overrides).and_then(|path| files::contents(&path));
         let mut config = read_leniently(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned());
         overrides.apply(&mut config).map(|()| config)
     })?;
@@ -108,21 +111,13 @@ pub fn path(overrides: &Overrides) -> Option<PathBuf> {
     overrides.file.clone().or_else(found)
 }
 
-fn read_file(path: &Path) -> Result<Config, LoadError> {
-    let bytes = fs::read(path).map_err(|error| LoadError::Unreadable {
+fn read_file(path: &Path, reading: Reading<'_>) -> Result<Config, LoadError> {
+    let source = reading.source(path).map_err(|error| LoadError::File {
         path: path.to_owned(),
         error,
     })?;
-    let text = String::from_utf8(bytes).map_err(|error| LoadError::NotUtf8 {
-        path: path.to_owned(),
-        line: 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|&&b| b == b'\n')
-            .count(),
-    })?;
-    let source = Source::new(path.display().to_string(), text);
     let folder = path.parent().unwrap_or(Path::new(""));
-    let config = read(source, folder).map_err(LoadError::Mistakes)?;
+    let config = read(source, folder, reading).map_err(LoadError::Mistakes)?;
     Ok(Config {
         file: Some(path.to_owned()),
         ..config

@@ -4,13 +4,15 @@
 //! - `model`: the configuration as the program uses it
 //! - `sections`: every setting, declared once; `value` and `rule_value`: the kinds of
 //!   values, how each is read and shown
-//! - `load`: which file is read, and what overrides it; `read`: reads one, and reports all its mistakes
+//! - `load`: which file is read, and what overrides it; `files`: reads their text, the first time and again; `read`: reads
+//!   a configuration, and reports all its mistakes
 //! - `report`: shows mistakes with their line
 //! - `sample` and `schema`: what is made from the settings for users and their editors
 //! - `warnings`: valid settings that are probably not intended; `expectations`: the file's own tests
 //! - `provenance`: where a value comes from; `units`: durations and sizes
 
 pub(crate) mod expectations;
+pub(crate) mod files;
 pub(crate) mod load;
 pub(crate) mod model;
 pub(crate) mod provenance;
@@ -24,6 +26,7 @@ pub(crate) mod units;
 pub(crate) mod value;
 pub(crate) mod warnings;
 
+pub use files::Reading;
 pub use load::{LoadError, Overrides, load};
 pub use model::{AdminListen, Config, Log, LogFormat, LogLevel, Server, Test};
 pub use provenance::Provenance;

@@ -12,9 +12,10 @@ use toml::{
 
 use super::{
     Config, Provenance, Test,
+    files::{Files, Reading},
     report::{Problem, Report, SHOWN, Source, closest},
     sections::{self, RuleDraft, Section, TestDraft},
-    value::{Files, Value, unexpected},
+    value::{Value, unexpected},
 };
 use crate::rules::{Rule, RuleSet};
 
@@ -22,11 +23,11 @@ use crate::rules::{Rule, RuleSet};
 const SUGGESTED: usize = 5_000;
 
 /// Reads a file over the defaults, and the files it names, relative to `folder`. All mistakes are reported, in file order.
-pub fn read(source: Source, folder: &Path) -> Result<Config, Report> {
+pub fn read(source: Source, folder: &Path, reading: Reading<'_>) -> Result<Config, Report> {
     let text = source.text.clone();
     let (root, errors) = DeTable::parse_recoverable(&text);
     let syntax = |error: &toml::de::Error| Problem::new(error.span().unwrap_or_default(), error.message());
-    let mut reader = Reader::new(source, folder);
+    let mut reader = Reader::new(source, folder, reading);
     reader.problems = errors.iter().map(syntax).collect();
     let mut config = Config::default();
     // A tree with holes in it would only raise false mistakes.
@@ -49,7 +50,7 @@ pub fn read(source: Source, folder: &Path) -> Result<Config, Report> {
 pub fn read_leniently(text: String) -> Config {
     let mut config = Config::default();
     let (root, _) = DeTable::parse_recoverable(&text);
-    let mut reader = Reader::new(Source::new(String::new(), text.clone()), Path::new(""));
+    let mut reader = Reader::new(Source::new(String::new(), text.clone()), Path::new(""), Reading::First);
     reader.plain(root.get_ref(), &sections::plain(), &mut config);
     config
 }
@@ -62,11 +63,12 @@ struct Reader<'f> {
 }
 
 impl<'f> Reader<'f> {
-    fn new(source: Source, folder: &'f Path) -> Self {
+    fn new(source: Source, folder: &'f Path, reading: Reading<'f>) -> Self {
         Self {
             files: Files {
                 folder,
                 sources: vec![source],
+                reading,
             },
             problems: Vec::new(),
             names: sections::all_names(),

@@ -15,8 +15,10 @@ pub struct Source {
     /// Its name as the user gave it.
     pub path: String,
     pub text: String,
+    /// Whether it is read again when it changes.
+    pub is_followed: bool,
     /// Where its lines begin.
-    lines: Vec<usize>,
+    pub(super) lines: Vec<usize>,
 }
 
 impl Source {
@@ -26,6 +28,7 @@ impl Source {
         let ends = memchr::memchr_iter(b'\n', text.as_bytes());
         Self {
             path: path.into(),
+            is_followed: true,
             lines: std::iter::once(0).chain(ends.map(|end| end + 1)).collect(),
             text,
         }

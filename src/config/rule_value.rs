@@ -1,10 +1,11 @@
 //! The values of rules and tests: ids, captchas, site patterns, and files of them.
 
-use std::{fs, ops::Range};
+use std::ops::Range;
 
 use super::{
-    report::{Problem, Source, closest},
-    value::{Files, Read, Shape, Value, all_shown, collect, list, of_string, one, parse, string, string_schema, words},
+    files::Files,
+    report::{Problem, closest},
+    value::{Read, Shape, Value, all_shown, collect, list, of_string, one, parse, string, string_schema, words},
 };
 use crate::{
     rules::{CaptchaPattern, CaptchaPatternError, Rule, SitePattern},
@@ -85,22 +86,21 @@ pub fn sites_file() -> Shape<Vec<SitePattern>> {
 fn patterns_of_file(value: &Value<'_>, files: &mut Files<'_>) -> Read<Vec<SitePattern>> {
     let path = files.folder.join(string(value)?);
     let problem = |message: String| Err(vec![Problem::new(value.span(), message)]);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) => return problem(format!("{} cannot be read: {error}", path.display())),
-    };
-    let Ok(text) = String::from_utf8(bytes) else {
-        return problem(format!("{} is not UTF-8 text", path.display()));
+    let source = match files.reading.source(&path) {
+        Ok(source) => source,
+        Err(error) => return problem(format!("{} {error}", path.display())),
     };
     let number = files.sources.len();
-    let patterns = collect(lines(&text).filter(|span| !span.is_empty()).map(|span| {
+    let text = &source.text;
+    let patterns = collect(lines(text).filter(|span| !span.is_empty()).map(|span| {
         let pattern = text[span.clone()].parse::<SitePattern>();
         pattern.map_err(|error| vec![Problem::new(span, error.to_string()).in_source(number)])
     }));
-    files
-        .sources
-        .push(Source::new(path.display().to_string(), text.clone()));
-    patterns
+    files.sources.push(source);
+    match patterns {
+        Ok(patterns) if patterns.is_empty() => problem(format!("{} has no site pattern in it", path.display())),
+        patterns => patterns,
+    }
 }
 
 /// The range of each line's content, without a byte order mark, comment and white space.

@@ -7,6 +7,7 @@ use strum::VariantArray;
 
 use super::{
     Config, LogFormat, LogLevel, Provenance,
+    files::Files,
     report::Problem,
     rule_value::{captcha, captchas, rule_id, site_patterns, sites_file},
     value::{self, *},

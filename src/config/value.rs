@@ -18,6 +18,7 @@ use toml::{
 };
 
 use super::{
+    files::{Files, Reading},
     report::{Problem, Source},
     units,
 };
@@ -26,14 +27,6 @@ pub type Value<'i> = Spanned<DeValue<'i>>;
 
 /// A value read, or the mistakes in it.
 pub type Read<T> = Result<T, Vec<Problem>>;
-
-/// The files of a configuration, as they are read.
-pub struct Files<'f> {
-    /// What relative paths are relative to.
-    pub folder: &'f Path,
-    /// The configuration file, and those that it names.
-    pub sources: Vec<Source>,
-}
 
 type Reader<T> = Box<dyn Fn(&Value<'_>, &mut Files<'_>) -> Read<T>>;
 /// Shows a value in a way that reads back; `None` if it is not set.
@@ -90,6 +83,7 @@ pub fn read_toml<T>(toml: &str, read: impl FnOnce(&Value<'_>, &mut Files<'_>) ->
     let mut files = Files {
         folder: Path::new(""),
         sources: vec![Source::new(String::new(), document.clone())],
+        reading: Reading::First,
     };
     read(value, &mut files).map_err(|problems| problems.into_iter().map(|problem| problem.message).take(1).collect())
 }

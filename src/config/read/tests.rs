@@ -6,7 +6,7 @@ use crate::{
 };
 
 fn read_text(text: &str, folder: &Path) -> Result<Config, Report> {
-    read(Source::new("c.toml", text), folder)
+    read(Source::new("c.toml", text), folder, Reading::First)
 }
 
 fn report(text: &str) -> String {
