@@ -192,15 +192,44 @@ fn a_refused_client_that_expects_to_be_asked_is_not_asked() {
 }
 
 #[test]
-fn a_head_of_more_than_100_fields_is_refused() {
+fn a_head_of_more_than_256_fields_is_refused() {
     let upstream = RawUpstream::start(OK);
     let gateway = Gateway::start(&upstream.url, "");
     let request = |fields: usize| {
         let fields: String = (0..fields).map(|number| format!("x-{number}: 1\r\n")).collect();
         format!("GET /x HTTP/1.1\r\n{fields}\r\n")
     };
-    assert_eq!(exchange(gateway.api, request(100)).status(), 200);
-    assert_eq!(exchange(gateway.api, request(101)).status(), 431);
+    assert_eq!(exchange(gateway.api, request(256)).status(), 200);
+    assert_eq!(exchange(gateway.api, request(257)).status(), 431);
+}
+
+#[test]
+fn a_response_of_1024_fields_and_256_kib_is_passed_on_and_a_larger_one_is_named() {
+    let upstream = RawUpstream::serve(|request, stream| {
+        let (_, query) = request.target().split_once('?').unwrap();
+        let (fields, length) = query.split_once('x').unwrap();
+        let (fields, length): (usize, usize) = (fields.parse().unwrap(), length.parse().unwrap());
+        let fields: String = (0..fields)
+            .map(|number| format!("x-{number}: {}\r\n", "y".repeat(length)))
+            .collect();
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{fields}\r\nok").is_ok()
+    });
+    let gateway = Gateway::start(&upstream.url, "");
+    for (fields, length, status) in [(1023, 1, 200), (1024, 1, 502), (8, 32_000, 200), (9, 32_000, 502)] {
+        let target = format!("/in.php?{fields}x{length}");
+        assert_eq!(exchange(gateway.api, get(&target)).status(), status, "{target}");
+    }
+    let failures = gateway
+        .server
+        .log()
+        .into_iter()
+        .filter(|line| line["cause"] == "not-http");
+    assert!(
+        failures
+            .inspect(|line| assert!(line["error"].as_str().unwrap().contains("too large"), "{line}"))
+            .count()
+            == 2
+    );
 }
 
 #[test]
@@ -293,4 +322,41 @@ fn the_pretty_log_is_for_people() {
         line.contains(" INFO listening address=127.0.0.1:") && !line.contains('\u{1b}'),
         "{line}"
     );
+}
+
+/// The usual pair of addresses, with one port.
+#[test]
+fn both_address_families_can_have_one_port() {
+    let folder = Folder::new();
+    let file = folder.write("c.toml", "");
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mut command = program();
+    command.args([
+        "--admin-listen",
+        "off",
+        "--listen",
+        &format!("0.0.0.0:{port},[::]:{port}"),
+        "--config",
+    ]);
+    command.arg(file);
+    let mut server = Server::start(command, folder);
+    fixtures::wait(|| {
+        server
+            .log()
+            .iter()
+            .any(|line| line["address"] == format!("[::]:{port}"))
+            .then_some(())
+    });
+    for address in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+        assert_eq!(
+            exchange(address.parse().unwrap(), "CONNECT x:1 HTTP/1.1\r\n\r\n").status(),
+            405
+        );
+    }
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(0));
 }

@@ -82,8 +82,12 @@ pub fn client_fields(fields: &HeaderMap, is_submission: bool, decision: Option<H
     // it is dropped, and so is the length, which does not describe this body.
     let is_chunked = fields.contains_key(header::TRANSFER_ENCODING);
     for (name, value) in fields {
-        let is_replaced = is_submission && name == DECISION || is_chunked && name == header::CONTENT_LENGTH;
-        if !is_replaced && !is_hop_by_hop(name, &connection) {
+        if name == header::CONTENT_LENGTH {
+            // Where it counts, hyper has seen that all values agree. It would not write them as they came.
+            if let Some(length) = length(value).filter(|_| !is_chunked) {
+                forwarded.insert(name, length.into());
+            }
+        } else if !(is_submission && name == DECISION || is_hop_by_hop(name, &connection)) {
             forwarded.append(name, value.clone());
         }
     }
@@ -91,6 +95,13 @@ pub fn client_fields(fields: &HeaderMap, is_submission: bool, decision: Option<H
         forwarded.append(DECISION, decision);
     }
     forwarded
+}
+
+/// The length that a Content-Length field says, perhaps several times (RFC 9110, section 8.6).
+fn length(value: &HeaderValue) -> Option<u64> {
+    let first = value.to_str().ok()?.split(',').next()?.trim();
+    let is_number = first.bytes().all(|byte| byte.is_ascii_digit());
+    first.parse().ok().filter(|_| is_number)
 }
 
 /// Adds the decision to a response of the gateway's own.
@@ -122,7 +133,12 @@ fn is_hop_by_hop(name: &HeaderName, connection: &[HeaderName]) -> bool {
         HeaderName::from_static("proxy-connection"),
     ];
     // A Connection field cannot take away a field that the request depends on.
-    const NEVER: [HeaderName; 3] = [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE];
+    const NEVER: [HeaderName; 4] = [
+        header::HOST,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+    ];
     ALWAYS.contains(name) || connection.contains(name) && !NEVER.contains(name)
 }
 

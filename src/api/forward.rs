@@ -11,7 +11,7 @@ use super::{
     fields::{self, Framing},
     recording::Recording,
 };
-use crate::upstream::Reuse;
+use crate::upstream::Purpose;
 
 /// Streams a request through that is not a submission.
 pub async fn pass(
@@ -23,7 +23,7 @@ pub async fn pass(
 ) -> Response {
     let target = path_and_query(&head.uri);
     let request = upstream_request(gateway, head, target, body, Framing::AsSent);
-    match send(gateway, format, request, Reuse::Any, recording).await {
+    match send(gateway, format, request, Purpose::Other, recording).await {
         Ok(response) => client_response(response, false, None),
         Err(failure) => failure,
     }
@@ -37,8 +37,7 @@ pub async fn send_submission(
     decision: Option<HeaderValue>,
     recording: &mut Recording,
 ) -> Response {
-    let reuse = Reuse::IdleLess(gateway.upstream.reuse_idle());
-    match send(gateway, format, request, reuse, recording).await {
+    match send(gateway, format, request, Purpose::Submission, recording).await {
         Ok(response) => client_response(response, true, decision),
         Err(failure) => fields::with_decision(failure, decision),
     }
@@ -49,11 +48,11 @@ async fn send(
     gateway: &Gateway,
     format: ResponseFormat,
     request: Request,
-    reuse: Reuse,
+    purpose: Purpose,
     recording: &mut Recording,
 ) -> Result<Response, Response> {
     let began = Instant::now();
-    let result = gateway.upstream.send(request, reuse).await;
+    let result = gateway.upstream.send(request, purpose, recording.client_gone()).await;
     recording.record.upstream = Some(began.elapsed());
     match result {
         Ok(response) => {

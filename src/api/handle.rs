@@ -15,7 +15,7 @@ use tower_http::timeout::TimeoutBody;
 use super::{
     Gateway,
     error_response::{ErrorResponse, ResponseFormat, SERVICE_NOT_AVAILABLE},
-    forward, held_body,
+    forward,
     recording::Recording,
     request_target, submit,
 };
@@ -39,8 +39,6 @@ pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
             recording.finish(response, Some(place))
         }
         Err(refusal) => {
-            let (head, body) = request.into_parts();
-            held_body::discard(&head.headers, body);
             let response = recording.refuse(format, &refusal);
             recording.finish(response, None)
         }
@@ -85,15 +83,12 @@ async fn route(gateway: &Gateway, format: ResponseFormat, request: Request, reco
     match recording.record.dialect {
         Some(dialect) => submit::submit(gateway, dialect, format, head, body, recording).await,
         // It is not read, so it is not known to be harmless where a rule denies.
-        None if is_submission_path && head.method != Method::OPTIONS && denies_unread() => {
-            held_body::discard(&head.headers, body);
-            submit::deny(
-                gateway,
-                format,
-                &Plan::untouched(Outcome::denied_unreadable()),
-                recording,
-            )
-        }
+        None if is_submission_path && head.method != Method::OPTIONS && denies_unread() => submit::deny(
+            gateway,
+            format,
+            &Plan::untouched(Outcome::denied_unreadable()),
+            recording,
+        ),
         None => forward::pass(gateway, format, head, body, recording).await,
     }
 }

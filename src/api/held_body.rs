@@ -1,11 +1,8 @@
-//! Bodies that do not stream through: held, decoded, or discarded.
-
-use std::time::Duration;
+//! Bodies that do not stream through: held and decoded.
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::{
@@ -14,10 +11,6 @@ use super::{
     error_response::{BODY_INCOMPLETE, ErrorResponse},
 };
 use crate::{observe::Cause, submission::Unread};
-
-/// How long the body of a refused request is still read and discarded: a client that is cut off while it sends may never
-/// read the response.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Collects the body, up to the limit, and within twice `body_timeout` as a whole: otherwise a body that drips could hold
 /// its place for ever.
@@ -79,15 +72,4 @@ fn too_large(limit: usize) -> ErrorResponse {
         Cause::BodyTooLarge,
         format!("the body is over the limit of {limit} bytes, which [server] body_limit sets"),
     )
-}
-
-/// Reads and discards the rest of a body for a while.
-pub fn discard(fields: &HeaderMap, mut body: Body) {
-    // A client that sent `Expect: 100-continue` sends no body after a final response.
-    if !body.is_end_stream() && !fields.contains_key(header::EXPECT) {
-        tokio::spawn(async move {
-            let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-            tokio::time::timeout(LINGER, rest).await
-        });
-    }
 }

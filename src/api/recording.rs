@@ -2,6 +2,7 @@
 //! its response has ended, or when its client left and nothing is done for it any more.
 
 use std::{
+    future,
     pin::Pin,
     sync::{
         Arc,
@@ -15,8 +16,8 @@ use axum::{Error, body::Body, extract::Request, response::Response};
 use bytes::Bytes;
 use http::{HeaderName, Method, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::BodyExt;
-use tokio::sync::OwnedSemaphorePermit;
+use http_body_util::{BodyExt, Limited};
+use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
 
 use super::{
     Gateway,
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     observe::{Cause, Observers, Record, record::shown_path},
-    server::HeadError,
+    server::{ClientGone, HeadError},
     submission::{Dialect, Endpoint},
 };
 
@@ -37,6 +38,7 @@ pub struct Recording {
     observers: Arc<Observers>,
     is_stopping: Arc<AtomicBool>,
     began: Instant,
+    client: Option<ClientGone>,
     body: Option<Arc<AtomicU64>>,
     /// Whether the response has ended. Otherwise the client has left, or the gateway stops.
     is_complete: bool,
@@ -57,6 +59,7 @@ impl Recording {
             observers: gateway.observers.clone(),
             is_stopping: gateway.is_stopping.clone(),
             began: Instant::now(),
+            client: request.extensions().get().cloned(),
             body: None,
             is_complete: false,
         }
@@ -71,6 +74,17 @@ impl Recording {
         }))
     }
 
+    /// Completes when the client has gone.
+    pub fn client_gone(&self) -> impl Future<Output = ()> + use<> {
+        let client = self.client.clone();
+        async move {
+            match client {
+                Some(client) => client.wait().await,
+                None => future::pending().await,
+            }
+        }
+    }
+
     /// Renders a refusal or failure, and records its cause.
     pub fn refuse(&mut self, format: ResponseFormat, response: &ErrorResponse) -> Response {
         if let Some(cause) = response.cause {
@@ -83,7 +97,8 @@ impl Recording {
     /// Ties the record to a response: it is written when the response has ended. So does the request's place end.
     pub fn finish(mut self, response: Response, place: Option<OwnedSemaphorePermit>) -> Response {
         let status = response.status();
-        self.record.status = Some(status);
+        // A client that has left gets nothing.
+        self.record.status = (self.record.cause != Some(Cause::ClientGone)).then_some(status);
         let has_no_body = self.record.method == Some(Method::HEAD)
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || response.body().is_end_stream();
@@ -95,8 +110,7 @@ impl Recording {
             Body::new(RecordedBody {
                 body,
                 length,
-                recording: self,
-                _place: place,
+                exchange: Some((self, place)),
             })
         })
     }
@@ -105,7 +119,8 @@ impl Recording {
 impl Drop for Recording {
     fn drop(&mut self) {
         let record = &mut self.record;
-        if !self.is_complete && record.cause.is_none() {
+        let has_left = self.client.as_ref().is_some_and(ClientGone::is_gone);
+        if record.cause.is_none() && (has_left || !self.is_complete) {
             record.cause = Some(match self.is_stopping.load(Ordering::Relaxed) {
                 true => Cause::Stopped,
                 false => Cause::ClientGone,
@@ -148,8 +163,34 @@ struct RecordedBody {
     body: Body,
     /// The announced length.
     length: Option<u64>,
-    recording: Recording,
-    _place: Option<OwnedSemaphorePermit>,
+    /// The record, and the place of the request.
+    exchange: Option<(Recording, Option<OwnedSemaphorePermit>)>,
+}
+
+/// How much of a response is read that its client does not take, in bytes.
+const UNTAKEN: usize = 1 << 20;
+
+impl Drop for RecordedBody {
+    /// A client left before the end of its response. If a task was created it is paid for, so what the upstream says about
+    /// it is still read; the exchange keeps its place meanwhile.
+    fn drop(&mut self) {
+        let Some((recording, place)) = self.exchange.take() else {
+            return;
+        };
+        let is_paid = recording.record.is_submission() && recording.record.upstream_status.is_some();
+        let is_open = !recording.is_complete && recording.record.cause.is_none();
+        // Without a runtime the process is ending.
+        if is_paid
+            && is_open
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let body = std::mem::take(&mut self.body);
+            runtime.spawn(async move {
+                let _ = Limited::new(body, UNTAKEN).collect().await;
+                drop((recording, place));
+            });
+        }
+    }
 }
 
 impl http_body::Body for RecordedBody {
@@ -159,18 +200,20 @@ impl http_body::Body for RecordedBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         let this = &mut *self;
-        let record = &mut this.recording.record;
-        match &frame {
-            Some(Ok(frame)) => {
-                record.bytes_out += data_length(frame);
-                let is_whole = this.length.is_some_and(|length| record.bytes_out >= length);
-                this.recording.is_complete = is_whole || this.body.is_end_stream();
+        if let Some((recording, _)) = &mut this.exchange {
+            let record = &mut recording.record;
+            match &frame {
+                Some(Ok(frame)) => {
+                    record.bytes_out += data_length(frame);
+                    let is_whole = this.length.is_some_and(|length| record.bytes_out >= length);
+                    recording.is_complete = is_whole || this.body.is_end_stream();
+                }
+                Some(Err(error)) => {
+                    record.cause = Some(Cause::CutOff);
+                    record.error = Some(format!("the response ended early ({error})"));
+                }
+                None => recording.is_complete = true,
             }
-            Some(Err(error)) => {
-                record.cause = Some(Cause::CutOff);
-                record.error = Some(format!("the response ended early ({error})"));
-            }
-            None => this.recording.is_complete = true,
         }
         Poll::Ready(frame)
     }

@@ -30,10 +30,7 @@ pub async fn submit(
 ) -> Response {
     let body = match held_body::hold(&mut body, &head.headers, &gateway.settings).await {
         Ok(held) => held,
-        Err(refusal) => {
-            held_body::discard(&head.headers, body);
-            return recording.refuse(format, &refusal);
-        }
+        Err(refusal) => return recording.refuse(format, &refusal),
     };
     let decoded = match held_body::decode(&body, &head.headers, gateway.settings.body_limit).await {
         Ok(decoded) => decoded,

@@ -200,7 +200,7 @@ async fn spawn_gateway(upstream: &str) -> Result<String, Failure> {
 async fn spawn<S>(service: S) -> Result<String, Failure>
 where
     S: tower::Service<
-            http::Request<hyper::body::Incoming>,
+            http::Request<axum::body::Body>,
             Response = axum::response::Response,
             Error = std::convert::Infallible,
         > + Clone

@@ -63,7 +63,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let server = Server::new(listeners)
         .limits(config.server.limits)
         .on_head_error(move |error| recorder.record_head_error(error));
-    let serving = tokio::spawn(server.run(service, closed(stopped), grace));
+    let serving = tokio::spawn(server.run(service, server::closed(stopped), grace));
     if let Some(listener) = admin {
         info!(address = %address(&listener)?, "admin listening");
         let service = admin::service(config.admin.settings, readiness.clone());
@@ -120,11 +120,6 @@ fn allow_descriptors(server: &config::Server) {
         ),
         Err(error) => warn!("the limit of open files cannot be raised ({error})"),
     }
-}
-
-/// Completes when the sender is dropped.
-async fn closed(mut stopped: watch::Receiver<()>) {
-    while stopped.changed().await.is_ok() {}
 }
 
 /// The listeners that a service manager opened for the API (systemd's socket activation).

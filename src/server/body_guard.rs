@@ -1,38 +1,114 @@
-//! Ties the lifetime of a value to a response body: while it lasts, the connection is busy.
+//! Ties a connection's progress to the bodies of an exchange: while one of them lasts, the connection is busy.
 
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use axum::{Error, body::Body, response::Response};
+use axum::{Error, body::Body};
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http::{Request, header};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::runtime::Handle;
 
-/// A body with a guard.
-struct Guarded<G> {
+use super::progress::{Busy, Progress};
+
+/// How long the rest of a request's body is read that nobody wants any more: a client that is cut off while it sends may
+/// never read the response.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The body of a request.
+struct Received {
     body: Body,
-    guard: Option<G>,
+    progress: Progress,
+    /// While the body has not ended.
+    busy: Option<Busy>,
+    /// Whether the client waits to be asked for its body (RFC 9110, section 10.1.1). Unasked, it sends none after a response.
+    waits: bool,
 }
 
-/// Ties a guard to a response. It is dropped when the body has ended, or when the body is dropped.
-pub fn guard<G: Send + Unpin + 'static>(response: Response, guard: G) -> Response {
-    response.map(|body| {
-        Body::new(Guarded {
-            body,
-            guard: Some(guard),
+/// A request whose body keeps the connection busy. A body that is dropped early is still read for a while.
+pub fn receive(request: Request<Incoming>, progress: &Progress, busy: &Busy) -> Request<Body> {
+    if request.body().is_end_stream() {
+        return request.map(|_| Body::empty());
+    }
+    let waits = request.headers().contains_key(header::EXPECT);
+    request.map(|body| {
+        Body::new(Received {
+            body: Body::new(body),
+            progress: progress.clone(),
+            busy: Some(busy.clone()),
+            waits,
         })
     })
 }
 
-impl<G: Unpin> http_body::Body for Guarded<G> {
+impl http_body::Body for Received {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.waits = false;
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            self.progress.starve(cx.waker());
+            return Poll::Pending;
+        };
+        if self.body.is_end_stream() || !matches!(frame, Some(Ok(_))) {
+            self.progress.end_body();
+            self.busy = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        let Some(busy) = self.busy.take().filter(|_| !self.waits) else {
+            return;
+        };
+        // Without a runtime the process is ending.
+        if let Ok(runtime) = Handle::try_current() {
+            let mut body = std::mem::take(&mut self.body);
+            runtime.spawn(async move {
+                let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+                let _ = tokio::time::timeout(LINGER, rest).await;
+                drop(busy);
+            });
+        }
+    }
+}
+
+/// The body of a response.
+struct Sent {
+    body: Body,
+    /// While the body has not ended.
+    busy: Option<Busy>,
+}
+
+/// A response's body that keeps the connection busy.
+pub fn send(body: Body, busy: Busy) -> Body {
+    Body::new(Sent { body, busy: Some(busy) })
+}
+
+impl http_body::Body for Sent {
     type Data = Bytes;
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if frame.is_none() {
-            self.guard = None;
+            self.busy = None;
         }
         Poll::Ready(frame)
     }

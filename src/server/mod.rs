@@ -4,8 +4,9 @@
 //! # Layout
 //! - [`bind`](mod@bind): opens a listener
 //! - [`serve`]: [`Server`], the accept loop
-//! - [`limits`]: the limits of connections; `progress`: holds connections to the time limits
-//! - `body_guard`: ties a request's progress to its response body
+//! - [`limits`]: the limits of connections; `progress`: holds connections to the time limits,
+//!   and tells when a client has gone
+//! - `body_guard`: ties a connection's progress to the bodies of request and response
 
 pub mod bind;
 mod body_guard;
@@ -15,4 +16,5 @@ pub mod serve;
 
 pub use bind::bind;
 pub use limits::Limits;
-pub use serve::{HeadError, LocalAddress, Server};
+pub use progress::ClientGone;
+pub use serve::{HeadError, LocalAddress, PeerAddress, Server, closed};

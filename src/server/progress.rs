@@ -1,20 +1,26 @@
-//! The progress of a connection, for the time limits that hyper does not have: hyper's own timer counts an idle
-//! connection as a slow head.
+//! The progress of a connection: for the time limits that hyper does not have, whose own timer counts an idle connection as
+//! a slow head; and for clients that close their sending side before they have their response.
 
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::watch,
     time::Instant,
 };
 
 use super::Limits;
+
+/// A client that closes its sending side within this time of its last byte is still there, and reads its response: some
+/// shell tools and HTTP/1.0 clients do that. One that closes later has given up.
+const HALF_CLOSE: Duration = Duration::from_millis(100);
 
 /// What a connection is doing, as far as a time limit depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -29,42 +35,149 @@ enum Phase {
 
 /// The progress of a connection. Clones share it.
 #[derive(Clone)]
-pub struct Progress(Arc<Mutex<State>>);
+pub struct Progress(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    gone: watch::Sender<bool>,
+}
 
 struct State {
     phase: Phase,
+    /// How many parts of exchanges are in flight: a request's body and its response count alike.
+    in_flight: u32,
+    body: Receiving,
+    /// Whether bytes were written that are not flushed.
+    is_unflushed: bool,
     /// Since when the client reads nothing of what is ready to be written.
     stalled: Option<Instant>,
+    /// When the latest byte arrived.
+    latest_byte: Instant,
+    /// Whether the end of what the client sends has been seen.
+    has_ended: bool,
+    /// The reader that waits for the end to be passed on.
+    reader: Option<Waker>,
+    /// Whoever waits for more of the body.
+    consumer: Option<Waker>,
+}
+
+/// How far the body of the latest request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Receiving {
+    /// More of it may come, or is on its way through hyper.
+    Open,
+    /// It was to go on when the client stopped sending.
+    CutOff,
+    /// It has ended, or there is none.
+    Ended,
+}
+
+impl State {
+    /// Whether an end of what the client sends would make hyper drop what the client is still to get.
+    fn withholds_end(&self) -> bool {
+        match self.body {
+            Receiving::Open => true,
+            Receiving::CutOff => false,
+            Receiving::Ended => self.in_flight > 0 || self.is_unflushed,
+        }
+    }
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(State {
-            phase: Phase::Idle(Instant::now()),
-            stalled: None,
-        })))
+        let now = Instant::now();
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                phase: Phase::Idle(now),
+                in_flight: 0,
+                body: Receiving::Ended,
+                is_unflushed: false,
+                stalled: None,
+                latest_byte: now,
+                has_ended: false,
+                reader: None,
+                consumer: None,
+            }),
+            gone: watch::Sender::new(false),
+        }))
     }
 }
 
 impl Progress {
-    /// A request is in flight until the returned value is dropped.
-    pub fn begin(&self) -> Busy {
-        self.0.lock().phase = Phase::Busy;
+    /// A request begins. The connection is busy until the returned value and its clones are dropped.
+    pub fn begin(&self, has_body: bool) -> Busy {
+        let mut state = self.0.state.lock();
+        state.phase = Phase::Busy;
+        state.in_flight += 1;
+        state.body = if has_body { Receiving::Open } else { Receiving::Ended };
         Busy(self.clone())
+    }
+
+    /// Tells when the client has gone.
+    pub fn client_gone(&self) -> ClientGone {
+        ClientGone(self.0.gone.subscribe())
+    }
+
+    /// The body of the latest request has ended.
+    pub fn end_body(&self) {
+        let mut state = self.0.state.lock();
+        state.body = Receiving::Ended;
+        state.consumer = None;
+    }
+
+    /// hyper has no more of the body of the latest request for whoever reads it.
+    pub fn starve(&self, consumer: &Waker) {
+        let mut state = self.0.state.lock();
+        if state.has_ended {
+            state.body = Receiving::CutOff;
+            wake_reader(state);
+        } else {
+            state.consumer = Some(consumer.clone());
+        }
     }
 
     /// Bytes arrived.
     fn note_bytes(&self) {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
+        state.latest_byte = Instant::now();
         if let Phase::Idle(_) = state.phase {
-            state.phase = Phase::Head(Instant::now());
+            state.phase = Phase::Head(state.latest_byte);
         }
+    }
+
+    /// What the client sends has ended, perhaps by a reset. Returns whether hyper must not know yet; `reader` is woken when
+    /// it may.
+    fn note_end(&self, is_reset: bool, reader: &Waker) -> bool {
+        let mut state = self.0.state.lock();
+        if !state.withholds_end() {
+            return false;
+        }
+        let is_late = !state.has_ended && state.latest_byte.elapsed() > HALF_CLOSE;
+        state.has_ended = true;
+        state.reader = Some(reader.clone());
+        let consumer = state.consumer.take();
+        drop(state);
+        // It finds out whether the body is whole.
+        consumer.into_iter().for_each(Waker::wake);
+        if is_reset || is_late {
+            self.0.gone.send_replace(true);
+        }
+        true
     }
 
     /// Bytes were ready to be written; the client took them or stalls.
     fn note_write(&self, is_stalled: bool) {
-        let stalled = &mut self.0.lock().stalled;
-        *stalled = is_stalled.then(|| stalled.unwrap_or_else(Instant::now));
+        let mut state = self.0.state.lock();
+        state.is_unflushed = true;
+        state.stalled = is_stalled.then(|| state.stalled.unwrap_or_else(Instant::now));
+    }
+
+    /// All bytes were written.
+    fn note_flushed(&self) {
+        let mut state = self.0.state.lock();
+        state.is_unflushed = false;
+        state.stalled = None;
+        wake_reader(state);
     }
 
     /// Completes when an idle time, a head or a stalled client has exceeded its limit.
@@ -74,7 +187,7 @@ impl Progress {
         loop {
             let now = Instant::now();
             let deadline = {
-                let state = self.0.lock();
+                let state = self.0.state.lock();
                 let of_phase = match state.phase {
                     Phase::Idle(since) => Some((since + limits.keep_alive, Overdue::Idle)),
                     Phase::Head(since) => Some((since + limits.head_timeout, Overdue::Head)),
@@ -105,16 +218,56 @@ pub enum Overdue {
     Write,
 }
 
-/// A request in flight. At its end the connection becomes idle.
-pub struct Busy(Progress);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.0.lock().phase = Phase::Idle(Instant::now());
+/// Wakes a reader that an end is withheld from, once it may know.
+fn wake_reader(mut state: MutexGuard<'_, State>) {
+    if !state.withholds_end()
+        && let Some(reader) = state.reader.take()
+    {
+        drop(state);
+        reader.wake();
     }
 }
 
-/// A stream that reports to a [`Progress`] when bytes arrive, and when they cannot be written.
+/// A part of an exchange that is in flight. At the end of the last one the connection becomes idle.
+pub struct Busy(Progress);
+
+impl Clone for Busy {
+    fn clone(&self) -> Self {
+        self.0.0.state.lock().in_flight += 1;
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut state = self.0.0.state.lock();
+        state.in_flight -= 1;
+        if state.in_flight == 0 {
+            state.phase = Phase::Idle(Instant::now());
+            wake_reader(state);
+        }
+    }
+}
+
+/// Tells when the client of a connection has gone, an extension of each of its requests: it reset the connection, or
+/// closed its sending side when it had waited for its response for a while.
+#[derive(Clone, Debug)]
+pub struct ClientGone(watch::Receiver<bool>);
+
+impl ClientGone {
+    /// Completes when the client has gone.
+    pub async fn wait(mut self) {
+        // An error means that the connection has ended.
+        let _ = self.0.wait_for(|is_gone| *is_gone).await;
+    }
+
+    /// Whether the client has gone.
+    pub fn is_gone(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+/// A stream that reports to a [`Progress`] when bytes arrive and end, and when they cannot be written.
 pub struct Watched<I> {
     stream: I,
     progress: Progress,
@@ -138,8 +291,16 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
         if buffer.filled().len() > before {
             self.progress.note_bytes();
+            return Poll::Ready(result);
         }
-        Poll::Ready(result)
+        // TLS calls an end without its alert an error.
+        let is_reset = result
+            .as_ref()
+            .is_err_and(|error| error.kind() != io::ErrorKind::UnexpectedEof);
+        match self.progress.note_end(is_reset, cx.waker()) {
+            true => Poll::Pending,
+            false => Poll::Ready(result),
+        }
     }
 }
 
@@ -151,7 +312,11 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_flush(cx);
-        self.noted(poll)
+        match poll {
+            Poll::Ready(_) => self.progress.note_flushed(),
+            Poll::Pending => self.progress.note_write(true),
+        }
+        poll
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

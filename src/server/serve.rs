@@ -12,31 +12,34 @@ use std::{
 };
 
 use axum::{body::Body, response::Response};
-use http::{Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode, Version, header};
+use http_body::Body as _;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::TokioIo,
     server::graceful::{GracefulShutdown, Watcher},
-    service::TowerToHyperService,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, watch},
 };
 use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt};
 use tracing::{debug, warn};
 
 use super::{
-    Limits,
-    body_guard::guard,
+    Limits, body_guard,
     progress::{Overdue, Progress, Watched},
 };
 
 /// The address that a connection came in on, an extension of each of its requests.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalAddress(pub SocketAddr);
+
+/// The address that a connection came from, an extension of each of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAddress(pub SocketAddr);
 
 /// The reason why no request came of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +95,7 @@ impl Server {
     /// Serves until the process ends.
     pub async fn run_forever<S>(self, service: S)
     where
-        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
     {
         self.run(service, future::pending(), Duration::ZERO).await;
@@ -101,10 +104,11 @@ impl Server {
     /// Serves until `stop` completes, then lets requests in flight finish within `grace`. Returns whether all did.
     pub async fn run<S>(self, service: S, stop: impl Future<Output = ()>, grace: Duration) -> bool
     where
-        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
     {
         let graceful = GracefulShutdown::new();
+        let (stopped, stopping) = watch::channel(());
         let free = Arc::new(Semaphore::new(self.limits.connections));
         let mut stop = pin!(stop);
         // The listener that is asked first: each in turn, so that none waits for the others.
@@ -130,6 +134,7 @@ impl Server {
                 }
             };
             let connection = Connection {
+                stopping: stopping.clone(),
                 tls: self.tls.clone(),
                 limits: self.limits.clone(),
                 on_head_error: self.on_head_error.clone(),
@@ -142,7 +147,7 @@ impl Server {
                 drop(permit);
             });
         }
-        drop(self.listeners);
+        drop((self.listeners, stopped));
         tokio::time::timeout(grace, graceful.shutdown()).await.is_ok()
     }
 }
@@ -161,8 +166,13 @@ async fn accept(listeners: &[TcpListener], first: usize) -> io::Result<TcpStream
     .await
 }
 
+/// The most fields of a request. Further ones get 431 (Request Header Fields Too Large).
+const MAX_FIELDS: usize = 256;
+
 /// What one connection is served with.
 struct Connection {
+    /// Closed when the server stops.
+    stopping: watch::Receiver<()>,
     tls: Option<TlsAcceptor>,
     limits: Limits,
     on_head_error: OnHeadError,
@@ -171,13 +181,15 @@ struct Connection {
 impl Connection {
     async fn serve<S>(self, stream: TcpStream, service: S, watcher: Watcher) -> Result<(), BoxError>
     where
-        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
     {
         stream.set_nodelay(true)?;
         let local = LocalAddress(stream.local_addr()?);
-        let service = service.map_request(move |mut request: Request<Incoming>| {
+        let peer = PeerAddress(stream.peer_addr()?);
+        let service = service.map_request(move |mut request: Request<Body>| {
             request.extensions_mut().insert(local);
+            request.extensions_mut().insert(peer);
             request
         });
         match &self.tls {
@@ -192,16 +204,24 @@ impl Connection {
     async fn serve_http<I, S>(self, stream: I, service: S, watcher: Watcher) -> Result<(), BoxError>
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
     {
         let progress = Progress::default();
         let stream = Watched::new(stream, progress.clone());
         let of_service = progress.clone();
-        let service = tower::service_fn(move |request| {
-            let busy = of_service.begin();
+        // Not a tower service: hyper would begin it later, and perhaps hear before that that the client sends no more.
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let busy = of_service.begin(!request.body().is_end_stream());
+            let version = request.version();
+            let mut request = body_guard::receive(request, &of_service, &busy);
+            request.extensions_mut().insert(of_service.client_gone());
             let service = service.clone();
-            async move { Ok::<_, Infallible>(guard(service.oneshot(request).await?, busy)) }
+            async move {
+                let mut response = service.oneshot(request).await?;
+                announce_close(version, &mut response);
+                Ok::<_, Infallible>(response.map(|body| body_guard::send(body, busy)))
+            }
         });
         let connection = http1::Builder::new()
             .preserve_header_case(true)
@@ -209,7 +229,8 @@ impl Connection {
             // hyper's own timer counts an idle connection as a slow head; `Progress` tells them apart.
             .header_read_timeout(None)
             .max_header_size(self.limits.head)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+            .max_headers(MAX_FIELDS)
+            .serve_connection(TokioIo::new(stream), service);
         tokio::select! {
             result = watcher.watch(connection) => {
                 if let Some(error) = result.as_ref().err().and_then(head_error) {
@@ -223,7 +244,27 @@ impl Connection {
                 }
                 Ok(())
             }
+            // A stop does not wait for a client that has gone.
+            () = async { progress.client_gone().wait().await; closed(self.stopping).await } => Ok(()),
         }
+    }
+}
+
+/// Completes when the sender is dropped.
+pub async fn closed(mut receiver: watch::Receiver<()>) {
+    while receiver.changed().await.is_ok() {}
+}
+
+/// Without a length, the end of the connection is the end of a response to HTTP/1.0, which knows no chunks. hyper ends it
+/// there, but still announces that it stays open to a client that asked for that.
+fn announce_close(version: Version, response: &mut Response<Body>) {
+    if version == Version::HTTP_10
+        && response.size_hint().exact().is_none()
+        && !response.headers().contains_key(header::CONTENT_LENGTH)
+    {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 

@@ -91,6 +91,10 @@ impl Dialer {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(settings.connect_timeout));
+        tcp.set_keepalive(Some(KEEPALIVE));
+        tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        tcp.set_tcp_user_timeout(Some(DEAD_PATH));
         Ok(Self {
             target: target.map_err(|error| TlsError::Setup(error.to_string()))?,
             tcp,
@@ -249,6 +253,17 @@ fn tls(origin: &Origin, ca_file: Option<&Path>) -> Result<(TlsConnector, ServerN
     };
     Ok((TlsConnector::from(Arc::new(config)), name))
 }
+
+/// When the system begins to ask a connection on which nothing happens whether it is still there. The path of a suspended
+/// laptop or a lost link dies without a word, and official clients give up after 15 to 21 s.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// How often it asks.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long bytes may stay unacknowledged, a question included, before the connection counts as dead (RFC 5482).
+#[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+const DEAD_PATH: Duration = Duration::from_secs(10);
 
 /// How many lookups may run at once. Each holds a thread until the system's resolver gives up, perhaps long after anyone
 /// waits for it, and other work needs threads too.

@@ -54,6 +54,9 @@ pub enum UpstreamError {
         "the upstream did not respond within {0:?} ([upstream] timeout); the request may have reached it and was not sent again"
     )]
     Timeout(Duration),
+    /// The client left before the response, and nothing is lost by not waiting for it.
+    #[error("the client closed its connection before the response; its request was cancelled")]
+    ClientGone,
     /// It responded with 101 (Switching Protocols), which no request that was sent on asks for (RFC 9110, section 15.2.2).
     #[error("the upstream switched protocols without being asked to; check that [upstream] url names the API")]
     Switched,
@@ -83,6 +86,7 @@ impl UpstreamError {
             Self::Closed(_) => Cause::Closed,
             Self::NotHttp(_) | Self::Switched => Cause::NotHttp,
             Self::Timeout(_) => Cause::Timeout,
+            Self::ClientGone => Cause::ClientGone,
         }
     }
 }

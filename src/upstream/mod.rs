@@ -26,5 +26,5 @@ pub mod socket;
 pub use dial::TlsError;
 pub use error::UpstreamError;
 pub use origin::Origin;
-pub use send::{Reuse, Upstream};
+pub use send::{Purpose, Reuse, Upstream};
 pub use settings::Settings;

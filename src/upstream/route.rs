@@ -18,6 +18,12 @@ use super::{
     socket::Socket,
 };
 
+/// The most fields of a response.
+const MAX_FIELDS: usize = 1024;
+
+/// The largest header section of a response, in bytes.
+const MAX_HEAD: usize = 256 << 10;
+
 /// An origin with its connections.
 #[derive(Debug)]
 pub struct Route {
@@ -84,6 +90,8 @@ impl Route {
     {
         let (sender, driver) = http1::Builder::new()
             .preserve_header_case(true)
+            .max_headers(MAX_FIELDS)
+            .max_header_size(MAX_HEAD)
             .handshake(io)
             .await
             .map_err(UpstreamError::Closed)?;

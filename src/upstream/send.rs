@@ -1,7 +1,9 @@
 //! Sends a request to the upstream, at most once.
 
 use std::{
+    future,
     net::SocketAddr,
+    pin::{Pin, pin},
     time::{Duration, Instant},
 };
 
@@ -13,7 +15,25 @@ use tracing::warn;
 use super::{
     Origin, Settings, TlsError, UpstreamError,
     route::{Fetched, Route},
+    socket::{Marked, Socket},
 };
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It creates a task, which costs money.
+    Submission,
+    /// It asks about tasks or an account.
+    Other,
+}
+
+/// Completes when the response to a request is of no use any more.
+async fn needless(client_gone: Pin<&mut impl Future<Output = ()>>, purpose: Purpose, socket: &Socket) {
+    client_gone.await;
+    if purpose == Purpose::Submission && socket.is_request_written() {
+        future::pending().await
+    }
+}
 
 /// The idle connections that a request may reuse. Never one that has been idle for half of the upstream's idle limit or
 /// longer, if that limit is known.
@@ -58,11 +78,6 @@ impl Upstream {
         &self.settings.url
     }
 
-    /// The longest idle time of a connection that a submission reuses.
-    pub fn reuse_idle(&self) -> Duration {
-        self.settings.reuse_idle
-    }
-
     /// Fails with [`UpstreamError::Loop`] if the upstream's name leads to one of the gateway's own listeners at the moment.
     /// Names are looked up, nothing is connected to. (Each connection is checked again when it is made.)
     pub async fn leads_back(&self) -> Result<(), UpstreamError> {
@@ -73,22 +88,52 @@ impl Upstream {
         Ok(())
     }
 
-    /// Sends a request and waits for the response's header section; the body streams.
-    pub async fn send(&self, request: Request, reuse: Reuse) -> Result<Response, UpstreamError> {
-        let exchange = self.exchange(request, reuse);
+    /// Sends a request and waits for the response's header section; the body streams. When `client_gone` completes, the
+    /// request is cancelled, unless it is a submission and written as a whole: then its task exists, and is paid for.
+    pub async fn send(
+        &self,
+        request: Request,
+        purpose: Purpose,
+        client_gone: impl Future<Output = ()>,
+    ) -> Result<Response, UpstreamError> {
+        let client_gone = pin!(client_gone);
+        let exchange = self.exchange(request, purpose, client_gone);
         match tokio::time::timeout(self.settings.timeout, exchange).await {
             Ok(result) => result,
             Err(_) => Err(UpstreamError::Timeout(self.settings.timeout)),
         }
     }
 
-    async fn exchange(&self, mut request: Request, reuse: Reuse) -> Result<Response, UpstreamError> {
+    async fn exchange(
+        &self,
+        mut request: Request,
+        purpose: Purpose,
+        mut client_gone: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Response, UpstreamError> {
+        let reuse = match purpose {
+            Purpose::Submission => Reuse::IdleLess(self.settings.reuse_idle),
+            Purpose::Other => Reuse::Any,
+        };
         loop {
-            let (route, mut fetched) = self.connection(reuse).await?;
+            let (route, mut fetched) = tokio::select! {
+                biased;
+                fetched = self.connection(reuse) => fetched?,
+                () = &mut client_gone => return Err(UpstreamError::ClientGone),
+            };
             if let Some(host) = request.headers_mut().get_mut(header::HOST) {
                 host.clone_from(route.origin().host_field());
             }
-            let mut error = match fetched.connection.sender.try_send_request(request).await {
+            let socket = fetched.connection.socket.clone();
+            let request_of_connection = match purpose {
+                Purpose::Submission => Marked::request(request, &socket),
+                Purpose::Other => request,
+            };
+            let sent = tokio::select! {
+                biased;
+                sent = fetched.connection.sender.try_send_request(request_of_connection) => sent,
+                () = needless(client_gone.as_mut(), purpose, &socket) => return Err(UpstreamError::ClientGone),
+            };
+            let mut error = match sent {
                 Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     return Err(UpstreamError::Switched);
                 }

@@ -1,15 +1,22 @@
 //! A TCP connection that hyper and the pool share: hyper reads and writes it, the pool has to know whether the upstream
-//! closed it. The system knows as soon as the close arrives, hyper only once its task has run.
+//! closed it. The system knows as soon as the close arrives, hyper only once its task has run. And whoever waits for a
+//! response has to know whether the request was written as a whole.
 
 use std::{
     io::{self, IoSlice},
     mem::MaybeUninit,
     net::Shutdown,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
+use axum::{Error, body::Body, extract::Request};
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -18,7 +25,25 @@ use tokio::{
 
 /// The connection. Clones are the same one.
 #[derive(Clone, Debug)]
-pub struct Socket(Arc<TcpStream>);
+pub struct Socket(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    stream: TcpStream,
+    sending: AtomicU8,
+}
+
+/// How far the latest request has been written, each step after the one before.
+mod sending {
+    /// hyper has not been given all of it.
+    pub const BEGUN: u8 = 0;
+    /// hyper has been given all of it.
+    pub const HANDED_OVER: u8 = 1;
+    /// hyper has written since.
+    pub const WRITING: u8 = 2;
+    /// hyper has written all that it held.
+    pub const WRITTEN: u8 = 3;
+}
 
 /// What has arrived on an idle connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,39 +59,77 @@ pub enum Pending {
 impl Socket {
     /// Shares a connection.
     pub fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(stream))
+        Self(Arc::new(Shared {
+            stream,
+            sending: AtomicU8::new(sending::BEGUN),
+        }))
     }
 
     /// What has arrived on an idle connection.
     pub fn pending(&self) -> Pending {
-        match SockRef::from(&*self.0).peek(&mut [MaybeUninit::uninit()]) {
+        match SockRef::from(&self.0.stream).peek(&mut [MaybeUninit::uninit()]) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pending::Nothing,
             Ok(0) | Err(_) => Pending::End,
             Ok(_) => Pending::Bytes,
         }
     }
 
-    /// Tries until it would not block.
+    /// A request is about to be sent.
+    pub fn begin_request(&self) {
+        self.0.sending.store(sending::BEGUN, Ordering::Relaxed);
+    }
+
+    /// hyper has been given all of the request.
+    pub fn end_request(&self) {
+        self.0.sending.store(sending::HANDED_OVER, Ordering::Relaxed);
+    }
+
+    /// Whether all of the latest request has been written.
+    pub fn is_request_written(&self) -> bool {
+        self.0.sending.load(Ordering::Relaxed) == sending::WRITTEN
+    }
+
+    fn step(&self, from: u8, to: u8) {
+        // It fails where another step is due.
+        let _ = self
+            .0
+            .sending
+            .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Tries until it would not block. A write that fails is left to the reader: the upstream may have responded before it
+    /// closed the connection, and then that response counts.
     fn poll_write_with(
         &self,
         cx: &mut Context<'_>,
         mut write: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match write(&self.0) {
+            ready!(self.0.stream.poll_write_ready(cx))?;
+            match write(&self.0.stream) {
+                Ok(length) => {
+                    self.step(sending::HANDED_OVER, sending::WRITING);
+                    return Poll::Ready(Ok(length));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
+                Err(error) if is_closed(&error) => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }
 }
 
+/// Whether an error says that the other side closed the connection. Reading then has an end, too.
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
+}
+
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read(buffer.initialize_unfilled()) {
+            ready!(self.0.stream.poll_read_ready(cx))?;
+            match self.0.stream.try_read(buffer.initialize_unfilled()) {
                 Ok(length) => {
                     buffer.advance(length);
                     return Poll::Ready(Ok(()));
@@ -96,10 +159,51 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.step(sending::WRITING, sending::WRITTEN);
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&*self.0).shutdown(Shutdown::Write))
+        Poll::Ready(SockRef::from(&self.0.stream).shutdown(Shutdown::Write))
+    }
+}
+
+/// The body of a request, which tells the connection that it is written on when it ends.
+pub struct Marked {
+    body: Body,
+    socket: Socket,
+}
+
+impl Marked {
+    /// Begins a request on a connection.
+    pub fn request(request: Request, socket: &Socket) -> Request {
+        socket.begin_request();
+        if request.body().is_end_stream() {
+            socket.end_request();
+            return request;
+        }
+        let socket = socket.clone();
+        request.map(|body| Body::new(Self { body, socket }))
+    }
+}
+
+impl http_body::Body for Marked {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.socket.end_request();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
