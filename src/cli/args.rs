@@ -1,8 +1,8 @@
-//! The flags that verbs share.
+//! The flags that verbs share, and their environment variables.
 
-use std::path::PathBuf;
+use std::{env, ffi::OsString, path::PathBuf};
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, parser::ValueSource, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
 use crate::config::{
     Config, Overrides, Provenance,
@@ -19,18 +19,24 @@ pub struct ShowArgs {
     pub json: bool,
 }
 
-/// What overrides the configuration file: `--config`, and the flags of the settings that have one.
+/// What overrides the configuration file: `--config`, and the flags of the settings that have one. Their variables are
+/// read here and not by clap, for which an empty variable is a value, and an invalid one the fault of the flag.
 #[derive(Debug)]
 pub struct OverrideArgs(pub Overrides);
+
+/// The variable that names the configuration file.
+const CONFIG_VARIABLE: &str = "NOCACHE_GATEWAY_CONFIG";
 
 impl Args for OverrideArgs {
     fn augment_args(command: Command) -> Command {
         let config = Arg::new("config")
             .long("config")
-            .env("NOCACHE_GATEWAY_CONFIG")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
-            .help("The configuration file [default: ./nocache-gateway.toml, then /etc/nocache-gateway/config.toml, if one is there]")
+            .help(help(
+                "The configuration file [default: ./nocache-gateway.toml, then /etc/nocache-gateway/config.toml, if one is there]",
+                CONFIG_VARIABLE,
+            ))
             .global(true);
         command
             .next_help_heading("Configuration (a flag wins over its environment variable, that over the file)")
@@ -47,20 +53,24 @@ impl FromArgMatches for OverrideArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut overrides = Overrides {
             file: matches.get_one::<PathBuf>("config").cloned(),
-            said: Vec::new(),
+            ..Overrides::default()
         };
+        if overrides.file.is_none() {
+            overrides.file = variable(CONFIG_VARIABLE).map(PathBuf::from);
+            overrides.file_variable = overrides.file.is_some().then_some(CONFIG_VARIABLE);
+        }
         for (path, _, flag) in flags() {
-            let Some(texts) = matches.get_many::<String>(flag.name) else {
-                continue;
+            let of_flag = matches
+                .get_many::<String>(flag.name)
+                .map(|texts| texts.map(String::as_str).collect::<Vec<_>>().join(","));
+            let of_variable = || variable(flag.variable).map(|text| text.to_string_lossy().into_owned());
+            let said = match of_flag {
+                Some(text) => Some((text, Provenance::Flag(flag.name))),
+                None => of_variable().map(|text| (text, Provenance::Variable(flag.variable))),
             };
-            overrides.said.push(Override {
-                path,
-                text: texts.map(String::as_str).collect::<Vec<_>>().join(","),
-                provenance: match matches.value_source(flag.name) {
-                    Some(ValueSource::EnvVariable) => Provenance::Variable(flag.variable),
-                    _ => Provenance::Flag(flag.name),
-                },
-            });
+            overrides
+                .said
+                .extend(said.map(|(text, provenance)| Override { path, text, provenance }));
         }
         Ok(Self(overrides))
     }
@@ -69,6 +79,16 @@ impl FromArgMatches for OverrideArgs {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }
+}
+
+/// The value of an environment variable. One that is empty or blank counts as not set.
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.to_string_lossy().trim().is_empty())
+}
+
+/// A flag's help with its variable. The variable's value is not shown: it can hold a password.
+fn help(text: &str, variable: &str) -> String {
+    format!("{text} [env: {variable}]")
 }
 
 /// Every setting that has a flag, with its path.
@@ -96,10 +116,9 @@ fn arg(path: String, key: &Key<Config>, flag: Flag) -> Arg {
     };
     let arg = Arg::new(flag.name)
         .long(flag.name.trim_start_matches('-'))
-        .env(flag.variable)
         .value_name(flag.value_name)
         .value_parser(checked)
-        .help(flag.help.replace("{}", &default))
+        .help(help(&flag.help.replace("{}", &default), flag.variable))
         .global(true);
     match key.is_list() {
         true => arg.action(ArgAction::Append).value_delimiter(','),

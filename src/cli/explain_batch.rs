@@ -36,6 +36,7 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
     };
     let other = load(&Overrides {
         file: Some(path.clone()),
+        file_variable: None,
         ..overrides.clone()
     })?;
     let captcha_there = captcha(&args.captcha, &other)?;

@@ -6,12 +6,14 @@ use std::{
 };
 
 use super::output::{Failure, block_on};
-use crate::config::{self, AdminListen, Overrides};
+use crate::config::{self, AdminListen, LoadError, Overrides, report::without_userinfo};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub fn run(overrides: &Overrides) -> Result<(), Failure> {
-    match config::load::listeners(overrides)? {
+    // Docker reserves 2, the exit code of a wrong configuration.
+    let wrong = |error: LoadError| Failure::Failed(without_userinfo(&error.to_string()));
+    match config::load::listeners(overrides).map_err(wrong)? {
         (AdminListen::At(address), _) => block_on(ask(reachable(address)))?,
         (AdminListen::Off, addresses) => connect(&addresses),
     }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::config::{self, Config, LoadError, Overrides, Reading};
+use crate::config::{self, Config, LoadError, Overrides, Reading, report::without_userinfo};
 
 /// The reason why a verb ends without success.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         match error {
             LoadError::Mistakes(report) => Self::Wrong(report.render(has_colours(&std::io::stderr()))),
-            error => Self::Wrong(format!("error: {error}")),
+            error => Self::Wrong(format!("error: {}", without_userinfo(&error.to_string()))),
         }
     }
 }

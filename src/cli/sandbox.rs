@@ -52,10 +52,15 @@ pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
         ..Config::default().log
     })?;
     let address = config.server.listen.first().copied().unwrap_or(LISTEN);
-    block_on(serve(address, args))?
+    let setting = match config.provenance.get("server.listen") {
+        Some(provenance) => provenance.to_string(),
+        None => "--listen".to_owned(),
+    };
+    block_on(serve(address, &setting, args))?
 }
 
-async fn serve(address: SocketAddr, args: &SandboxArgs) -> Result<(), Failure> {
+/// Serves until a signal comes. `setting` is what an address that is taken is reported with.
+async fn serve(address: SocketAddr, setting: &str, args: &SandboxArgs) -> Result<(), Failure> {
     let acceptor = match &args.tls {
         Some(file) => {
             let (acceptor, certificate) = certificate::self_signed().map_err(Failure::failed)?;
@@ -66,7 +71,7 @@ async fn serve(address: SocketAddr, args: &SandboxArgs) -> Result<(), Failure> {
         None => None,
     };
     let listener = server::bind(address)
-        .map_err(|error| Failure::Failed(format!("cannot listen on {address} ({error}) (--listen)")))?;
+        .map_err(|error| Failure::Failed(format!("cannot listen on {address} ({error}) ({setting})")))?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let mut signals = StopSignals::new()?;
     let scheme = if acceptor.is_some() { "https" } else { "http" };

@@ -19,8 +19,10 @@ pub const PLACES: [&str; 2] = ["nocache-gateway.toml", "/etc/nocache-gateway/con
 /// What flags and environment say.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// `--config`
+    /// The file that `--config` or its variable names.
     pub file: Option<PathBuf>,
+    /// The variable that names the file, if no flag does.
+    pub file_variable: Option<&'static str>,
     /// What they say about settings.
     pub said: Vec<Override>,
 }
@@ -42,6 +44,7 @@ impl Overrides {
         for Override { path, text, provenance } in &self.said {
             set(config, path, text).map_err(|message| LoadError::Override {
                 provenance: provenance.clone(),
+                value: text.clone(),
                 message,
             })?;
             config.provenance.insert(path.clone(), provenance.clone());
@@ -65,13 +68,19 @@ pub fn set(config: &mut Config, path: &str, text: &str) -> Result<(), String> {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("the configuration file {} {error}", path.display())]
-    File { path: PathBuf, error: FileError },
+    #[error("the configuration file {} {error}{}", path.display(), named_by(*variable))]
+    File {
+        path: PathBuf,
+        /// The variable that names it, if one does.
+        variable: Option<&'static str>,
+        error: FileError,
+    },
     /// A flag or a variable has an invalid value.
-    #[error("invalid value of {provenance}: {message}")]
+    #[error("invalid value '{value}' for {provenance}: {message}")]
     Override {
         /// The flag or the variable.
         provenance: Provenance,
+        value: String,
         message: String,
     },
     /// There are mistakes in it.
@@ -79,10 +88,14 @@ pub enum LoadError {
     Mistakes(Report),
 }
 
+fn named_by(variable: Option<&str>) -> String {
+    variable.map_or(String::new(), |variable| format!(" ({variable} names it)"))
+}
+
 /// Loads the configuration.
 pub fn load(overrides: &Overrides, reading: Reading<'_>) -> Result<Config, LoadError> {
     let mut config = match path(overrides) {
-        Some(path) => read_file(&path, reading)?,
+        Some(path) => read_file(&path, overrides.file_variable, reading)?,
         None => Config::default(),
     };
     overrides.apply(&mut config)?;
@@ -111,9 +124,10 @@ pub fn path(overrides: &Overrides) -> Option<PathBuf> {
     overrides.file.clone().or_else(found)
 }
 
-fn read_file(path: &Path, reading: Reading<'_>) -> Result<Config, LoadError> {
+fn read_file(path: &Path, variable: Option<&'static str>, reading: Reading<'_>) -> Result<Config, LoadError> {
     let source = reading.source(path).map_err(|error| LoadError::File {
         path: path.to_owned(),
+        variable,
         error,
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));

@@ -111,10 +111,11 @@ impl<C: 'static> Key<C> {
         self.schema["type"] == "array" || self.schema["anyOf"].is_array()
     }
 
-    /// Reads what a flag or a variable says, with commas between the entries of a list.
+    /// Reads what a flag or a variable says, with commas between the entries of a list. White space around an entry does
+    /// not belong to it.
     pub fn read_text(&self, container: &mut C, text: &str) -> Result<(), String> {
         let toml = match self.schema["type"].as_str() {
-            _ if self.is_list() => Json::from(text.split(',').collect::<Vec<_>>()).to_string(),
+            _ if self.is_list() => Json::from(text.split(',').map(str::trim).collect::<Vec<_>>()).to_string(),
             Some("boolean" | "integer") if serde_json::from_str::<Json>(text).is_ok() => text.to_owned(),
             _ => Json::from(text).to_string(),
         };
