@@ -18,6 +18,8 @@
 //! stands in for the vendor, and `cli` puts the parts together.
 
 #![warn(clippy::expect_used, clippy::unwrap_used)]
+// They panic when the reader of a pipe has gone: `cli::output` writes.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod admin;
 mod api;

@@ -1,10 +1,13 @@
-//! What the program is told by flags and environment variables.
+//! What the program is told by flags and environment variables, and whom it tells.
 
 mod fixtures;
 
-use std::process::{Command, Stdio};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Output, Stdio},
+};
 
-use fixtures::{Folder, program};
+use fixtures::{Folder, program, refused, run};
 
 /// Every environment variable, and its flag.
 const VARIABLES: [(&str, &str); 5] = [
@@ -130,4 +133,171 @@ fn the_help_names_variables_without_their_values() {
         assert!(help.contains(variable), "{help}");
     }
     assert!(!help.contains("hunter2"), "{help}");
+}
+
+/// Every verb with its arguments and the exit code that it ends with, whoever reads what it says.
+fn verbs(folder: &Folder) -> Vec<(Vec<String>, i32)> {
+    let path = |name: &str, text: &str| folder.write(name, text).display().to_string();
+    let wrong = path("wrong.toml", "rul = 1\n");
+    let suspicious = path(
+        "suspicious.toml",
+        "[[rule]]\nid = \"a\"\nsites = [\"co.uk\"]\naction = \"add\"\n",
+    );
+    let failing = path("failing.toml", "[[test]]\nsite = \"a.example\"\nexpect = \"denied\"\n");
+    let sites = path("sites.txt", &"a.example\n".repeat(2000));
+    let body = path("body.json", fixtures::TASK);
+    let absent = refused().trim_start_matches("http://").to_owned();
+    [
+        ("--help".to_owned(), 0),
+        ("--version".to_owned(), 0),
+        ("help explain".to_owned(), 0),
+        ("--no-such-flag".to_owned(), 2),
+        ("check".to_owned(), 0),
+        ("check --json".to_owned(), 0),
+        (format!("check --config {wrong}"), 2),
+        (format!("check --json --config {wrong}"), 2),
+        (format!("check --config {suspicious}"), 0),
+        (format!("check --config {failing}"), 2),
+        (format!("check --json --config {failing}"), 2),
+        ("config show".to_owned(), 0),
+        ("config show --json".to_owned(), 0),
+        (format!("explain {body}"), 0),
+        ("explain --site a.example --json".to_owned(), 0),
+        ("explain no-such-file.json".to_owned(), 2),
+        (format!("explain --batch {sites}"), 0),
+        (format!("explain --batch {sites} --json"), 0),
+        (format!("explain --batch {sites} --against {suspicious}"), 0),
+        ("demo".to_owned(), 0),
+        (format!("serve --config {wrong}"), 2),
+        (
+            format!(
+                "sandbox --tls {}/no-such-folder/ca.pem --listen 127.0.0.1:0",
+                folder.path().display()
+            ),
+            1,
+        ),
+        (format!("healthcheck --admin-listen {absent}"), 1),
+        ("init -".to_owned(), 0),
+        ("schema".to_owned(), 0),
+        ("completions bash".to_owned(), 0),
+        ("completions zsh".to_owned(), 0),
+        ("completions fish".to_owned(), 0),
+        ("completions powershell".to_owned(), 0),
+        ("completions elvish".to_owned(), 0),
+    ]
+    .into_iter()
+    .map(|(line, code)| (line.split(' ').map(str::to_owned).collect(), code))
+    .collect()
+}
+
+/// A pipe whose reader has gone.
+fn unread() -> Stdio {
+    std::io::pipe().unwrap().1.into()
+}
+
+#[test]
+fn whoever_closes_a_pipe_ends_the_output_and_nothing_else() {
+    let folder = Folder::new();
+    let mut wrong = Vec::new();
+    for (args, code) in verbs(&folder) {
+        let mut expect = |what: &str, output: Output| {
+            let said = text(&output.stdout) + &text(&output.stderr);
+            if output.status.code() != Some(code) || said.contains("panicked") || said.contains("Broken pipe") {
+                wrong.push(format!(
+                    "{args:?}, {what}: expected {code}, got {:?}: {said}",
+                    output.status
+                ));
+            }
+        };
+        let start = |stdout: Stdio, stderr: Stdio| {
+            let mut command = program_in(&folder);
+            command.args(&args).stdout(stdout).stderr(stderr);
+            command.spawn().unwrap().wait_with_output().unwrap()
+        };
+        expect("stdout unread", start(unread(), Stdio::piped()));
+        expect("stderr unread", start(Stdio::piped(), unread()));
+        expect("both unread", start(unread(), unread()));
+        for closed in [">&-", "2>&-", ">&- 2>&-"] {
+            let mut command = Command::new("sh");
+            command
+                .current_dir(folder.path())
+                .stdin(Stdio::null())
+                .env("NO_COLOR", "1");
+            command.args(["-c", &format!(r#"exec "$@" {closed}"#), "sh"]);
+            command.arg(program().get_program()).args(&args);
+            expect(closed, command.output().unwrap());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn init_writes_its_file_also_for_nobody() {
+    let folder = Folder::new();
+    let child = program_in(&folder).args(["init", "c.toml"]).stdout(unread()).status();
+    assert_eq!(child.unwrap().code(), Some(0));
+    assert!(folder.path().join("c.toml").exists());
+}
+
+/// Neither server depends on whoever read its start.
+#[test]
+fn servers_go_on_when_their_log_has_lost_its_reader() {
+    let folder = Folder::new();
+    let config = folder.write("c.toml", "");
+    let config = config.to_str().unwrap();
+    for args in [
+        &["sandbox", "--listen", "127.0.0.1:0"][..],
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "off",
+            "--config",
+            config,
+        ],
+    ] {
+        let mut command = program_in(&folder);
+        let mut child = command
+            .args(args)
+            .stderr(Stdio::piped())
+            .stdout(unread())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let address = loop {
+            let mut line = String::new();
+            assert!(log.read_line(&mut line).unwrap() > 0, "{args:?} ended");
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if let Some(address) = line["address"].as_str() {
+                break address.parse().unwrap();
+            }
+        };
+        drop(log);
+        for _ in 0..2 {
+            let response = fixtures::exchange(address, fixtures::post("/createTask", fixtures::TASK));
+            assert!([200, 502].contains(&response.status()), "{args:?}: {response:?}");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+/// A disk that is full is not a reader that has gone: what is missing then must be noticed.
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_cannot_be_written_is_a_failure() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for args in [&["schema"][..], &["completions", "bash"], &["init", "-"], &["--help"]] {
+        let output = program().args(args).stdout(full()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(
+            text(&output.stderr).contains("stdout cannot be written"),
+            "{args:?}: {output:?}"
+        );
+    }
+    // On stderr there is nobody to tell.
+    let output = program().arg("--no-such-flag").stderr(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(run(&["schema"]).status.code(), Some(0));
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::ShowArgs,
-    output::{Failure, block_on, has_colours, print},
+    output::{Failure, block_on, has_colours, print, tell},
 };
 use crate::{
     config::{
@@ -22,7 +22,8 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
     let config = match config::load(overrides, Reading::First) {
         Ok(config) => config,
         Err(LoadError::Mistakes(report)) if args.json => {
-            print(&json!({ "valid": false, "problems": problems(&report) }).to_string())?;
+            // It is wrong whether or not anybody reads why.
+            let _unread = print(&json!({ "valid": false, "problems": problems(&report) }).to_string());
             return Err(Failure::Wrong("the configuration is wrong".to_owned()));
         }
         Err(error) => return Err(error.into()),
@@ -31,7 +32,7 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
     let looped = block_on(upstream.leads_back())?.err();
     let warnings = warnings::warnings(&config);
     let failed = expectations::failures(&config);
-    if args.json {
+    let told = if args.json {
         let looped = looped.map(|error| json!({ "severity": "warning", "message": error.to_string() }));
         let found = [&warnings, &failed].into_iter().flat_map(problems);
         let found: Vec<Value> = looped.into_iter().chain(found).collect();
@@ -43,20 +44,21 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
             "tests": config.tests.len(),
             "problems": found,
         });
-        print(&summary.to_string())?;
+        print(&summary.to_string())
     } else {
         if let Some(error) = looped {
-            eprintln!("warning: {error}\n");
+            tell(&format!("warning: {error}\n"));
         }
         for report in [&warnings, &failed].into_iter().filter(|report| !report.is_empty()) {
-            eprintln!("{}\n", report.render(has_colours(&stderr())));
+            tell(&format!("{}\n", report.render(has_colours(&stderr()))));
         }
-    }
+        Ok(())
+    };
     if !failed.is_empty() {
         let (failed, all) = (failed.problems.len(), config.tests.len());
         return Err(Failure::Wrong(format!("{failed} of {all} tests failed")));
     }
-    if args.json { Ok(()) } else { print(&summary(&config)) }
+    if args.json { told } else { print(&summary(&config)) }
 }
 
 fn patterns(config: &Config) -> usize {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     explain::{ExplainArgs, captcha},
-    output::{Failure, load, print},
+    output::{Failure, load, print, tell},
 };
 use crate::{
     config::{Config, Overrides},
@@ -53,11 +53,11 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
             false => print(&format!("{site}\n  - {before}\n  + {after}"))?,
         }
     }
-    eprintln!(
+    tell(&format!(
         "{changed} of {} sites are decided differently by {}",
         sites.len(),
         path.display()
-    );
+    ));
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 //! wrong).
 //!
 //! # Layout
-//! A file per verb. `args`: flags that verbs share; `output`: results and failures; `logging`: the log; `log_queue`: lines
-//! that wait to be written; `marks`: marks
+//! A file per verb. `args`: flags that verbs share; `output`: all output, results and failures; `logging`: the log;
+//! `log_queue`: lines that wait to be written; `marks`: marks
 //! changed bytes; `stop_signals`: waits for signals.
 
 mod args;
@@ -26,12 +26,7 @@ mod stop_signals;
 
 use std::process::ExitCode;
 
-use clap::{
-    CommandFactory, FromArgMatches, Parser, Subcommand,
-    error::{ContextKind, ContextValue},
-};
-
-use crate::config::report;
+use clap::{Parser, Subcommand};
 
 /// A local gateway for the CapMonster Cloud API: sets nocache on reCAPTCHA tasks, by rules per target site, and forwards
 /// everything else untouched.
@@ -87,8 +82,10 @@ enum ConfigVerb {
 
 /// Reads the command line and does what it says.
 pub fn run() -> ExitCode {
-    let matches = Cli::command().try_get_matches().unwrap_or_else(|error| exit(error));
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| exit(error));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return output::report_usage(error),
+    };
     let overrides = cli.overrides.0;
     let result = match cli.verb.unwrap_or(Verb::Serve) {
         Verb::Serve => serve::run(overrides),
@@ -109,13 +106,4 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
-}
-
-/// Ends with clap's own words, without the names and passwords of URLs.
-fn exit(mut error: clap::Error) -> ! {
-    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
-        let value = report::without_userinfo(value);
-        error.insert(ContextKind::InvalidValue, ContextValue::String(value));
-    }
-    error.exit()
 }

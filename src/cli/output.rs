@@ -1,10 +1,13 @@
-//! What verbs share: results on stdout, failures with their exit codes, and the runtime.
+//! What verbs share: results on stdout, everything else on stderr, failures with their exit codes, and the runtime.
+//! `print` and `tell` are the only writers; println! and eprintln! would panic when a reader has gone.
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{ErrorKind, IsTerminal, Write},
     process::ExitCode,
     time::Duration,
 };
+
+use clap::error::{ContextKind, ContextValue};
 
 use crate::config::{self, Config, LoadError, Overrides, Reading, report::without_userinfo};
 
@@ -15,7 +18,7 @@ pub enum Failure {
     Failed(String),
     /// Its input is wrong: exit code 2.
     Wrong(String),
-    /// The reader of stdout has gone, as `head` does. There is nobody left to tell.
+    /// The reader of stdout has gone, as `head` does. That is a quiet end and no fault.
     Unread,
 }
 
@@ -32,14 +35,14 @@ impl Failure {
     pub fn report(self) -> ExitCode {
         match self {
             Self::Failed(message) => {
-                eprintln!("nocache-gateway: {message}");
+                tell(&format!("nocache-gateway: {message}"));
                 ExitCode::from(1)
             }
             Self::Wrong(message) => {
-                eprintln!("{message}");
+                tell(&message);
                 ExitCode::from(2)
             }
-            Self::Unread => ExitCode::from(1),
+            Self::Unread => ExitCode::SUCCESS,
         }
     }
 }
@@ -62,9 +65,39 @@ pub fn has_colours(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Prints a result.
+/// Prints a result, with a line end.
 pub fn print(text: &str) -> Result<(), Failure> {
-    writeln!(std::io::stdout(), "{text}").map_err(|_| Failure::Unread)
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::Unread),
+        Err(error) => Err(Failure::Failed(format!("stdout cannot be written: {error}"))),
+    }
+}
+
+/// Says on stderr what is not a result, with a line end. If nobody reads stderr, nobody is left to tell.
+pub fn tell(text: &str) {
+    let _unread = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Ends as clap says, whose words these are, but without the names and passwords of URLs.
+pub fn report_usage(mut error: clap::Error) -> ExitCode {
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
+        let value = without_userinfo(value);
+        error.insert(ContextKind::InvalidValue, ContextValue::String(value));
+    }
+    let text = |has_colours: bool| match has_colours {
+        true => error.render().ansi().to_string(),
+        false => error.render().to_string(),
+    };
+    // clap's texts end in a line end.
+    if error.use_stderr() {
+        tell(text(has_colours(&std::io::stderr())).trim_end());
+        return ExitCode::from(2);
+    }
+    match print(text(has_colours(&std::io::stdout())).trim_end()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
 }
 
 /// Runs a future to its end. A resolver that still blocks then is not waited for.
