@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::header;
+use http::{HeaderValue, header};
 use serde_json::{Value, json};
 
 use super::{
@@ -61,8 +61,22 @@ fn value<'p>(parameters: &'p Parameters, name: &str) -> &'p str {
         .map_or("", |parameter| &parameter.1)
 }
 
+/// The response of `in.php` or `res.php`.
+pub fn call(path: &str, parameters: &Parameters, tasks: &mut Tasks) -> Response {
+    let mut response = match path {
+        "in.php" => submit(parameters, tasks),
+        _ => result(parameters, tasks),
+    };
+    // What 2captcha calls it: "header access-control-allow-origin".
+    if value(parameters, "header_acao") == "1" {
+        let fields = response.headers_mut();
+        fields.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+    response
+}
+
 /// `in.php`: creates a task.
-pub fn submit(parameters: &Parameters, tasks: &mut Tasks) -> Response {
+fn submit(parameters: &Parameters, tasks: &mut Tasks) -> Response {
     let key = value(parameters, "key");
     let method = value(parameters, "method");
     let error = match method {
@@ -85,19 +99,38 @@ pub fn submit(parameters: &Parameters, tasks: &mut Tasks) -> Response {
     respond(parameters, result)
 }
 
+/// The price of any task, which `get2` says.
+const PRICE: &str = "0.00299";
+
 /// `res.php`: everything about tasks and accounts.
-pub fn result(parameters: &Parameters, tasks: &mut Tasks) -> Response {
+fn result(parameters: &Parameters, tasks: &mut Tasks) -> Response {
     if let Some(code) = key_error(value(parameters, "key")) {
         return respond(parameters, Err(code));
     }
-    let id = value(parameters, "id").parse().map_err(|_| "ERROR_WRONG_ID_FORMAT");
-    const WRONG_ID: &str = "ERROR_WRONG_CAPTCHA_ID";
+    let id = id_of(value(parameters, "id"));
+    let ids = value(parameters, "ids");
     let result = match value(parameters, "action") {
-        "get" => match id.and_then(|id| tasks.poll(id).map_err(|_| WRONG_ID)) {
-            Ok(Solution::Processing) => Err("CAPCHA_NOT_READY"),
-            Ok(Solution::Token(token)) => Ok(token),
-            Ok(Solution::Text(text)) => Ok(text.to_owned()),
-            Err(code) => Err(code),
+        "get" if !ids.is_empty() => {
+            let results = ids
+                .split(',')
+                .map(|text| {
+                    id_of(text)
+                        .and_then(|id| solution(id, tasks))
+                        .unwrap_or_else(str::to_owned)
+                })
+                .collect::<Vec<_>>()
+                .join("|");
+            match is_json(parameters) {
+                true => Ok(results),
+                false => return results.into_response(),
+            }
+        }
+        "get" => id.and_then(|id| solution(id, tasks)),
+        "get2" => match id.and_then(|id| solution(id, tasks)) {
+            Ok(text) if is_json(parameters) => {
+                return json_response(&json!({ "status": 1, "request": text, "price": PRICE }));
+            }
+            result => result.map(|text| format!("{text}|{PRICE}")),
         },
         "getbalance" if is_json(parameters) => Ok("345.678".to_owned()),
         "getbalance" => return "345.678".into_response(),
@@ -113,6 +146,20 @@ pub fn result(parameters: &Parameters, tasks: &mut Tasks) -> Response {
 }
 
 const RECORDED: &str = "OK_REPORT_RECORDED";
+const WRONG_ID: &str = "ERROR_WRONG_CAPTCHA_ID";
+
+fn id_of(text: &str) -> Result<u64, &'static str> {
+    text.trim().parse().map_err(|_| "ERROR_WRONG_ID_FORMAT")
+}
+
+/// Polls for a solution as text.
+fn solution(id: u64, tasks: &mut Tasks) -> Result<String, &'static str> {
+    match tasks.poll(id).map_err(|_| WRONG_ID)? {
+        Solution::Processing => Err("CAPCHA_NOT_READY"),
+        Solution::Token(token) => Ok(token),
+        Solution::Text(text) => Ok(text.to_owned()),
+    }
+}
 
 fn report(id: Result<u64, &'static str>, tasks: &mut Tasks, report: &'static str) -> Result<String, ()> {
     tasks.report(id.map_err(|_| ())?, report).map_err(|_| ())?;

@@ -10,6 +10,19 @@
 //! | `zero-balance` | `ERROR_ZERO_BALANCE` |
 //! | any other | works; suffixes after `__` are understood |
 //!
+//! The JSON API has `createTask`, `getTaskResult`, `getBalance` and `reportIncorrect…`. Of 2captcha's protocol it serves:
+//!
+//! | request | response |
+//! |---|---|
+//! | `in.php` in its five shapes | `OK\|id` |
+//! | `res.php`, `action=get&id=1` | `OK\|token`, or `CAPCHA_NOT_READY` |
+//! | `action=get&ids=1,2,3` | the results joined with `\|`, without `OK` |
+//! | `action=get2&id=1` | `OK\|token\|price`; as JSON a further member `price` |
+//! | `action=getbalance` | the balance |
+//! | `action=reportbad`, `action=reportgood` | `OK_REPORT_RECORDED` |
+//!
+//! `json=1` asks for `{"status":1,"request":"…"}`, and `header_acao=1` for `Access-Control-Allow-Origin: *`.
+//!
 //! Besides the API it has `GET /sandbox/tasks` (what became of each task), and with [`Settings::record`]
 //! `GET /sandbox/requests` (every request as it arrived).
 //!

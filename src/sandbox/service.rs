@@ -145,14 +145,9 @@ async fn api(State(sandbox): State<Sandbox>, request: Request) -> Response {
         sandbox.0.state.lock().received.push(received);
     }
     match path.trim_matches('/') {
-        "in.php" | "res.php" => {
+        path @ ("in.php" | "res.php") => {
             let parameters = legacy_api::parameters(head.uri.query().unwrap_or(""), content_type, body).await;
-            let mut memory = sandbox.0.state.lock();
-            if path.contains("in.php") {
-                legacy_api::submit(&parameters, &mut memory.tasks)
-            } else {
-                legacy_api::result(&parameters, &mut memory.tasks)
-            }
+            legacy_api::call(path, &parameters, &mut sandbox.0.state.lock().tasks)
         }
         method => json_response(&json_api::call(method, &body, &mut sandbox.0.state.lock().tasks)),
     }
