@@ -76,8 +76,9 @@ pub(super) fn insert(list: &Parameters<'_>, value: &str) -> Edit {
         Syntax::Json => format!("{}\"nocache\":{value}", if is_empty { "" } else { "," }),
         Syntax::Query { has_mark: false } => format!("?nocache={value}"),
         Syntax::Query { .. } | Syntax::Form => format!("{}nocache={value}", if is_empty { "" } else { "&" }),
-        Syntax::Multipart { boundary } => {
-            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"nocache\"\r\n\r\n{value}\r\n")
+        Syntax::Multipart { boundary, line_end } => {
+            let field = "Content-Disposition: form-data; name=\"nocache\"";
+            format!("--{boundary}{line_end}{field}{line_end}{line_end}{value}{line_end}")
         }
     };
     splice(list, list.end..list.end, text)
@@ -91,18 +92,30 @@ pub(super) fn replace(list: &Parameters<'_>, parameter: &Parameter<'_>, value: &
     }
 }
 
-/// Removes the parameters at the given indices, in ascending order, each with one separator.
+/// Removes the parameters at the given indices, in ascending order, each with one separator: the one in front of it, or the
+/// one behind it if every parameter in front of it is removed, too.
 pub(super) fn remove(list: &Parameters<'_>, doomed: &[usize]) -> Vec<Edit> {
-    let spans = |i: usize| list.items[i].span.clone();
-    let is_first_left = |i: usize| (0..i).all(|before| doomed.contains(&before));
+    let leading = doomed
+        .iter()
+        .zip(0..)
+        .take_while(|(at, number)| **at == *number)
+        .count();
+    let range = |(number, &at): (usize, &usize)| {
+        let span = list.items[at].span.clone();
+        match list.syntax {
+            Syntax::Multipart { .. } => span,
+            Syntax::Json if number < leading => {
+                span.start..list.items.get(at + 1).map_or(span.end, |next| next.span.start)
+            }
+            Syntax::Json => list.items[at - 1].span.end..span.end,
+            Syntax::Query { .. } | Syntax::Form if number < leading => span.start..list.end.min(span.end + 1),
+            Syntax::Query { .. } | Syntax::Form => span.start - 1..span.end,
+        }
+    };
     doomed
         .iter()
-        .map(|&i| match list.syntax {
-            Syntax::Multipart { .. } => spans(i),
-            _ if !is_first_left(i) => spans(i - 1).end..spans(i).end,
-            _ if i + 1 < list.items.len() => spans(i).start..spans(i + 1).start,
-            _ => spans(i),
-        })
+        .enumerate()
+        .map(range)
         .map(|range| cut(list, range))
         .collect()
 }

@@ -226,7 +226,7 @@ fn remove_key_suffixes(submission: &Submission<'_>) -> Vec<Edit> {
     };
     let (list, parameter) = submission.parameter(at);
     let segments = key_suffix::nocache_segments(list, parameter);
-    segments.into_iter().map(|range| edit::cut(list, range)).collect()
+    segments.map(|range| edit::cut(list, range)).collect()
 }
 
 /// The insertion of the suffix at the end of the key; `None` without a key that is a string and can take it.

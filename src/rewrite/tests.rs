@@ -511,6 +511,11 @@ fn doubt_that_a_deny_configuration_refuses() {
         format!("a=b;pageurl=x.example&{tail}"),
         format!("{tail};x=y"),
         format!("{tail}&a=;version=v3"),
+        format!("{tail}&a=;enterprise=1"),
+        format!("{tail}&a=;method=hcaptcha"),
+        format!("{tail}&version=v3;x"),
+        format!("{tail}&a=;pageurl="),
+        format!("{tail}{}", "&a=;method=userrecaptcha".repeat(300)),
     ] {
         assert_eq!(legacy(&closed, &query), "denied;reason=unreadable", "{query}");
         assert_ne!(legacy(&open, &query), "denied;reason=unreadable", "{query}");
@@ -519,6 +524,9 @@ fn doubt_that_a_deny_configuration_refuses() {
         format!("{tail}&a=b;c=d"),
         format!("{tail}&version=v2&version=v2"),
         format!("data=;;&{tail}"),
+        format!("{tail}/x;jsessionid=1?a=b;c"),
+        format!("{tail}&a=;pageurl=https://A.EXAMPLE/other;method=userrecaptcha"),
+        format!("{tail}&body=data:image/png;base64,{}", "A;".repeat(2_000)),
     ] {
         assert_eq!(legacy(&closed, &query), SET, "{query}");
     }

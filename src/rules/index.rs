@@ -1,9 +1,9 @@
 //! Finds the first rule for a site and a captcha without looking at the rules one by one.
 //!
 //! A site is looked up under its own host, under every parent domain, and under "every site"; at each of these, if there
-//! are patterns with a path, under every prefix of its path that is not longer than the longest of them. Each place holds,
-//! per captcha, the first rule in file order; the smallest of all finds wins. So the cost depends on the labels of the
-//! host and the segments of the path, not on the number of rules.
+//! are patterns with a path, its path is followed segment by segment through a tree of their segments. Each place, and each
+//! node of a tree, holds, per captcha, the first rule in file order; the smallest of all finds wins. So the cost depends on
+//! the labels of the host and on as much of the path as the longest pattern has, not on the number of rules.
 
 use std::hash::{Hash, Hasher};
 
@@ -22,7 +22,10 @@ pub(super) struct Index {
     /// The patterns for every host.
     every: Node,
     hosts: HashMap<Place, Node>,
-    paths: HashMap<PathKey, FirstRules>,
+    /// The trees of paths, by their nodes' numbers.
+    paths: Vec<FirstRules>,
+    /// The numbers of the nodes below a node.
+    segments: HashMap<Segment, usize>,
     selectors: Selectors,
 }
 
@@ -43,9 +46,12 @@ struct Node {
     with_path: Option<Box<WithPath>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct WithPath {
+    /// The length of the longest path.
     longest: usize,
+    /// The number of the node from which the first segment leads on.
+    root: usize,
     rules: FirstRules,
 }
 
@@ -76,7 +82,7 @@ impl Index {
                 with_path.rules.order();
             }
         }
-        index.paths.values_mut().for_each(FirstRules::order);
+        index.paths.iter_mut().for_each(FirstRules::order);
         index
     }
 
@@ -90,14 +96,23 @@ impl Index {
                 node.whole.add(selectors, rule);
                 continue;
             }
-            let with_path = node.with_path.get_or_insert_default();
+            let with_path = node
+                .with_path
+                .get_or_insert_with(|| Box::new(WithPath::new(new_node(&mut self.paths))));
             with_path.longest = with_path.longest.max(pattern.path.len());
             with_path.rules.add(selectors, rule);
-            let key = PathKey {
-                place: place.to_owned(),
-                path: pattern.path.clone(),
-            };
-            self.paths.entry(key).or_default().add(selectors, rule);
+            let mut at = with_path.root;
+            for name in segments(&pattern.path) {
+                let segment = Segment {
+                    parent: at,
+                    name: name.into(),
+                };
+                at = *self
+                    .segments
+                    .entry(segment)
+                    .or_insert_with(|| new_node(&mut self.paths));
+            }
+            self.paths[at].add(selectors, rule);
         }
     }
 
@@ -123,7 +138,7 @@ impl Index {
                 return;
             };
             let mut on_path = None;
-            for rules in self.rules_on_path(place, site.path(), with_path.longest) {
+            for rules in self.rules_on_path(with_path, site.path()) {
                 match rules.of(&selectors) {
                     None if is_near => miss(rules.first, MissReason::Captcha),
                     rule => on_path = earlier(on_path, rule),
@@ -155,10 +170,10 @@ impl Index {
             for captcha in captchas {
                 let selectors = [Some(ANY), Some(self.selectors.of_pattern(captcha)?), None];
                 let mut first = None;
-                self.visit(place, |place, node| {
+                self.visit(place, |_, node| {
                     first = earlier(first, node.whole.of(&selectors));
-                    let longest = node.with_path.as_ref().map_or(0, |with_path| with_path.longest);
-                    for rules in self.rules_on_path(place, &pattern.path, longest) {
+                    let with_path = node.with_path.iter();
+                    for rules in with_path.flat_map(|with_path| self.rules_on_path(with_path, &pattern.path)) {
                         first = earlier(first, rules.of(&selectors));
                     }
                 });
@@ -193,10 +208,35 @@ impl Index {
         }
     }
 
-    /// The rules of a place whose pattern's path is a prefix of a path.
-    fn rules_on_path(&self, place: PlaceRef<'_>, path: &[u8], longest: usize) -> impl Iterator<Item = &FirstRules> {
-        prefixes(path, longest).filter_map(move |path| self.paths.get(&PathQuery { place, path }))
+    /// The rules of a place whose pattern's path is a prefix of a path, up to one of its slashes or its end.
+    fn rules_on_path(&self, with_path: &WithPath, path: &[u8]) -> impl Iterator<Item = &FirstRules> {
+        // What is cut off here makes the last segment reach beyond every pattern's end, so that it leads nowhere.
+        let looked_at = &path[..path.len().min(with_path.longest + 1)];
+        segments(looked_at).scan(with_path.root, |at, name| {
+            *at = *self.segments.get(&SegmentQuery { parent: *at, name })?;
+            Some(&self.paths[*at])
+        })
     }
+}
+
+impl WithPath {
+    fn new(root: usize) -> Self {
+        Self {
+            longest: 0,
+            root,
+            rules: FirstRules::default(),
+        }
+    }
+}
+
+fn new_node(paths: &mut Vec<FirstRules>) -> usize {
+    paths.push(FirstRules::default());
+    paths.len() - 1
+}
+
+/// The segments of a path: what follows each of its slashes. A path without one has none.
+fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|&byte| byte == b'/').skip(1)
 }
 
 impl FirstRules {
@@ -228,13 +268,6 @@ fn earlier(a: Option<u32>, b: Option<u32>) -> Option<u32> {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
-}
-
-/// The prefixes of a path that a pattern's path can equal: those that end before a slash or at the end.
-fn prefixes(path: &[u8], longest: usize) -> impl Iterator<Item = &[u8]> {
-    (1..=path.len().min(longest))
-        .filter(|&end| path.get(end).is_none_or(|&next| next == b'/'))
-        .map(|end| &path[..end])
 }
 
 /// The places where a pattern's rules are found.
@@ -312,20 +345,21 @@ impl Equivalent<Place> for PlaceRef<'_> {
     }
 }
 
+/// A step from a node of a tree of paths.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct PathKey {
-    place: Place,
-    path: Box<[u8]>,
+struct Segment {
+    parent: usize,
+    name: Box<[u8]>,
 }
 
 #[derive(Hash)]
-struct PathQuery<'a> {
-    place: PlaceRef<'a>,
-    path: &'a [u8],
+struct SegmentQuery<'a> {
+    parent: usize,
+    name: &'a [u8],
 }
 
-impl Equivalent<PathKey> for PathQuery<'_> {
-    fn equivalent(&self, key: &PathKey) -> bool {
-        self.place.equivalent(&key.place) && *self.path == *key.path
+impl Equivalent<Segment> for SegmentQuery<'_> {
+    fn equivalent(&self, key: &Segment) -> bool {
+        self.parent == key.parent && *self.name == *key.name
     }
 }

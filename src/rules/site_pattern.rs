@@ -2,10 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use percent_encoding::percent_decode_str;
-use url::Url;
-
-use crate::submission::{Host, Site};
+use crate::submission::{Host, Site, host::HostError, site};
 
 /// A pattern for sites.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +62,9 @@ pub enum SitePatternError {
     /// `a..example`
     #[error("a label of the host is empty: two dots follow each other, or one comes first")]
     EmptyLabel,
+    /// A host or a label beyond what DNS allows.
+    #[error("{long}", long = HostError::TooLong)]
+    TooLong,
     /// Anything else that is not a host.
     #[error("\"{0}\" is not a host")]
     Host(String),
@@ -129,7 +129,7 @@ impl FromStr for SitePattern {
         };
         Ok(Self {
             hosts,
-            path: path_prefix(path)?.into(),
+            path: path_prefix(path).into(),
         })
     }
 }
@@ -146,14 +146,17 @@ fn host(name: &str) -> Result<Host, SitePatternError> {
         return Err(SitePatternError::Host(name.to_owned()));
     }
     let host = url::Host::parse(name).map_err(|_| SitePatternError::Host(name.to_owned()))?;
-    Host::from_url(host).map_err(|_| SitePatternError::EmptyLabel)
+    Host::from_url(host).map_err(|error| match error {
+        HostError::EmptyLabel => SitePatternError::EmptyLabel,
+        HostError::TooLong => SitePatternError::TooLong,
+    })
 }
 
 /// A path as [`Site::path`] returns it, without a trailing slash. The same parser reads both.
-fn path_prefix(path: &str) -> Result<Vec<u8>, SitePatternError> {
-    let url = Url::parse(&format!("https://host{path}")).map_err(|_| SitePatternError::Host(path.to_owned()))?;
-    let path = url.path();
-    Ok(percent_decode_str(path.strip_suffix('/').unwrap_or(path)).collect())
+fn path_prefix(path: &str) -> Vec<u8> {
+    let mut path = site::without_dot_segments(path);
+    path.pop_if(|last| *last == b'/');
+    site::decoded(path)
 }
 
 impl fmt::Display for SitePattern {

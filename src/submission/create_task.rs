@@ -1,9 +1,11 @@
 //! `POST /createTask`: `{"clientKey": …, "task": {"type": …, "websiteURL": …}}`
 //! (<https://docs.capmonster.cloud/docs/api/methods/create-task/>).
 
+use std::slice;
+
 use super::{
     CaptchaNames, Dialect, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Unread,
-    json::Document,
+    json::Document, key_suffix, limits,
 };
 
 /// The indices of the two lists of a createTask submission.
@@ -14,6 +16,11 @@ const TASK: usize = 1;
 pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission<'a>, Unread> {
     let document = Document::new(request.body);
     let top = document.top()?;
+    limits::of_one_name(slice::from_ref(&top), &["task"])?;
+    let key = top.named("clientKey").last();
+    if let Some(key) = key {
+        key_suffix::check(&top, &top.items[key])?;
+    }
     let tasks: Vec<usize> = top.named("task").collect();
     let task = match tasks[..] {
         [] => return Err(Unread::NoTask),
@@ -24,6 +31,10 @@ pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission
         return Err(Unread::NoTask);
     }
     let task = document.object(task)?;
+    limits::of_one_name(
+        slice::from_ref(&task),
+        &["type", "websiteURL", "isEnterprise", "nocache"],
+    )?;
 
     let kind = once(&task, "type")?;
     let url = once(&task, "websiteURL")?;
@@ -43,10 +54,7 @@ pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission
         },
         has_other_reading: enterprise.len() > 1,
         wants_json: true,
-        key: top
-            .named("clientKey")
-            .last()
-            .map(|parameter| ParameterRef { list: TOP, parameter }),
+        key: key.map(|parameter| ParameterRef { list: TOP, parameter }),
         nocache: task
             .named("nocache")
             .map(|parameter| ParameterRef { list: TASK, parameter })

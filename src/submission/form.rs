@@ -4,67 +4,121 @@ use std::{borrow::Cow, ops::Range};
 
 use percent_encoding::percent_decode;
 
-use super::{Parameter, Parameters, Part, Syntax};
+use super::{Parameter, Parameters, Part, Syntax, Unread, limits};
 
-/// The pairs after the first `?` of a request target.
+/// The pairs after the first `?` of a request target. Beyond the [`limits`] only those in front of the limit.
 pub fn query(target: &str) -> Parameters<'_> {
-    let mark = target.find('?');
+    read_query(target).0
+}
+
+/// The pairs after the first `?` of a request target; an error beyond the [`limits`].
+pub fn whole_query(target: &str) -> Result<Parameters<'_>, Unread> {
+    let (list, is_whole) = read_query(target);
+    is_whole.map(|()| list)
+}
+
+/// The pairs of a form body; an error beyond the [`limits`].
+pub fn body(source: &[u8]) -> Result<Parameters<'_>, Unread> {
+    let (list, is_whole) = list(Part::Body, Syntax::Form, source, 0);
+    is_whole.map(|()| list)
+}
+
+fn read_query(target: &str) -> (Parameters<'_>, Result<(), Unread>) {
+    let has_mark = target.contains('?');
     list(
         Part::Target,
-        Syntax::Query {
-            has_mark: mark.is_some(),
-        },
+        Syntax::Query { has_mark },
         target.as_bytes(),
-        mark.map_or(target.len(), |mark| mark + 1),
+        query_start(target.as_bytes()),
     )
 }
 
-/// The pairs of a form body.
-pub fn body(source: &[u8]) -> Parameters<'_> {
-    list(Part::Body, Syntax::Form, source, 0)
+/// Where the query of a request target begins, or its end.
+pub(super) fn query_start(target: &[u8]) -> usize {
+    memchr::memchr(b'?', target).map_or(target.len(), |mark| mark + 1)
 }
 
-fn list(part: Part, syntax: Syntax, source: &[u8], start: usize) -> Parameters<'_> {
-    Parameters {
+fn list(part: Part, syntax: Syntax, source: &[u8], start: usize) -> (Parameters<'_>, Result<(), Unread>) {
+    let mut items = Vec::new();
+    let is_whole = pairs(source, start, b"&").try_for_each(|pair| {
+        let name = limits::name(&source[pair.name])?;
+        let parameter = Parameter {
+            name: decode(name),
+            span: pair.span,
+            value: pair.value,
+        };
+        limits::push(&mut items, parameter)
+    });
+    let list = Parameters {
         part,
         syntax,
         source,
-        items: pairs(source, start),
+        items,
         end: source.len(),
-    }
+    };
+    (list, is_whole)
 }
 
-/// Every pair from `start` on, empty ones included, so that removing one leaves the separators of the others.
-fn pairs(source: &[u8], start: usize) -> Vec<Parameter<'_>> {
-    if start == source.len() {
-        return Vec::new();
-    }
-    let mut items = Vec::new();
+/// A pair, by its ranges.
+struct Pair {
+    span: Range<usize>,
+    name: Range<usize>,
+    value: Option<Range<usize>>,
+}
+
+/// The pairs from `start` on. Nothing between two separators is not a pair, and costs nothing but time.
+fn pairs<'a>(source: &'a [u8], start: usize, separators: &'static [u8]) -> impl Iterator<Item = Pair> + use<'a> {
     let mut at = start;
-    for pair in source[start..].split(|&byte| byte == b'&') {
-        items.push(parameter(source, at..at + pair.len()));
-        at += pair.len() + 1;
-    }
-    items
+    source[start..]
+        .split(|byte| separators.contains(byte))
+        .map(move |text| {
+            let start = at;
+            at += text.len() + 1;
+            (start, text)
+        })
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(start, text)| {
+            let end = start + text.len();
+            let equals = memchr::memchr(b'=', text).map(|equals| start + equals);
+            Pair {
+                span: start..end,
+                name: start..equals.unwrap_or(end),
+                value: equals.map(|equals| equals + 1..end),
+            }
+        })
 }
 
-fn parameter(source: &[u8], span: Range<usize>) -> Parameter<'_> {
-    let pair = &source[span.clone()];
-    let equals = memchr::memchr(b'=', pair);
-    Parameter {
-        name: decode(&pair[..equals.unwrap_or(pair.len())]),
-        value: equals.map(|equals| span.start + equals + 1..span.end),
-        span,
-    }
+/// The pairs with one of some names, as a reader sees them that separates pairs at these bytes: the name and the raw value.
+/// They are not held, so the limits do not apply.
+pub(super) fn pairs_named<'a>(
+    source: &'a [u8],
+    start: usize,
+    separators: &'static [u8],
+    names: &'a [&'a str],
+) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+    pairs(source, start, separators).filter_map(move |pair| {
+        let written = &source[pair.name];
+        // At most three bytes are written for one; nothing longer is decoded.
+        let is_written = |name: &&&str| written.len() <= 3 * name.len() && decode(written).eq_ignore_ascii_case(name);
+        let name = names.iter().find(is_written)?;
+        Some((*name, pair.value.map_or(&b""[..], |range| &source[range])))
+    })
 }
 
 /// Percent-decodes, with `+` as space, as the WHATWG parser does.
 pub fn decode(raw: &[u8]) -> Cow<'_, str> {
-    if !raw.contains(&b'+') {
-        return percent_decode(raw).decode_utf8_lossy();
+    if memchr::memchr2(b'+', b'%', raw).is_none() {
+        return String::from_utf8_lossy(raw);
     }
-    let spaced: Vec<u8> = raw.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
-    Cow::Owned(percent_decode(&spaced).decode_utf8_lossy().into_owned())
+    let mut bytes = Vec::with_capacity(raw.len());
+    for (number, word) in raw.split(|&byte| byte == b'+').enumerate() {
+        if number > 0 {
+            bytes.push(b' ');
+        }
+        bytes.extend(percent_decode(word));
+    }
+    let text = String::from_utf8(bytes);
+    Cow::Owned(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 #[cfg(test)]
@@ -81,11 +135,10 @@ mod tests {
             "pageurl=https://x.example/?level=high&json=1",
         ] {
             let ours: Vec<(String, String)> = {
-                let list = body(query.as_bytes());
+                let list = body(query.as_bytes()).unwrap();
                 let value = |item| list.scalar(item).as_text().map(str::to_owned).unwrap();
                 list.items
                     .iter()
-                    .filter(|item| !item.span.is_empty())
                     .map(|item| (item.name.clone().into_owned(), value(item)))
                     .collect()
             };

@@ -14,14 +14,25 @@ pub enum Host {
     Address(IpAddr),
 }
 
-/// The host of a URL has an empty label.
+/// The longest host, in bytes (RFC 1035, section 2.3.4).
+pub const MAX_HOST: usize = 253;
+/// The longest label of a host, in bytes.
+pub const MAX_LABEL: usize = 63;
+
+/// The reason why the host of a URL is not valid here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a label of the host is empty")]
-pub struct EmptyLabel;
+pub enum HostError {
+    /// A label is empty.
+    #[error("a label of the host is empty")]
+    EmptyLabel,
+    /// The host is longer than [`MAX_HOST`], or a label than [`MAX_LABEL`].
+    #[error("the host is over {MAX_HOST} bytes, or a label of it over {MAX_LABEL}")]
+    TooLong,
+}
 
 impl Host {
     /// Takes a host as the WHATWG URL standard's host parser returns it. One trailing dot is dropped.
-    pub fn from_url<S: AsRef<str>>(host: url::Host<S>) -> Result<Self, EmptyLabel> {
+    pub fn from_url<S: AsRef<str>>(host: url::Host<S>) -> Result<Self, HostError> {
         match host {
             url::Host::Ipv4(address) => Ok(Self::Address(address.into())),
             url::Host::Ipv6(address) => Ok(Self::Address(address.into())),
@@ -29,7 +40,10 @@ impl Host {
                 let name = name.as_ref();
                 let name = name.strip_suffix('.').unwrap_or(name);
                 if name.split('.').any(str::is_empty) {
-                    return Err(EmptyLabel);
+                    return Err(HostError::EmptyLabel);
+                }
+                if name.len() > MAX_HOST || name.split('.').any(|label| label.len() > MAX_LABEL) {
+                    return Err(HostError::TooLong);
                 }
                 Ok(Self::Name(name.into()))
             }
@@ -122,7 +136,7 @@ mod tests {
         }
         assert_eq!(
             Host::from_url(url::Host::<String>::parse("a..b").unwrap()),
-            Err(EmptyLabel)
+            Err(HostError::EmptyLabel)
         );
     }
 

@@ -6,7 +6,10 @@ use std::{borrow::Cow, fmt, ops::Range};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Parameter, Parameters, Part, Scalar, Syntax, Unread};
+use super::{
+    Parameter, Parameters, Part, Scalar, Syntax, Unread,
+    limits::{MAX_NAME, MAX_PARAMETERS},
+};
 
 /// The deepest nesting that is read. `serde_json` skips values without recursion, so this does not guard the stack: it is
 /// the depth at which the vendor's server would refuse the body.
@@ -37,12 +40,12 @@ impl<'a> Document<'a> {
 
     /// The members of the object at the top.
     pub fn top(&self) -> Result<Parameters<'a>, Unread> {
-        let list = self.object(self.start..self.source.len())?;
-        // Brackets outside of strings tell the depth only in text that is known to be JSON.
-        if depth(self.text.as_bytes()) > MAX_DEPTH {
+        // First, because the grammar's reader takes memory for each level. Brackets outside of strings tell the depth of
+        // JSON; anything else is unreadable, too, however deep it seems.
+        if is_too_deep(self.text.as_bytes()) {
             return Err(Unread::Unreadable);
         }
-        Ok(list)
+        self.object(self.start..self.source.len())
     }
 
     /// The members of the object at `range`; an error if it is not an object.
@@ -102,22 +105,20 @@ fn utf8_or_masked(source: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The deepest nesting of a text that is known to be JSON.
-fn depth(text: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut at) = (0usize, 0, 0);
+/// Whether a text, if it is JSON, is nested deeper than [`MAX_DEPTH`].
+fn is_too_deep(text: &[u8]) -> bool {
+    let (mut depth, mut at) = (0usize, 0);
     while let Some(&byte) = text.get(at) {
         match byte {
             b'"' => at = string_end(text, at),
-            b'{' | b'[' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
+            b'{' | b'[' if depth == MAX_DEPTH => return true,
+            b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
         at += 1;
     }
-    deepest
+    false
 }
 
 /// The index of the quote that ends the string whose opening quote is at `open`.
@@ -133,7 +134,7 @@ fn string_end(text: &[u8], open: usize) -> usize {
     text.len()
 }
 
-/// All members of an object, in order, duplicates included.
+/// All members of an object, in order, duplicates included, within the limits.
 struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -149,8 +150,12 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    // A name as written is in quotes.
+                    if members.len() == MAX_PARAMETERS || name.get().len() > MAX_NAME + 2 {
+                        return Err(serde::de::Error::custom("beyond the limits"));
+                    }
+                    members.push((name, value));
                 }
                 Ok(Members(members))
             }

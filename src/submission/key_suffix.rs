@@ -2,9 +2,9 @@
 //! `__` (<https://docs.capmonster.cloud/docs/api/token-accept/>); nocache is on if any segment is
 //! `nocache`, ignoring case.
 
-use std::ops::Range;
+use std::{iter, mem, ops::Range};
 
-use super::{Parameter, Parameters, Syntax};
+use super::{Parameter, Parameters, Syntax, Unread, limits};
 
 /// What is appended to a key to turn nocache on.
 pub const SUFFIX: &str = "__nocache";
@@ -21,45 +21,97 @@ pub fn written(list: &Parameters<'_>, key: &Parameter<'_>) -> Option<Range<usize
 
 /// Whether appending [`SUFFIX`] to the key gives a valid suffix. It does not if the key is empty or ends in `_`.
 pub fn takes_suffix(list: &Parameters<'_>, key: &Parameter<'_>) -> bool {
-    let last = written(list, key).and_then(|range| units(&list.syntax, &list.source[range]).pop());
+    let last = written(list, key).and_then(|range| units(list, range).last());
     last.is_some_and(|unit| unit.byte != b'_')
 }
 
-/// The ranges of a key's `nocache` segments in the list's bytes, each with the `__` in front of it.
-pub fn nocache_segments(list: &Parameters<'_>, key: &Parameter<'_>) -> Vec<Range<usize>> {
-    let Some(range) = written(list, key) else {
-        return Vec::new();
-    };
-    let units = units(&list.syntax, &list.source[range.clone()]);
-    let text: Vec<u8> = units.iter().map(|unit| unit.byte).collect();
-    let offset = |unit: usize| range.start + units.get(unit).map_or(range.len(), |unit| unit.start);
-
-    let mut separators = memchr::memmem::find_iter(&text, b"__").peekable();
-    let mut found = Vec::new();
-    while let Some(separator) = separators.next() {
-        let segment = separator + 2..separators.peek().copied().unwrap_or(text.len());
-        if text[segment.clone()].eq_ignore_ascii_case(b"nocache") {
-            found.push(offset(separator)..offset(segment.end));
-        }
+/// Checks that no more segments are `nocache` than the [`limits`] allow.
+pub(super) fn check(list: &Parameters<'_>, key: &Parameter<'_>) -> Result<(), Unread> {
+    match nocache_segments(list, key).nth(limits::MAX_OF_ONE_NAME) {
+        Some(_) => Err(Unread::Unreadable),
+        None => Ok(()),
     }
-    found
 }
 
-/// One character of a key, and where it begins as written. The grammar is ASCII; other characters only have to differ.
+/// The ranges of a key's `nocache` segments in the list's bytes, each with the `__` in front of it.
+pub fn nocache_segments<'a>(
+    list: &'a Parameters<'_>,
+    key: &Parameter<'_>,
+) -> impl Iterator<Item = Range<usize>> + use<'a> {
+    let range = written(list, key).unwrap_or_default();
+    let end = range.end;
+    let mut units = units(list, range).peekable();
+    let mut segment: Option<Segment> = None;
+    iter::from_fn(move || {
+        loop {
+            let unit = units.next();
+            let is_separator = unit.as_ref().is_some_and(|unit| unit.byte == b'_')
+                && units.next_if(|next| next.byte == b'_').is_some();
+            let at = match unit {
+                Some(unit) if !is_separator => {
+                    if let Some(segment) = &mut segment {
+                        segment.take(unit.byte);
+                    }
+                    continue;
+                }
+                Some(separator) => Some(separator.start),
+                None => None,
+            };
+            let ended = mem::replace(&mut segment, at.map(Segment::new));
+            if let Some(ended) = ended.filter(Segment::is_nocache) {
+                return Some(ended.start..at.unwrap_or(end));
+            }
+            at?;
+        }
+    })
+}
+
+/// A segment as far as it was read.
+struct Segment {
+    /// Where the `__` in front of it begins.
+    start: usize,
+    /// How many of its characters are those of `nocache`; `None` if one is not.
+    matched: Option<usize>,
+}
+
+impl Segment {
+    const NOCACHE: &[u8] = b"nocache";
+
+    fn new(start: usize) -> Self {
+        let matched = Some(0);
+        Self { start, matched }
+    }
+
+    fn take(&mut self, byte: u8) {
+        let is_next = |matched: &usize| Self::NOCACHE.get(*matched) == Some(&byte.to_ascii_lowercase());
+        self.matched = self.matched.filter(is_next).map(|matched| matched + 1);
+    }
+
+    fn is_nocache(&self) -> bool {
+        self.matched == Some(Self::NOCACHE.len())
+    }
+}
+
+/// One character of a key, and where it begins in the list's bytes. The grammar is ASCII; other characters only have to
+/// differ.
 struct Unit {
     byte: u8,
     start: usize,
 }
 
-fn units(syntax: &Syntax, raw: &[u8]) -> Vec<Unit> {
-    let mut units = Vec::with_capacity(raw.len());
-    let mut start = 0;
-    while start < raw.len() {
-        let (byte, length) = unit(syntax, &raw[start..]);
-        units.push(Unit { byte, start });
+fn units<'a>(list: &'a Parameters<'_>, range: Range<usize>) -> impl Iterator<Item = Unit> + use<'a> {
+    let (syntax, mut start) = (&list.syntax, range.start);
+    let source: &[u8] = list.source;
+    iter::from_fn(move || {
+        let raw = &source[start..range.end];
+        if raw.is_empty() {
+            return None;
+        }
+        let (byte, length) = unit(syntax, raw);
+        let unit = Unit { byte, start };
         start += length;
-    }
-    units
+        Some(unit)
+    })
 }
 
 /// The first character of `raw`, and how many bytes it takes there.
@@ -85,7 +137,6 @@ mod tests {
 
     fn segments(list: &Parameters<'_>) -> Vec<String> {
         nocache_segments(list, &list.items[0])
-            .into_iter()
             .map(|range| String::from_utf8(list.source[range].to_vec()).unwrap())
             .collect()
     }
@@ -107,7 +158,7 @@ mod tests {
             ("K__recognizingthreshold_70", &[]),
         ] {
             assert_eq!(
-                segments(&form::body(format!("key={key}").as_bytes())),
+                segments(&form::body(format!("key={key}").as_bytes()).unwrap()),
                 expected,
                 "{key}"
             );

@@ -3,22 +3,38 @@
 //! (The vendor documents one example, <https://docs.capmonster.cloud/docs/api/token-accept/>; the rest is 2captcha's protocol.)
 
 use super::{
-    Dialect, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Syntax, Unread, captcha, form,
-    json::Document, multipart,
+    Dialect, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Syntax, Unread,
+    captcha, form, json::Document, key_suffix, limits, multipart,
 };
 
 /// Reads an `in.php` request.
 pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
-    let mut lists = vec![form::query(request.target)];
+    let mut lists = vec![form::whole_query(request.target)?];
     lists.extend(body(&request)?);
+    limits::of_one_name(&lists, &DECIDING)?;
+    limits::of_one_name(&lists, &["nocache"])?;
     let all = All(&lists);
+    let key = all.named("key").first().copied();
+    if let Some(key) = key {
+        let list = &lists[key.list];
+        key_suffix::check(list, &list.items[key.parameter])?;
+    }
 
     let method = all.only("method")?;
     let url = all.only("pageurl")?;
     let version = all.last("version");
     let enterprise = all.last("enterprise");
-    let is_v3 = version.is_some_and(|version| matches!(version.as_text(), Some("v3" | "V3" | "3")));
-    let is_enterprise = enterprise.is_some_and(|enterprise| enterprise.is_on());
+    let is_v3 = matches!(version.as_ref().and_then(Scalar::as_text), Some("v3" | "V3" | "3"));
+    let is_enterprise = enterprise.as_ref().is_some_and(Scalar::is_on);
+    let site = match &url {
+        None | Some(Scalar::Bare("null")) => Err(SiteError::Missing),
+        Some(Scalar::Text(text)) => Site::parse(text),
+        Some(_) => Err(SiteError::Bad),
+    };
+    let at_ampersands = Decided {
+        texts: [&method, &version, &enterprise].map(|value| value.as_ref().and_then(Scalar::as_text)),
+        site: &site,
+    };
 
     Ok(Submission {
         dialect: Dialect::Legacy,
@@ -26,66 +42,81 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
             .as_ref()
             .and_then(Scalar::as_text)
             .map(|method| captcha::of_method(method, is_v3, is_enterprise)),
-        site: match url {
-            None | Some(Scalar::Bare("null")) => Err(SiteError::Missing),
-            Some(Scalar::Text(text)) => Site::parse(&text),
-            Some(_) => Err(SiteError::Bad),
-        },
         has_other_reading: all.differ("version")
             || all.differ("enterprise")
-            || differs_when_split_at_semicolons(&lists)
-            || lists.iter().any(is_json_and_form),
+            || at_ampersands.differs_at_semicolons(&lists)
+            || lists.iter().any(is_json_and_form)
+            || lists.iter().any(has_bare_line_feeds),
+        site,
         wants_json: all.last("json").is_some_and(|json| json.is_on()),
         nocache_list: ["method", "key"]
             .into_iter()
             .find_map(|name| all.named(name).first().copied())
             .map_or(0, |at| at.list),
-        key: all.named("key").first().copied(),
+        key,
         nocache: all.named("nocache"),
         lists,
     })
 }
 
 /// The parameters that decide.
-const DECIDING: [&str; 4] = ["method", "pageurl", "version", "enterprise"];
+const DECIDING: [&str; 4] = ["method", "version", "enterprise", "pageurl"];
 
 /// Whether a reader that takes a JSON body for a form would find a parameter in it that decides.
 fn is_json_and_form(list: &Parameters<'_>) -> bool {
-    let form = || form::body(list.source);
-    list.syntax == Syntax::Json && DECIDING.iter().any(|name| form().named(name).next().is_some())
+    list.syntax == Syntax::Json && form::pairs_named(list.source, 0, b"&", &DECIDING).next().is_some()
 }
 
-/// Whether a reader that takes `;` for a separator as well, as some did, would see another captcha or site.
-fn differs_when_split_at_semicolons(lists: &[Parameters<'_>]) -> bool {
-    let text = |list: &Parameters<'_>| {
-        let start = list.items.first().map_or(list.end, |first| first.span.start);
-        match list.syntax {
-            Syntax::Query { .. } | Syntax::Form => list.source[start..].to_vec(),
-            Syntax::Json | Syntax::Multipart { .. } => Vec::new(),
-        }
-    };
-    let texts: Vec<Vec<u8>> = lists.iter().map(text).collect();
-    if !texts.iter().any(|text| text.contains(&b';')) {
-        return false;
-    }
-    let values = |texts: &[Vec<u8>]| -> Vec<Vec<String>> {
-        let lists: Vec<Parameters<'_>> = texts.iter().map(|text| form::body(text)).collect();
-        let all = All(&lists);
-        let text = |value: Scalar<'_>| value.as_text().unwrap_or_default().to_owned();
-        DECIDING
-            .iter()
-            .map(|name| all.values(name).map(text).collect())
-            .collect()
-    };
-    let split: Vec<Vec<u8>> = texts
-        .iter()
-        .map(|text| {
-            text.iter()
-                .map(|&byte| if byte == b';' { b'&' } else { byte })
-                .collect()
+/// Whether the lines of a multipart body end in LF alone, which not every reader reads.
+fn has_bare_line_feeds(list: &Parameters<'_>) -> bool {
+    matches!(list.syntax, Syntax::Multipart { line_end: "\n", .. })
+}
+
+/// The values that decide, as they are read.
+struct Decided<'l> {
+    /// Of the first names of [`DECIDING`].
+    texts: [Option<&'l str>; 3],
+    site: &'l Result<Site, SiteError>,
+}
+
+impl Decided<'_> {
+    /// Whether a reader that takes `;` for a separator as well, as some did, would see another captcha or host.
+    fn differs_at_semicolons(&self, lists: &[Parameters<'_>]) -> bool {
+        lists.iter().any(|list| {
+            let start = match list.syntax {
+                Syntax::Query { .. } => form::query_start(list.source),
+                Syntax::Form => 0,
+                Syntax::Json | Syntax::Multipart { .. } => return false,
+            };
+            if memchr::memchr(b';', &list.source[start..]).is_none() {
+                return false;
+            }
+            let mut pairs = form::pairs_named(list.source, start, b"&;", &DECIDING);
+            // As many as nobody sends are doubt, so that each costs something only once.
+            let most = DECIDING.len() * limits::MAX_OF_ONE_NAME;
+            pairs
+                .by_ref()
+                .take(most)
+                .any(|(name, raw)| !self.agrees(name, &form::decode(raw)))
+                || pairs.next().is_some()
         })
-        .collect();
-    values(&texts) != values(&split)
+    }
+
+    /// Whether a parameter that decides has the same value here.
+    fn agrees(&self, name: &str, value: &str) -> bool {
+        let own = DECIDING.iter().zip(self.texts).find(|(own, _)| **own == name);
+        match own {
+            Some((_, text)) => text.is_some_and(|text| text.eq_ignore_ascii_case(value)),
+            None => {
+                Site::parse(value).map(|site| site.host().clone())
+                    == self
+                        .site
+                        .as_ref()
+                        .map(|site| site.host().clone())
+                        .map_err(|error| *error)
+            }
+        }
+    }
 }
 
 /// The body's parameters. Its first byte tells JSON from a form; the Content-Type gives only a multipart boundary.
@@ -100,7 +131,7 @@ fn body<'a>(request: &Request<'a>) -> Result<Option<Parameters<'a>>, Unread> {
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match text.trim_ascii_start().first() {
         Some(b'{') => Document::new(body).top().map(Some),
-        _ => Ok(Some(form::body(body))),
+        _ => form::body(body).map(Some),
     }
 }
 
@@ -233,6 +264,21 @@ mod tests {
             assert_eq!(submission.captcha.unwrap().kind, Some(kind), "{query}");
         }
         assert_eq!(read(request("/in.php?key=K", None, "")).unwrap().captcha, None);
+    }
+
+    #[test]
+    fn multipart_with_bare_line_feeds_is_read_and_has_another_reading() {
+        let body = "--B\nContent-Disposition: form-data; name=method\n\na\nb\n--B\nContent-Disposition: form-data; name=x\n\n\n--B--\n";
+        let read = |body: &str| {
+            let submission = read(request("/in.php", Some("multipart/form-data; boundary=B"), body)).unwrap();
+            let list = &submission.lists[1];
+            (
+                list.scalar(&list.items[0]).as_text().unwrap().to_owned(),
+                submission.has_other_reading,
+            )
+        };
+        assert_eq!(read(body), ("a\nb".to_owned(), true));
+        assert_eq!(read(&body.replace('\n', "\r\n")), ("a\r\nb".to_owned(), false));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! - [`read`](mod@read): [`Submission`], what is read of a request
 //! - [`endpoint`]: which method of the API a path names
 //! - [`create_task`]: the JSON dialect; [`legacy`]: the five shapes of `in.php`
-//! - [`json`], [`form`], [`multipart`]: one syntax each, from bytes to [`Parameters`]
+//! - [`json`], [`form`], [`multipart`]: one syntax each, from bytes to [`Parameters`]; [`limits`]: of what is read
 //! - [`captcha`]: task types and methods; [`site`] and [`host`]: the target page; [`key_suffix`]: the suffixes of an
 //!   API key
 
@@ -19,6 +19,7 @@ pub mod host;
 pub mod json;
 pub mod key_suffix;
 pub mod legacy;
+pub mod limits;
 pub mod multipart;
 pub mod parameters;
 pub mod read;

@@ -5,73 +5,110 @@ use std::{borrow::Cow, ops::Range};
 
 use memchr::memmem;
 
-use super::{Parameter, Parameters, Part, Syntax, Unread};
+use super::{Parameter, Parameters, Part, Syntax, Unread, limits};
 
 /// The boundary of a Content-Type field, if it is multipart; an error if it is and the boundary cannot be read.
 pub fn boundary(content_type: &[u8]) -> Option<Result<String, Unread>> {
-    let text = String::from_utf8_lossy(content_type);
-    let (media_type, parameters) = text.split_once(';').unwrap_or((&text, ""));
-    let (kind, _) = media_type.trim().split_once('/')?;
-    if !kind.eq_ignore_ascii_case("multipart") {
+    let (media_type, parameters) = split_once(content_type, b';').unwrap_or((content_type, b""));
+    let (kind, _) = split_once(media_type.trim_ascii(), b'/')?;
+    if !kind.eq_ignore_ascii_case(b"multipart") {
         return None;
     }
-    let boundary = field_parameter(parameters, "boundary").filter(|boundary| !boundary.is_empty());
-    Some(boundary.ok_or(Unread::Unreadable))
+    let boundary = field_parameter(parameters, "boundary").map(|value| unquoted(&String::from_utf8_lossy(value)));
+    Some(
+        boundary
+            .filter(|boundary| !boundary.is_empty())
+            .ok_or(Unread::Unreadable),
+    )
 }
 
-/// The parts of a multipart body that are parameters; a part with a file name is not one.
+/// The Content-Type among several that counts: the first that is multipart, or else the first. An error if two are multipart
+/// and their boundaries differ.
+pub fn content_type<'a>(types: &[&'a [u8]]) -> Result<Option<&'a [u8]>, Unread> {
+    let mut multiparts = types
+        .iter()
+        .filter_map(|content_type| Some((*content_type, boundary(content_type)?)));
+    match multiparts.next() {
+        None => Ok(types.first().copied()),
+        Some((_, first)) if multiparts.any(|(_, other)| other != first) => Err(Unread::Ambiguous),
+        Some((content_type, _)) => Ok(Some(content_type)),
+    }
+}
+
+/// The parts of a multipart body that are parameters; a part with a file name is not one. The first delimiter's line end is
+/// every line's.
 pub fn body<'a>(source: &'a [u8], boundary: String) -> Result<Parameters<'a>, Unread> {
     let delimiter = format!("--{boundary}");
+    let (mut at, line_end) = first_delimiter(source, delimiter.as_bytes()).ok_or(Unread::Unreadable)?;
+    let line_break = format!("{line_end}{delimiter}");
+    let further = memmem::Finder::new(&line_break);
     let mut items = Vec::new();
-    let mut at = first_delimiter(source, delimiter.as_bytes()).ok_or(Unread::Unreadable)?;
+    let mut parts = 0;
     loop {
-        let after = at + delimiter.len();
-        let rest = &source[after..];
+        let rest = &source[at + delimiter.len()..];
         if rest.starts_with(b"--") {
             break;
         }
-        let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        if !rest[padding..].starts_with(b"\r\n") {
+        parts += 1;
+        if parts > limits::MAX_PARAMETERS {
             return Err(Unread::Unreadable);
         }
-        let content = after + padding + 2;
+        let padding = padding(rest);
+        if !rest[padding..].starts_with(line_end.as_bytes()) {
+            return Err(Unread::Unreadable);
+        }
         // The line break before a delimiter belongs to the delimiter (RFC 2046, section 5.1.1).
-        let next = memmem::find(&source[content - 2..], format!("\r\n{delimiter}").as_bytes())
-            .map(|found| content - 2 + found + 2)
-            .ok_or(Unread::Unreadable)?;
-        items.extend(parameter(source, at..next, content)?);
+        let first_line = at + delimiter.len() + padding;
+        let found = further.find(&source[first_line..]).ok_or(Unread::Unreadable)?;
+        let next = first_line + found + line_end.len();
+        items.extend(parameter(source, at..next, first_line + line_end.len(), line_end)?);
         at = next;
     }
     Ok(Parameters {
         part: Part::Body,
-        syntax: Syntax::Multipart { boundary },
+        syntax: Syntax::Multipart { boundary, line_end },
         source,
         items,
         end: at,
     })
 }
 
-/// The first delimiter at the beginning of a line; the bytes before it are preamble.
-fn first_delimiter(source: &[u8], delimiter: &[u8]) -> Option<usize> {
-    memmem::find_iter(source, delimiter).find(|&at| at == 0 || source[..at].ends_with(b"\r\n"))
+fn padding(rest: &[u8]) -> usize {
+    rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
+}
+
+/// The first delimiter at the beginning of a line, and the line end behind it, which a line in front of it has, too; the
+/// bytes in front of it are preamble.
+fn first_delimiter(source: &[u8], delimiter: &[u8]) -> Option<(usize, &'static str)> {
+    memmem::find_iter(source, delimiter).find_map(|at| {
+        let rest = &source[at + delimiter.len()..];
+        let rest = &rest[padding(rest)..];
+        // Without a line end it is the last delimiter, of a body without parts.
+        let line_end = if rest.starts_with(b"\n") { "\n" } else { "\r\n" };
+        (at == 0 || source[..at].ends_with(line_end.as_bytes())).then_some((at, line_end))
+    })
 }
 
 /// One part as a parameter: `span` from its delimiter to the next, its own fields from `content` on. None if it is a file;
 /// an error if its name cannot be read, since another reader might read it.
-fn parameter(source: &[u8], span: Range<usize>, content: usize) -> Result<Option<Parameter<'_>>, Unread> {
-    let end = span.end - 2;
+fn parameter<'a>(
+    source: &'a [u8],
+    span: Range<usize>,
+    content: usize,
+    line_end: &str,
+) -> Result<Option<Parameter<'a>>, Unread> {
+    let end = span.end - line_end.len();
     let part = source.get(content..end).ok_or(Unread::Unreadable)?;
-    let blank = memmem::find(part, b"\r\n\r\n").ok_or(Unread::Unreadable)?;
-    let fields = String::from_utf8_lossy(&part[..blank]);
-    let is_folded = |line: &str| line.starts_with([' ', '\t']);
-    if fields.lines().any(is_folded) {
+    let blank = memmem::find(part, line_end.repeat(2).as_bytes()).ok_or(Unread::Unreadable)?;
+    let lines = || part[..blank].split(|&byte| byte == b'\n');
+    let is_folded = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
+    if lines().any(is_folded) {
         return Err(Unread::Unreadable);
     }
-    let disposition = fields
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("content-disposition"))
-        .and_then(|(_, value)| value.split_once(';'))
+    let disposition = lines()
+        .filter_map(|line| split_once(line, b':'))
+        .find(|(name, _)| name.trim_ascii().eq_ignore_ascii_case(b"content-disposition"))
+        .and_then(|(_, value)| split_once(value, b';'))
         .map(|(_, parameters)| parameters)
         .ok_or(Unread::Unreadable)?;
     if ["filename", "filename*"]
@@ -80,39 +117,44 @@ fn parameter(source: &[u8], span: Range<usize>, content: usize) -> Result<Option
     {
         return Ok(None);
     }
-    let name = field_parameter(disposition, "name").ok_or(Unread::Unreadable)?;
+    let name = limits::name(field_parameter(disposition, "name").ok_or(Unread::Unreadable)?)?;
     Ok(Some(Parameter {
-        name: Cow::Owned(name),
-        value: Some(content + blank + 4..end),
+        name: Cow::Owned(unquoted(&String::from_utf8_lossy(name))),
+        value: Some(content + blank + 2 * line_end.len()..end),
         span,
     }))
 }
 
-/// A parameter of a field such as `form-data; name="key"`: quoted with backslash escapes (RFC 9110, section 5.6.4), or a
-/// token that ends at `;`.
-fn field_parameter(parameters: &str, wanted: &str) -> Option<String> {
+fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(separator, text)?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// A parameter of a field such as `form-data; name="key"`, as written: quoted with backslash escapes (RFC 9110, section
+/// 5.6.4), or a token that ends at `;`.
+fn field_parameter<'a>(parameters: &'a [u8], wanted: &str) -> Option<&'a [u8]> {
     let mut rest = parameters;
     while !rest.is_empty() {
         let (parameter, next) = rest.split_at(end_of_parameter(rest));
-        rest = next.strip_prefix(';').unwrap_or(next);
-        if let Some((name, value)) = parameter.split_once('=')
-            && name.trim().eq_ignore_ascii_case(wanted)
+        rest = next.strip_prefix(b";").unwrap_or(next);
+        if let Some((name, value)) = split_once(parameter, b'=')
+            && name.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes())
         {
-            return Some(unquoted(value.trim()));
+            return Some(value.trim_ascii());
         }
     }
     None
 }
 
 /// Where the first parameter ends: at a `;` outside of quotes.
-fn end_of_parameter(text: &str) -> usize {
+fn end_of_parameter(text: &[u8]) -> usize {
     let (mut is_quoted, mut is_escaped) = (false, false);
-    for (at, c) in text.char_indices() {
-        match c {
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
             _ if is_escaped => is_escaped = false,
-            '\\' if is_quoted => is_escaped = true,
-            '"' => is_quoted = !is_quoted,
-            ';' if !is_quoted => return at,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            b';' if !is_quoted => return at,
             _ => {}
         }
     }
@@ -169,6 +211,34 @@ mod tests {
     }
 
     #[test]
+    fn of_several_types_one_counts() {
+        for (types, expected) in [
+            (&[][..], Ok(None)),
+            (&["text/plain", "application/json"], Ok(Some("text/plain"))),
+            (
+                &["text/plain", "multipart/x; boundary=B"],
+                Ok(Some("multipart/x; boundary=B")),
+            ),
+            (
+                &["multipart/x; boundary=B", "multipart/y; boundary=\"B\""],
+                Ok(Some("multipart/x; boundary=B")),
+            ),
+            (
+                &["multipart/x; boundary=B", "multipart/x; boundary=C"],
+                Err(Unread::Ambiguous),
+            ),
+            (&["multipart/x; boundary=B", "multipart/x"], Err(Unread::Ambiguous)),
+        ] {
+            let types: Vec<&[u8]> = types.iter().map(|text| text.as_bytes()).collect();
+            assert_eq!(
+                content_type(&types),
+                expected.map(|text| text.map(str::as_bytes)),
+                "{types:?}"
+            );
+        }
+    }
+
+    #[test]
     fn parts_of_dotnet() {
         let source =
             b"--B\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=key\r\n\r\nK\r\n\
@@ -205,6 +275,9 @@ mod tests {
             b"--B\r\nContent-Disposition: form-data; name=nocache\r\n\r\n--B--",
             b"--B\r\nContent-Disposition: form-data;\r\n name=a\r\n\r\nx\r\n--B--",
             b"--B\r\nContent-Disposition: form-data\r\n\r\nx\r\n--B--",
+            // Line ends that differ.
+            b"--B\nContent-Disposition: form-data; name=a\r\n\r\nx\n--B--",
+            b"--B\nContent-Disposition: form-data; name=a\n\nx\n--B\r\n\nx\n--B--",
         ] {
             assert_eq!(
                 body(source, "B".into()).unwrap_err(),

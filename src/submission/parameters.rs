@@ -30,6 +30,8 @@ pub enum Syntax {
     Multipart {
         /// The boundary, without the leading `--`.
         boundary: String,
+        /// The line end of every line outside of values: CR LF, or LF alone.
+        line_end: &'static str,
     },
 }
 

@@ -33,7 +33,8 @@ pub enum Unread {
     /// A content coding that is not decoded here.
     #[error("the body has a content coding that is not decoded here")]
     EncodingUnknown,
-    /// Broken JSON or multipart, text that is not Unicode where it matters, or nesting beyond [`MAX_DEPTH`](super::json::MAX_DEPTH).
+    /// Broken JSON or multipart, text that is not Unicode where it matters, nesting beyond
+    /// [`MAX_DEPTH`](super::json::MAX_DEPTH), or more than the [`limits`](super::limits) allow.
     #[error("the body cannot be read")]
     Unreadable,
     /// No `task` member, or one that is not an object.

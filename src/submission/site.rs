@@ -1,12 +1,13 @@
 //! The target site: host and path of `websiteURL` or `pageurl`, read the way a browser reads it (WHATWG URL standard),
 //! so that `https://good.example@evil.example` is evil.example for a rule as well.
 
-use std::fmt;
-
-use percent_encoding::percent_decode_str;
-use url::Url;
+use std::{borrow::Cow, fmt};
 
 use super::Host;
+
+/// The longest host that is looked at, in bytes as written. Encoded it may have [`MAX_HOST`](super::host::MAX_HOST) bytes;
+/// written with other characters and percent-encoded it takes several times as many.
+const MAX_HOST_AS_WRITTEN: usize = 4 << 10;
 
 /// The reason why a submission has no site to match rules with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,25 +31,29 @@ impl Site {
     /// Parses the text of a `websiteURL` or `pageurl`. A text without a scheme is read as https: `host`, `host:port/path`,
     /// `//host`.
     pub fn parse(text: &str) -> Result<Self, SiteError> {
-        let text: String = text
-            .trim_matches(|c: char| c <= ' ')
-            .chars()
-            .filter(|c| !matches!(c, '\t' | '\n' | '\r'))
-            .collect();
+        let text = text.trim_matches(|c: char| c <= ' ');
+        let ignored = ['\t', '\n', '\r'];
+        let text = match text.contains(ignored) {
+            true => Cow::Owned(text.replace(ignored, "")),
+            false => Cow::Borrowed(text),
+        };
         if text.is_empty() {
             return Err(SiteError::Missing);
         }
-        let url = match scheme(&text) {
+        let rest = match scheme(&text) {
             Some(scheme) if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
-                Url::parse(&text)
+                &text[scheme.len() + 1..]
             }
             Some(_) => return Err(SiteError::Bad),
-            None => Url::parse(&format!("https:{}", with_authority(&text).ok_or(SiteError::Bad)?)),
+            None if is_path_alone(&text) => return Err(SiteError::Bad),
+            None => &text,
         };
-        let url = url.map_err(|_| SiteError::Bad)?;
+        let rest = rest.trim_start_matches(['/', '\\']);
+        let (rest, _) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
+        let (authority, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
         Ok(Self {
-            host: Host::from_url(url.host().ok_or(SiteError::Bad)?).map_err(|_| SiteError::Bad)?,
-            path: percent_decode_str(url.path()).collect(),
+            host: host(authority).ok_or(SiteError::Bad)?,
+            path: decoded(without_dot_segments(path)),
         })
     }
 
@@ -82,18 +87,81 @@ fn scheme(text: &str) -> Option<&str> {
     (is_scheme && !is_port).then_some(scheme)
 }
 
-/// The text after `https:` for a URL without a scheme; `None` for a path alone.
-fn with_authority(text: &str) -> Option<String> {
-    let slashes = text.len() - text.trim_start_matches(['/', '\\']).len();
-    match slashes {
-        0 => Some(format!("//{text}")),
-        1 => None,
-        _ => Some(text.to_owned()),
+/// Whether a text without a scheme is a path on some host.
+fn is_path_alone(text: &str) -> bool {
+    let is_slash = |c: char| matches!(c, '/' | '\\');
+    text.starts_with(is_slash) && !text[1..].starts_with(is_slash)
+}
+
+/// The host of an authority, behind a user name and in front of a port.
+fn host(authority: &str) -> Option<Host> {
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    if host.len() > MAX_HOST_AS_WRITTEN {
+        return None;
     }
+    let url = url::Url::parse(&format!("https://{host}/")).ok()?;
+    Host::from_url(url.host()?).ok()
+}
+
+/// A path as written, without dot segments and with slashes instead of backslashes. The standard's parser for http and https
+/// returns the same, encoded; it holds a long path several times.
+pub(crate) fn without_dot_segments(written: &str) -> Vec<u8> {
+    let mut path = Vec::with_capacity(written.len() + 1);
+    let is_slash = ['/', '\\'];
+    let mut segments = written
+        .strip_prefix(is_slash)
+        .unwrap_or(written)
+        .split(is_slash)
+        .peekable();
+    while let Some(segment) = segments.next() {
+        match dots(segment) {
+            0 => {
+                path.push(b'/');
+                path.extend_from_slice(segment.as_bytes());
+                continue;
+            }
+            1 => {}
+            _ => path.truncate(memchr::memrchr(b'/', &path).unwrap_or(0)),
+        }
+        if segments.peek().is_none() {
+            path.push(b'/');
+        }
+    }
+    path
+}
+
+/// 1 for a segment that means the path itself, 2 for one that means its parent, 0 for any other.
+fn dots(segment: &str) -> usize {
+    if segment.len() > "%2e%2e".len() {
+        return 0;
+    }
+    let decoded = segment.replace("%2e", ".").replace("%2E", ".");
+    ["", ".", ".."].iter().position(|dots| *dots == decoded).unwrap_or(0)
+}
+
+/// Percent-decodes a path.
+pub(crate) fn decoded(mut bytes: Vec<u8>) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let (mut from, mut to) = (0, 0);
+    while let Some(&byte) = bytes.get(from) {
+        let escape = match bytes[from..] {
+            [b'%', high, low, ..] => digit(high).zip(digit(low)),
+            _ => None,
+        };
+        (bytes[to], from) = match escape {
+            Some((high, low)) => ((high * 16 + low) as u8, from + 3),
+            None => (byte, from + 1),
+        };
+        to += 1;
+    }
+    bytes.truncate(to);
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -129,6 +197,14 @@ mod tests {
             ("https://", Err(SiteError::Bad)),
             ("?x", Err(SiteError::Bad)),
             ("https://a b/", Err(SiteError::Bad)),
+            ("https:/\\//a.example", Ok("a.example")),
+            ("https://a:b@c@a.example:1/@x.example", Ok("a.example")),
+            ("https://@a.example", Ok("a.example")),
+            ("https://a.example?@x.example", Ok("a.example")),
+            ("https://user@", Err(SiteError::Bad)),
+            ("https://a.example:x", Err(SiteError::Bad)),
+            ("https://a.example:65536", Err(SiteError::Bad)),
+            ("https:?x", Err(SiteError::Bad)),
             ("", Err(SiteError::Missing)),
             (" ", Err(SiteError::Missing)),
         ] {
@@ -138,6 +214,45 @@ mod tests {
                 .map(|site| site.host().to_string())
                 .map_err(|error| *error);
             assert_eq!(read, host.map(str::to_owned), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_as_long_as_dns_allows() {
+        let label = "a".repeat(63);
+        let host = |last: usize| format!("{label}.{label}.{label}.{}", "b".repeat(last));
+        for (url, is_read) in [
+            (host(61), true),
+            (host(61) + ".", true),
+            (host(62), false),
+            (format!("{label}.example"), true),
+            (format!("{label}a.example"), false),
+            // Written longer than it is.
+            (host(61).replace('a', "%EF%BD%81"), true),
+            (format!("{}a.example", "\u{ad}".repeat(10_000)), false),
+            ("a.".repeat(200_000) + "example", false),
+        ] {
+            let expected = if is_read { Ok(()) } else { Err(SiteError::Bad) };
+            assert_eq!(Site::parse(&url).map(|_| ()), expected, "{url:.300}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// The path and the host are the standard's, read by its own parser.
+        #[test]
+        fn a_site_is_what_the_standards_parser_reads(
+            slashes in "[/\\\\]{1,3}",
+            rest in "(a|\\.|%2[eE]|/|\\\\|@|:|[0-9]|%|%4|é|\\?|#|;| |\t|\u{1}|\u{fffd}){0,24}",
+        ) {
+            let text = format!("https:{slashes}{rest}");
+            let standard = url::Url::parse(&text).ok().and_then(|url| {
+                let host = Host::from_url(url.host()?).ok()?;
+                Some((host, percent_encoding::percent_decode_str(url.path()).collect::<Vec<u8>>()))
+            });
+            let site = Site::parse(&text).ok().map(|site| (site.host, site.path));
+            prop_assert_eq!(site, standard, "{:?}", text);
         }
     }
 
