@@ -127,7 +127,7 @@ enum ClientWish {
 fn client_wish(submission: &Submission<'_>) -> ClientWish {
     match submission.nocache_value() {
         Some(NocacheValue::On) => ClientWish::On,
-        Some(NocacheValue::Off) => ClientWish::Off,
+        Some(NocacheValue::Off | NocacheValue::Odd) => ClientWish::Off,
         Some(NocacheValue::Null) | None if remove_key_suffixes(submission).is_empty() => ClientWish::None,
         Some(NocacheValue::Null) | None => ClientWish::On,
     }

@@ -179,7 +179,10 @@ fn each_action_on_each_word_of_a_task() {
         force  | parameter | set;action=force;via=parameter;rule=shop         | {"clientKey":"K","task":{…,"nocache":{-false-}{+true+}}}
         force  | key       | set;action=force;via=parameter;rule=shop         | {"clientKey":"K","task":{…,"nocache": {-0-}{+true+} }}
         force  | key       | set;action=force;via=key;rule=shop               | {"clientKey":"K{+__nocache+}","task":{…}}
-        force  | parameter | set;action=force;via=parameter;rule=shop         | {"clientKey":"K","task":{…,"nocache":true,"nocache":{-[]-}{+true+}}}
+        force  | parameter | set;action=force;via=parameter;rule=shop         | {"clientKey":"K","task":{…,"nocache":{-"FALSE"-}{+true+},"nocache":{-[]-}{+true+}}}
+        force  | parameter | kept;action=force;rule=shop;reason=already-on    | {"clientKey":"K","task":{…,"nocache":true,"nocache":[]}}
+        add    | parameter | kept;action=add;rule=shop;reason=already-on      | {"clientKey":"K","task":{…,"nocache":0,"nocache":"True","nocache":"maybe"}}
+        strip  | parameter | removed;action=strip;via=parameter;rule=shop     | {"clientKey":"K","task":{…{-,"nocache":"TRUE"-}{-,"nocache":2-}}}
         force  | parameter | kept;action=force;rule=shop;reason=already-on    | {"clientKey":"K__nocache","task":{…}}
         strip  | parameter | removed;action=strip;via=parameter;rule=shop     | {"clientKey":"K","task":{…{-, "nocache" : true-} ,"z":1}}
         strip  | parameter | removed;action=strip;via=parameter;rule=shop     | {"clientKey":"K{-__nocache-}__m","task":{…{-,"nocache":1-}}}
@@ -356,7 +359,7 @@ fn enterprise_is_covered_once_a_rule_names_it() {
             r#"{{"task":{{"type":"RecaptchaV3TaskProxyless","isEnterprise":{enterprise},"websiteURL":"a.example"}}}}"#
         )
     };
-    for on in ["true", "1", r#""true""#, r#""1""#] {
+    for on in r#"true 1 "true" "True" "TRUE" "1""#.split(' ') {
         assert_eq!(
             create_task(&rules, &body(on)).0,
             "set;action=add;via=parameter;rule=shop",
@@ -374,7 +377,7 @@ fn what_is_off() {
     let force = everywhere(Action::Force, Via::Parameter);
     let body =
         |value: &str| format!(r#"{{"task":{{"type":"RecaptchaV2Task","websiteURL":"a.example","nocache":{value}}}}}"#);
-    for off in r#"false 0 "false" "0" "" 2 1.0 "TRUE" [] {}"#.split(' ') {
+    for off in r#"false 0 "false" "False" "FALSE" "0" "" 2 1.0 "maybe" [] {}"#.split(' ') {
         assert_eq!(
             create_task(&add, &body(off)).0,
             "kept;action=add;rule=shop;reason=client-said-off",
@@ -382,7 +385,7 @@ fn what_is_off() {
         );
         assert_eq!(create_task(&force, &body(off)).1, body("true"), "{off}");
     }
-    for on in ["true", "1", r#""true""#, r#""1""#] {
+    for on in r#"true 1 "true" "True" "TRUE" "1""#.split(' ') {
         assert_eq!(
             create_task(&add, &body(on)).0,
             "kept;action=add;rule=shop;reason=already-on",
@@ -390,11 +393,44 @@ fn what_is_off() {
         );
     }
     assert_eq!(create_task(&add, &body("null")).1, body("true"), "null says nothing");
-    let target = "/in.php?method=userrecaptcha&pageurl=a.example&nocache=";
-    assert_eq!(
-        in_php(&add, target).0,
-        "kept;action=add;rule=shop;reason=client-said-off"
-    );
+}
+
+#[test]
+fn an_odd_legacy_word_says_nothing() {
+    let edited = |query: &str| {
+        edited(&format!(
+            "/in.php?method=userrecaptcha&pageurl=https://a.example/{query}"
+        ))
+    };
+    for [action, decision, query] in table(
+        r#"
+        action | decision                                         | query
+        add    | kept;action=add;rule=shop;reason=client-said-off | &nocache=
+        add    | kept;action=add;rule=shop;reason=client-said-off | &nocache
+        add    | kept;action=add;rule=shop;reason=client-said-off | &nocache=False
+        add    | kept;action=add;rule=shop;reason=already-on      | &nocache=True
+        add    | kept;action=add;rule=shop;reason=already-on      | &nocache=0&nocache=TRUE&nocache=maybe
+        add    | kept;action=add;rule=shop;reason=client-said-off | ?a&nocache=17&nocache=0
+        add    | set;action=add;via=parameter;rule=shop           | ?a=b&nocache=1732540000123{+&nocache=1+}
+        force  | set;action=force;via=parameter;rule=shop         | ?a=b&nocache=1732540000123&key=K{+&nocache=1+}
+        force  | set;action=force;via=parameter;rule=shop         | ?a=b&nocache=17&nocache={-0-}{+1+}
+        strip  | kept;action=strip;rule=shop;reason=already-off   | ?a=b&nocache=17
+        strip  | removed;action=strip;via=parameter;rule=shop     | ?a=b&nocache=17{-&nocache=1-}
+        strip  | removed;action=strip;via=key;rule=shop           | ?a=b&nocache=17&key=K{-__nocache-}
+        "#,
+    ) {
+        let rules = everywhere(action.parse().unwrap(), Via::Parameter);
+        let (target, expected) = edited(query);
+        assert_eq!(in_php(&rules, &target), (decision.into(), expected), "{query}");
+    }
+    let json = r#"{"method":"userrecaptcha","pageurl":"a.example","nocache":"maybe"}"#;
+    let request = Request {
+        target: "/in.php?nocache=2",
+        content_type: None,
+        body: json.as_bytes(),
+    };
+    let (decision, ..) = run(&everywhere(Action::Add, Via::Parameter), Dialect::Legacy, request);
+    assert_eq!(decision, "kept;action=add;rule=shop;reason=client-said-off");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! (The vendor documents one example, <https://docs.capmonster.cloud/docs/api/token-accept/>; the rest is 2captcha's protocol.)
 
 use super::{
-    Dialect, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Syntax, Unread,
+    Dialect, NocacheValue, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Syntax, Unread,
     captcha, form, json::Document, key_suffix, limits, multipart,
 };
 
@@ -24,7 +24,7 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
     let url = all.only("pageurl")?;
     let version = all.last("version");
     let enterprise = all.last("enterprise");
-    let is_v3 = matches!(version.as_ref().and_then(Scalar::as_text), Some("v3" | "V3" | "3"));
+    let is_v3 = version.as_ref().and_then(Scalar::as_text).is_some_and(is_v3);
     let is_enterprise = enterprise.as_ref().is_some_and(Scalar::is_on);
     let site = match &url {
         None | Some(Scalar::Bare("null")) => Err(SiteError::Missing),
@@ -54,13 +54,27 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
             .find_map(|name| all.named(name).first().copied())
             .map_or(0, |at| at.list),
         key,
-        nocache: all.named("nocache"),
+        nocache: all
+            .named("nocache")
+            .into_iter()
+            .filter(|at| says_something(&lists[at.list], at.parameter))
+            .collect(),
         lists,
     })
 }
 
 /// The parameters that decide.
 const DECIDING: [&str; 4] = ["method", "version", "enterprise", "pageurl"];
+
+fn is_v3(version: &str) -> bool {
+    version.eq_ignore_ascii_case("v3") || version == "3"
+}
+
+/// Whether a nocache parameter says something. An odd value does in JSON only: elsewhere it may be the end of a page's URL
+/// that is not encoded, such as `https://a.example/?nocache=1732540000123`.
+fn says_something(list: &Parameters<'_>, nocache: usize) -> bool {
+    list.syntax == Syntax::Json || NocacheValue::of(&list.scalar(&list.items[nocache])) != NocacheValue::Odd
+}
 
 /// Whether a reader that takes a JSON body for a form would find a parameter in it that decides.
 fn is_json_and_form(list: &Parameters<'_>) -> bool {
@@ -256,6 +270,10 @@ mod tests {
             ("version=v2&enterprise=0", Kind::RecaptchaV2),
             ("version=v3", Kind::RecaptchaV3),
             ("version=3", Kind::RecaptchaV3),
+            ("version=V3", Kind::RecaptchaV3),
+            ("version=v33", Kind::RecaptchaV2),
+            ("enterprise=TRUE", Kind::RecaptchaV2Enterprise),
+            ("enterprise=yes", Kind::RecaptchaV2),
             ("version=v3&enterprise=1", Kind::RecaptchaV3Enterprise),
             ("enterprise=true", Kind::RecaptchaV2Enterprise),
         ] {
@@ -264,6 +282,7 @@ mod tests {
             assert_eq!(submission.captcha.unwrap().kind, Some(kind), "{query}");
         }
         assert_eq!(read(request("/in.php?key=K", None, "")).unwrap().captcha, None);
+        assert!(read(request("/in.php?json=True", None, "")).unwrap().wants_json);
     }
 
     #[test]

@@ -83,21 +83,33 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// Whether it is one of the spellings of on: `true`, `1`, `"true"`, `"1"`.
+    /// Whether it is one of the spellings of on: `true`, `1`, `"true"`, `"1"`. Words compare ASCII case-insensitively.
     pub fn is_on(&self) -> bool {
-        matches!(self.as_text(), Some("true" | "1"))
+        self.is_word("true", "1")
+    }
+
+    /// Whether it is one of the spellings of off: `false`, `0`, `"false"`, `"0"`, `""`.
+    pub fn is_off(&self) -> bool {
+        self.is_word("false", "0") || self.as_text() == Some("")
+    }
+
+    fn is_word(&self, word: &str, digit: &str) -> bool {
+        self.as_text()
+            .is_some_and(|text| text.eq_ignore_ascii_case(word) || text == digit)
     }
 }
 
 /// The value of a client's own nocache parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NocacheValue {
-    /// `true`, `1`, `"true"` or `"1"`.
+    /// [`Scalar::is_on`]
     On,
-    /// `false`, `0`, both as strings, the empty string, and any other value: the client gave a value, and it is not on.
+    /// [`Scalar::is_off`]
     Off,
     /// JSON's `null`, which counts as absent.
     Null,
+    /// Any other value.
+    Odd,
 }
 
 impl NocacheValue {
@@ -106,7 +118,8 @@ impl NocacheValue {
         match value {
             Scalar::Bare("null") => Self::Null,
             value if value.is_on() => Self::On,
-            _ => Self::Off,
+            value if value.is_off() => Self::Off,
+            _ => Self::Odd,
         }
     }
 }

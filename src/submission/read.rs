@@ -65,7 +65,8 @@ pub struct Submission<'a> {
     pub nocache_list: usize,
     /// The API key; of several the one that counts.
     pub key: Option<ParameterRef>,
-    /// The client's own nocache parameters; the last one counts.
+    /// The client's own nocache parameters. A legacy one with an odd value is not among them: it says nothing, and may be
+    /// the end of a page's URL that is not encoded.
     pub nocache: Vec<ParameterRef>,
 }
 
@@ -88,9 +89,12 @@ impl<'a> Submission<'a> {
         (list, &list.items[at.parameter])
     }
 
-    /// The value of the client's own nocache parameter, if it sent one. Of several the last counts.
+    /// The value of the client's own nocache parameter, if it sent one. Of several the last counts that is not odd; if all
+    /// are, the client set nocache, and not to on.
     pub fn nocache_value(&self) -> Option<NocacheValue> {
-        self.nocache.last().map(|at| self.nocache_value_at(*at))
+        let mut values = self.nocache.iter().rev().map(|at| self.nocache_value_at(*at));
+        let known = values.find(|value| *value != NocacheValue::Odd);
+        known.or((!self.nocache.is_empty()).then_some(NocacheValue::Off))
     }
 
     /// The value of one of the client's nocache parameters.
