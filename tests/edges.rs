@@ -11,7 +11,7 @@ use std::{
 };
 
 use fixtures::{
-    Client, Folder, Gateway, OK, RawUpstream, SET, Server, TASK, exchange, get, post, program, refused, run,
+    Client, EDITED, Folder, Gateway, OK, RawUpstream, SET, Server, TASK, exchange, get, post, program, refused, run,
 };
 
 const DENY: &str = r#"
@@ -96,6 +96,22 @@ fn a_submission_with_two_content_types_is_ambiguous() {
     );
     assert_eq!(exchange(gateway.api, request).decision(), "skipped;reason=ambiguous");
     assert_eq!(upstream.last().text(), TASK);
+}
+
+#[test]
+fn a_character_set_is_no_content_coding() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "");
+    let length = TASK.len();
+    let request = format!(
+        "POST /createTask HTTP/1.1\r\nHost: x\r\nContent-Encoding: UTF-8\r\nContent-Length: {length}\r\n\r\n{TASK}"
+    );
+    assert_eq!(exchange(gateway.api, request).decision(), SET);
+    let arrived = upstream.last();
+    assert_eq!(
+        (arrived.text(), arrived.field("content-encoding")),
+        (EDITED, Some("UTF-8"))
+    );
 }
 
 #[test]

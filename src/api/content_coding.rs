@@ -27,7 +27,7 @@ pub enum Coding {
 /// What the Content-Encoding field says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coded {
-    /// Nothing, or `identity`.
+    /// Nothing, `identity`, or nothing but the name of a character set, which clients mistake for a coding.
     Plain,
     /// One coding that is known.
     As(Coding),
@@ -48,20 +48,30 @@ impl Coded {
     pub fn of(fields: &HeaderMap) -> Self {
         let values = fields.get_all(header::CONTENT_ENCODING).iter();
         let names = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-        let mut coded = Self::Plain;
-        for name in names.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()) {
-            let name = name.to_ascii_lowercase();
-            coded = match (coded, name.as_slice()) {
-                (coded, b"identity") => coded,
-                (Self::Plain, b"gzip" | b"x-gzip") => Self::As(Coding::Gzip),
-                (Self::Plain, b"deflate") => Self::As(Coding::Deflate),
-                (Self::Plain, b"br") => Self::As(Coding::Brotli),
-                (Self::Plain, b"zstd") => Self::As(Coding::Zstd),
-                _ => Self::Unknown,
-            };
+        let names: Vec<Vec<u8>> = names
+            .map(|name| name.trim_ascii().to_ascii_lowercase())
+            .filter(|name| !name.is_empty() && name != b"identity")
+            .collect();
+        match &names[..] {
+            names if names.iter().all(|name| is_character_set(name)) => Self::Plain,
+            [name] => coding(name).map_or(Self::Unknown, Self::As),
+            _ => Self::Unknown,
         }
-        coded
     }
+}
+
+fn coding(name: &[u8]) -> Option<Coding> {
+    match name {
+        b"gzip" | b"x-gzip" => Some(Coding::Gzip),
+        b"deflate" => Some(Coding::Deflate),
+        b"br" => Some(Coding::Brotli),
+        b"zstd" => Some(Coding::Zstd),
+        _ => None,
+    }
+}
+
+fn is_character_set(name: &[u8]) -> bool {
+    matches!(name, b"utf-8" | b"utf8" | b"us-ascii" | b"iso-8859-1")
 }
 
 /// Decodes a body, to at most `limit` bytes. Bytes after its end make it broken: another reader might read them.
@@ -138,6 +148,12 @@ mod tests {
             (&["gzip, gzip"], Coded::Unknown),
             (&["gzip", "br"], Coded::Unknown),
             (&["lzma"], Coded::Unknown),
+            (&["UTF-8"], Coded::Plain),
+            (&["utf8"], Coded::Plain),
+            (&["us-ascii"], Coded::Plain),
+            (&["iso-8859-1"], Coded::Plain),
+            (&["utf-8, gzip"], Coded::Unknown),
+            (&["utf-16"], Coded::Unknown),
         ] {
             let mut fields = HeaderMap::new();
             for value in values {
