@@ -87,15 +87,45 @@ fn of_values_given_twice_the_last_counts() {
 }
 
 #[test]
-fn a_submission_with_two_content_types_is_ambiguous() {
+fn two_content_types_matter_only_if_their_boundaries_differ() {
     let upstream = RawUpstream::start(OK);
-    let gateway = Gateway::start(&upstream.url, "");
-    let request = format!(
-        "POST /createTask HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{TASK}",
-        TASK.len()
-    );
-    assert_eq!(exchange(gateway.api, request).decision(), "skipped;reason=ambiguous");
-    assert_eq!(upstream.last().text(), TASK);
+    let forward = Gateway::start(&upstream.url, "");
+    let deny = Gateway::start(&upstream.url, &DENY.replace("a.example", "b.example"));
+    let form = "method=userrecaptcha&pageurl=a.example";
+    let part =
+        |name: &str, value: &str| format!("--B\r\nContent-Disposition: form-data; name={name}\r\n\r\n{value}\r\n");
+    let parts = part("method", "userrecaptcha") + &part("pageurl", "a.example") + "--B--\r\n";
+    let boundary = |text: &str| format!("multipart/form-data; boundary={text}");
+    for (path, types, body, decision) in [
+        (
+            "/createTask",
+            ["text/plain".to_owned(), "application/json".to_owned()],
+            TASK,
+            SET,
+        ),
+        ("/createTask", [boundary("A"), boundary("B")], TASK, SET),
+        ("/in.php", ["text/plain".to_owned(), "text/html".to_owned()], form, SET),
+        ("/in.php", ["text/plain".to_owned(), boundary("B")], &parts, SET),
+        ("/in.php", [boundary("B"), boundary("\"B\"")], &parts, SET),
+        (
+            "/in.php",
+            [boundary("A"), boundary("B")],
+            &parts,
+            "skipped;reason=ambiguous",
+        ),
+    ] {
+        let [first, second] = &types;
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {first}\r\nContent-Type: {second}\r\nContent-Length: {length}\r\n\r\n{body}",
+        );
+        assert_eq!(exchange(forward.api, &request).decision(), decision, "{path} {types:?}");
+        assert_eq!(
+            exchange(deny.api, &request).decision(),
+            "denied;reason=unreadable",
+            "{path} {types:?}"
+        );
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::{
     observe::Cause,
     rewrite::{self, Decision, Plan},
     rules::RuleSet,
-    submission::{self, Dialect, Part, Submission, Unread},
+    submission::{self, Dialect, Part, Submission, Unread, multipart},
 };
 
 /// Holds a submission, decides about it, and sends it on with the edits that follow.
@@ -66,17 +66,26 @@ fn read<'a>(
     decoded: &'a Decoded,
 ) -> Result<Submission<'a>, Unread> {
     let body = decoded.body.as_ref().map_err(|unread| *unread)?;
-    let mut types = head.headers.get_all(header::CONTENT_TYPE).iter();
+    let types: Vec<&[u8]> = head
+        .headers
+        .get_all(header::CONTENT_TYPE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    let content_type = match dialect {
+        // Only a boundary is taken from a type, and only for a body.
+        Dialect::Legacy if !body.is_empty() => multipart::content_type(&types)?,
+        Dialect::Legacy | Dialect::CreateTask => None,
+    };
     let request = submission::Request {
         target: target.as_str(),
-        content_type: types.next().map(HeaderValue::as_bytes),
+        content_type,
         body,
     };
-    match types.next() {
-        None => submission::read(dialect, request, rules.names()),
-        // Two readers could use one each.
-        Some(_) => Err(Unread::Ambiguous),
-    }
+    let mut submission = submission::read(dialect, request, rules.names())?;
+    // Another reader could use the other one.
+    submission.has_other_reading |= types.len() > 1;
+    Ok(submission)
 }
 
 /// Target and body as they are sent upstream.
