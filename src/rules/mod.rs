@@ -86,4 +86,4 @@ pub use captcha_pattern::{CaptchaPattern, CaptchaPatternError};
 pub use near_miss::{MissReason, NearMiss};
 pub use rule::Rule;
 pub use rule_set::{LegacyPlace, Lookup, RuleSet, Unreadable};
-pub use site_pattern::{SitePattern, SitePatternError};
+pub use site_pattern::{SitePattern, SitePatternError, SitePatternMistake};

@@ -1,6 +1,8 @@
 //! A site pattern: `example.com`, `*.example.com`, `=example.com`, `*`, each with an optional path prefix.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::Ipv6Addr, str::FromStr};
+
+use SitePatternMistake as Mistake;
 
 use crate::submission::{Host, Site, host::HostError, site};
 
@@ -33,32 +35,74 @@ impl HostPattern {
 }
 
 /// The reason why a text is not a valid [`SitePattern`]. Its `Display` says what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SitePatternError {
+    /// What is wrong.
+    pub mistake: SitePatternMistake,
+    /// A valid pattern to write instead, if there is an obvious one.
+    pub fix: Option<String>,
+}
+
+impl std::error::Error for SitePatternError {}
+
+impl fmt::Display for SitePatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.mistake.fmt(f)?;
+        match &self.fix {
+            Some(fix) => write!(f, ": write \"{fix}\""),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is wrong with a text that is meant as a [`SitePattern`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SitePatternError {
+pub enum SitePatternMistake {
     /// The empty text.
     #[error("a site pattern is empty: write a host such as \"example.com\", or \"*\" for every site")]
     Empty,
     /// White space or a control character.
     #[error("a site pattern has no white space or control characters in it")]
     Space,
-    /// `https://…`
-    #[error("a site pattern has no scheme: write \"{0}\"")]
-    Scheme(String),
+    /// `https://…`, `https:…`
+    #[error("a site pattern has no scheme")]
+    Scheme,
+    /// `/login`, `//example.com`
+    #[error("a site pattern begins with a host, or with \"*\" for every host")]
+    Slash,
+    /// `example.com\login`
+    #[error("a path is written with slashes, not with backslashes")]
+    Backslash,
     /// `example.com:8080`
-    #[error("a site pattern has no port, every port of the host matches: write \"{0}\"")]
-    Port(String),
+    #[error("a site pattern has no port, every port of the host matches")]
+    Port,
     /// `user@example.com`
-    #[error("a site pattern has no user name: write \"{0}\"")]
-    UserInfo(String),
+    #[error("a site pattern has no user name")]
+    UserInfo,
     /// `example.com/?a`
-    #[error("a site pattern ends with the path, queries and fragments are not compared: write \"{0}\"")]
-    Query(String),
+    #[error("a site pattern ends with the path, queries and fragments are not compared")]
+    Query,
     /// `a*.example.com`
     #[error("a wildcard stands alone or as the first label: \"*\" or \"*.example.com\"")]
     Wildcard,
+    /// `example.com/*`
+    #[error("a path has no wildcard, it matches everything below it as well")]
+    WildcardPath,
+    /// `example.com/(a|b)`
+    #[error("\"{0}\" has no special meaning in a path; where the character itself is meant, it is percent-encoded")]
+    PathCharacter(char),
+    /// `(a|b).example.com`
+    #[error("\"{0}\" is not part of any host, and patterns are not regular expressions")]
+    HostCharacter(char),
     /// `*.192.0.2.1`
-    #[error("an IP address has no subdomains: write \"{0}\"")]
-    Subdomains(String),
+    #[error("an IP address has no subdomains")]
+    Subdomains,
+    /// `192.0.2.0/24`
+    #[error("a site pattern is one address, not a range of addresses")]
+    Range,
+    /// `::1`
+    #[error("an IPv6 address is written in brackets")]
+    Brackets,
     /// `a..example`
     #[error("a label of the host is empty: two dots follow each other, or one comes first")]
     EmptyLabel,
@@ -94,62 +138,178 @@ impl FromStr for SitePattern {
     type Err = SitePatternError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.is_empty() {
-            return Err(SitePatternError::Empty);
-        }
-        if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(SitePatternError::Space);
-        }
-        if let Some((_, rest)) = text.split_once("://") {
-            return Err(SitePatternError::Scheme(rest.to_owned()));
-        }
-        if let Some((kept, _)) = text.split_once(['?', '#']) {
-            return Err(SitePatternError::Query(kept.to_owned()));
-        }
-        let (authority, path) = text.split_at(text.find('/').unwrap_or(text.len()));
-        if let Some((_, host)) = authority.rsplit_once('@') {
-            return Err(SitePatternError::UserInfo(format!("{host}{path}")));
-        }
-        if let Some((host, port)) = authority.rsplit_once(':')
-            && !port.contains(']')
-            && !host.contains(':') | host.ends_with(']')
-        {
-            return Err(SitePatternError::Port(format!("{host}{path}")));
-        }
-        let hosts = match authority.strip_prefix('=') {
-            Some(name) => HostPattern::Only(host(name)?),
-            None if authority == "*" => HostPattern::Every,
-            None => match authority.strip_prefix("*.") {
-                None => HostPattern::WithSubdomains(host(authority)?),
-                Some(name) => match host(name)? {
-                    Host::Address(_) => return Err(SitePatternError::Subdomains(name.to_owned())),
-                    host => HostPattern::SubdomainsOf(host),
-                },
-            },
-        };
-        Ok(Self {
-            hosts,
-            path: path_prefix(path).into(),
+        read(text).map_err(|unread| SitePatternError {
+            mistake: unread.mistake,
+            fix: unread.repaired.and_then(valid),
         })
     }
 }
 
+/// A text with its further mistakes repaired, too; none if one of them cannot be.
+fn valid(mut text: String) -> Option<String> {
+    // Each repair removes a kind of mistake; a text that has more than these is not worth a proposal.
+    for _ in 0..8 {
+        match read(&text) {
+            Ok(_) => return Some(text),
+            Err(unread) => text = unread.repaired?,
+        }
+    }
+    None
+}
+
+/// A mistake, and the text without it, if that is obvious.
+struct Unread {
+    mistake: SitePatternMistake,
+    repaired: Option<String>,
+}
+
+impl From<SitePatternMistake> for Unread {
+    fn from(mistake: SitePatternMistake) -> Self {
+        Self {
+            mistake,
+            repaired: None,
+        }
+    }
+}
+
+impl SitePatternMistake {
+    fn repaired(self, text: impl Into<String>) -> Unread {
+        Unread {
+            mistake: self,
+            repaired: Some(text.into()),
+        }
+    }
+}
+
+fn read(text: &str) -> Result<SitePattern, Unread> {
+    if text.is_empty() {
+        return Err(Mistake::Empty.into());
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(Mistake::Space.into());
+    }
+    if let Some(rest) = behind_scheme(text) {
+        return Err(Mistake::Scheme.repaired(rest));
+    }
+    if let Some((kept, _)) = text.split_once(['?', '#']) {
+        return Err(Mistake::Query.repaired(kept));
+    }
+    if text.contains('\\') {
+        return Err(Mistake::Backslash.repaired(text.replace('\\', "/")));
+    }
+    let (authority, path) = text.split_at(text.find('/').unwrap_or(text.len()));
+    if authority.is_empty() {
+        let repaired = match path.strip_prefix("//") {
+            Some(host) => host.to_owned(),
+            None => format!("*{path}"),
+        };
+        return Err(Mistake::Slash.repaired(repaired));
+    }
+    if let Some((_, host)) = authority.rsplit_once('@') {
+        return Err(Mistake::UserInfo.repaired(format!("{host}{path}")));
+    }
+    let (sign, name) = ["=", "*."]
+        .iter()
+        .find_map(|sign| Some((*sign, authority.strip_prefix(sign)?)))
+        .unwrap_or(("", authority));
+    if name.parse::<Ipv6Addr>().is_ok() && is_bits(path) {
+        return Err(Mistake::Range.into());
+    }
+    if name.parse::<Ipv6Addr>().is_ok() {
+        return Err(Mistake::Brackets.repaired(format!("{sign}[{name}]{path}")));
+    }
+    if let Some((host, port)) = name.rsplit_once(':')
+        && !port.contains(']')
+        && !host.contains(':') | host.ends_with(']')
+    {
+        return Err(Mistake::Port.repaired(format!("{sign}{host}{path}")));
+    }
+    let hosts = match sign {
+        "=" => HostPattern::Only(host(name)?),
+        "*." => match host(name)? {
+            Host::Address(_) => return Err(Mistake::Subdomains.repaired(format!("{name}{path}"))),
+            host => HostPattern::SubdomainsOf(host),
+        },
+        _ if name == "*" => HostPattern::Every,
+        _ => HostPattern::WithSubdomains(host(name)?),
+    };
+    check_path(&hosts, authority, path)?;
+    Ok(SitePattern {
+        hosts,
+        path: path_prefix(path).into(),
+    })
+}
+
+/// What follows a scheme: `https://…`, but also `https:…`, which is no host with a port.
+fn behind_scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once(':')?;
+    let is_word = !scheme.is_empty()
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let is_known = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    (is_word && (is_known || rest.starts_with("//"))).then(|| rest.trim_start_matches('/'))
+}
+
+/// Signs of other languages for patterns. In a pattern they would match nothing but themselves, which nobody means.
+const SIGNS: [char; 8] = ['*', '(', ')', '|', '^', '$', '!', '\\'];
+
 /// A host as [`Site::host`] returns it.
-fn host(name: &str) -> Result<Host, SitePatternError> {
+fn host(name: &str) -> Result<Host, Unread> {
     if name.contains('*') {
-        return Err(SitePatternError::Wildcard);
+        return Err(Mistake::Wildcard.into());
+    }
+    if let Some(sign) = name.chars().find(|c| SIGNS.contains(c)) {
+        return Err(Mistake::HostCharacter(sign).into());
     }
     if name.starts_with('.') || name.contains("..") {
-        return Err(SitePatternError::EmptyLabel);
+        return Err(Mistake::EmptyLabel.into());
     }
-    if name.is_empty() {
-        return Err(SitePatternError::Host(name.to_owned()));
-    }
-    let host = url::Host::parse(name).map_err(|_| SitePatternError::Host(name.to_owned()))?;
+    let host = match url::Host::parse(name) {
+        Ok(host) if !name.is_empty() => host,
+        _ => return Err(Mistake::Host(name.to_owned()).into()),
+    };
     Host::from_url(host).map_err(|error| match error {
-        HostError::EmptyLabel => SitePatternError::EmptyLabel,
-        HostError::TooLong => SitePatternError::TooLong,
+        HostError::EmptyLabel => Mistake::EmptyLabel.into(),
+        HostError::TooLong => Mistake::TooLong.into(),
     })
+}
+
+fn check_path(hosts: &HostPattern, authority: &str, path: &str) -> Result<(), Unread> {
+    let is_address = matches!(
+        hosts,
+        HostPattern::Only(Host::Address(_)) | HostPattern::WithSubdomains(Host::Address(_))
+    );
+    if is_address && is_bits(path) {
+        return Err(Mistake::Range.into());
+    }
+    if let Some(above) = path.strip_suffix("/*").or_else(|| path.strip_suffix("/**")) {
+        return Err(Mistake::WildcardPath.repaired(format!("{authority}{above}")));
+    }
+    if let Some(sign) = path.chars().find(|c| SIGNS.contains(c)) {
+        let encoded = encoded(path, |c| SIGNS.contains(&c));
+        return Err(Mistake::PathCharacter(sign).repaired(format!("{authority}{encoded}")));
+    }
+    Ok(())
+}
+
+/// Whether what looks like a path is the number of bits of a range of addresses: `/24`.
+fn is_bits(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|bits| {
+        bits.bytes().all(|byte| byte.is_ascii_digit()) && bits.parse::<u8>().is_ok_and(|bits| bits <= 128)
+    })
+}
+
+/// A path with some of its ASCII characters percent-encoded.
+fn encoded(path: &str, is_encoded: impl Fn(char) -> bool) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    for c in path.chars() {
+        match is_encoded(c) {
+            true => encoded += &format!("%{:02X}", u32::from(c)),
+            false => encoded.push(c),
+        }
+    }
+    encoded
 }
 
 /// A path as [`Site::path`] returns it, without a trailing slash. The same parser reads both.
@@ -167,6 +327,8 @@ impl fmt::Display for SitePattern {
             HostPattern::WithSubdomains(host) => write!(f, "{host}"),
             HostPattern::SubdomainsOf(host) => write!(f, "*.{host}"),
         }?;
-        f.write_str(&String::from_utf8_lossy(&self.path))
+        // As it can be written in a configuration.
+        let is_encoded = |c: char| SIGNS.contains(&c) || matches!(c, '%' | '?' | '#') || c <= ' ' || c == '\x7f';
+        f.write_str(&encoded(&String::from_utf8_lossy(&self.path), is_encoded))
     }
 }

@@ -48,6 +48,10 @@ fn patterns_match_what_the_manual_says() {
         xn--bcher-kva.example | bücher.example                                                                   |
         Example.COM.          | example.com                                                                      |
         example.com/a%2Fb     | example.com/a/b                                                                  | example.com/a
+        example.com/%2A       | example.com/* example.com/%2a/x                                                  | example.com/a
+        example.com/%28a%29   | example.com/(a)                                                                  | example.com/a
+        example.com/a/../b    | example.com/b example.com/a/%2e./b                                               | example.com/a
+        192.0.2.1/129         | 192.0.2.1/129                                                                    | 192.0.2.1
     "#;
     for line in table.trim().lines().skip(1) {
         let columns: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -55,6 +59,8 @@ fn patterns_match_what_the_manual_says() {
             panic!("three columns expected: {line}");
         };
         let pattern = pattern(text);
+        let shown = pattern.to_string();
+        assert_eq!(shown.parse().as_ref(), Ok(&pattern), "{text} is shown as {shown}");
         for url in matching.split_whitespace() {
             assert!(pattern.matches(&site(url)), "{text} should match {url}");
         }
@@ -66,29 +72,81 @@ fn patterns_match_what_the_manual_says() {
 
 #[test]
 fn invalid_patterns_say_what_to_write() {
-    use SitePatternError as E;
-    for (text, error) in [
-        ("", E::Empty),
-        ("a b", E::Space),
-        ("a\tb", E::Space),
-        ("https://example.com/x", E::Scheme("example.com/x".into())),
-        ("example.com:8080/x", E::Port("example.com/x".into())),
-        ("[::1]:80", E::Port("[::1]".into())),
-        ("me@example.com", E::UserInfo("example.com".into())),
-        ("example.com/x?y", E::Query("example.com/x".into())),
-        ("a*.example.com", E::Wildcard),
-        ("*example.com", E::Wildcard),
-        ("*.*.example.com", E::Wildcard),
-        ("*.192.0.2.1", E::Subdomains("192.0.2.1".into())),
-        ("a..example", E::EmptyLabel),
-        (".example.com", E::EmptyLabel),
-        ("example.com..", E::EmptyLabel),
-        ("a%zz.example", E::Host("a%zz.example".into())),
-        ("::1", E::Host("::1".into())),
-        ("=", E::Host("".into())),
-        ("/login", E::Host("".into())),
+    use SitePatternMistake as M;
+    let long = format!("{}.example", "a".repeat(64));
+    for (text, mistake, fix) in [
+        ("", M::Empty, None),
+        ("a b", M::Space, None),
+        ("a\tb", M::Space, None),
+        ("https://example.com/x", M::Scheme, Some("example.com/x")),
+        ("http:example.com", M::Scheme, Some("example.com")),
+        ("ftp://me@example.com:8080/x\\y/*?z", M::Scheme, Some("example.com/x/y")),
+        ("https://", M::Scheme, None),
+        ("example.com:8080/x", M::Port, Some("example.com/x")),
+        ("=example.com:8080", M::Port, Some("=example.com")),
+        ("*.example.com:8080", M::Port, Some("*.example.com")),
+        ("[::1]:80", M::Port, Some("[::1]")),
+        ("me@example.com", M::UserInfo, Some("example.com")),
+        ("me@a*b", M::UserInfo, None),
+        ("example.com/x?y", M::Query, Some("example.com/x")),
+        ("example.com/x?u=https://y", M::Query, Some("example.com/x")),
+        ("example.com#y", M::Query, Some("example.com")),
+        ("example.com\\x", M::Backslash, Some("example.com/x")),
+        ("example.com/x\\y", M::Backslash, Some("example.com/x/y")),
+        ("/login", M::Slash, Some("*/login")),
+        ("//example.com", M::Slash, Some("example.com")),
+        ("a*.example.com", M::Wildcard, None),
+        ("*example.com", M::Wildcard, None),
+        ("*.*.example.com", M::Wildcard, None),
+        ("=*", M::Wildcard, None),
+        ("bank.example/*", M::WildcardPath, Some("bank.example")),
+        ("bank.example/a/**", M::WildcardPath, Some("bank.example/a")),
+        ("bank.example/a*", M::PathCharacter('*'), Some("bank.example/a%2A")),
+        (
+            "bank.example/(a|b)$",
+            M::PathCharacter('('),
+            Some("bank.example/%28a%7Cb%29%24"),
+        ),
+        ("bank.example/a)", M::PathCharacter(')'), Some("bank.example/a%29")),
+        ("bank.example/a|b", M::PathCharacter('|'), Some("bank.example/a%7Cb")),
+        ("bank.example/^a", M::PathCharacter('^'), Some("bank.example/%5Ea")),
+        ("bank.example/!a", M::PathCharacter('!'), Some("bank.example/%21a")),
+        ("^bank.example$", M::HostCharacter('^'), None),
+        ("(a|b).example", M::HostCharacter('('), None),
+        ("a|b.example", M::HostCharacter('|'), None),
+        ("!bank.example", M::HostCharacter('!'), None),
+        ("*.192.0.2.1", M::Subdomains, Some("192.0.2.1")),
+        ("192.0.2.0/24", M::Range, None),
+        ("=192.0.2.0/0", M::Range, None),
+        ("[2001:db8::]/32", M::Range, None),
+        ("2001:db8::/128", M::Range, None),
+        ("2001:db8::/x", M::Brackets, Some("[2001:db8::]/x")),
+        ("::1", M::Brackets, Some("[::1]")),
+        ("a..example", M::EmptyLabel, None),
+        (".example.com", M::EmptyLabel, None),
+        ("example.com..", M::EmptyLabel, None),
+        (&long, M::TooLong, None),
+        ("a%zz.example", M::Host("a%zz.example".into()), None),
+        ("=", M::Host(String::new()), None),
     ] {
-        assert_eq!(text.parse::<SitePattern>().err(), Some(error), "{text}");
+        let fix = fix.map(str::to_owned);
+        if let Some(fix) = &fix {
+            assert!(fix.parse::<SitePattern>().is_ok(), "the fix for {text}: {fix}");
+        }
+        assert_eq!(
+            text.parse::<SitePattern>().err(),
+            Some(SitePatternError { mistake, fix }),
+            "{text}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_proposed_pattern_is_valid(text in "(https?:|[a-z]|\\.|/|:|@|\\*|[0-9]|\\[|\\]|::1|=|\\?|#|\\\\|\\(|\\$|%2A|é){1,12}") {
+        if let Err(SitePatternError { fix: Some(fix), .. }) = text.parse::<SitePattern>() {
+            prop_assert!(fix.parse::<SitePattern>().is_ok(), "{text}: {fix}");
+        }
     }
 }
 
