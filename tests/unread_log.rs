@@ -5,7 +5,7 @@
 mod fixtures;
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
     process::{Child, ChildStderr, Stdio},
     time::Instant,
@@ -72,15 +72,21 @@ const SUBMISSIONS: usize = 6_500;
 
 #[test]
 fn a_log_that_nobody_reads_stops_nothing() {
-    let upstream = RawUpstream::start(fixtures::OK);
-    let mut gateway = Unread::start(&upstream.url, "");
+    let upstream = RawUpstream::serve(|request, stream| {
+        if request.target() == "/held" {
+            std::thread::sleep(PATIENCE);
+        }
+        stream.write_all(fixtures::OK).is_ok()
+    });
+    let mut gateway = Unread::start(&upstream.url, "[server]\nshutdown_grace = \"1s\"\n");
     let mut client = Client::connect(gateway.api);
     for number in 0..SUBMISSIONS {
         let response = client.exchange(post("/createTask", TASK));
         assert_eq!(response.decision(), SET, "submission {number}");
     }
     assert_eq!(client.exchange(post("/getTaskResult", "{}")).status(), 200);
-    let reloaded = "[[rule]]\nid = \"a\"\nsites = [\"a.example\"]\naction = \"keep\"\n";
+    let reloaded =
+        "[server]\nshutdown_grace = \"1s\"\n[[rule]]\nid = \"a\"\nsites = [\"a.example\"]\naction = \"keep\"\n";
     gateway.folder.write("gateway.toml", reloaded);
     wait(|| {
         client
@@ -103,10 +109,20 @@ fn a_log_that_nobody_reads_stops_nothing() {
     let in_all = counted + dropped;
     assert!(in_all >= SUBMISSIONS / 2, "{counted} read, {dropped} dropped");
 
-    // And unread again, a stop is a stop.
+    // And unread again, a stop is a stop, also one that fails: here with a request in flight.
     for _ in 0..SUBMISSIONS {
         client.exchange(post("/createTask", TASK));
     }
+    let mut held = Client::connect(gateway.api);
+    held.0.write_all(&post("/held", "")).unwrap();
+    wait(|| {
+        upstream
+            .received()
+            .iter()
+            .rev()
+            .any(|request| request.target() == "/held")
+            .then_some(())
+    });
     let asked = Instant::now();
     let status = std::process::Command::new("kill")
         .arg(gateway.child.id().to_string())
@@ -115,7 +131,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
     assert!(status.success());
     drop(client);
     let status = wait(|| gateway.child.try_wait().unwrap());
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(status.code(), Some(1));
     assert!(asked.elapsed() < PATIENCE);
     let mut rest = Vec::new();
     gateway.stderr.read_to_end(&mut rest).unwrap();

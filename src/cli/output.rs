@@ -18,6 +18,8 @@ pub enum Failure {
     Failed(String),
     /// Its input is wrong: exit code 2.
     Wrong(String),
+    /// It failed, and the log says how: stderr may be a pipe that is full.
+    Logged,
     /// The reader of stdout has gone, as `head` does. That is a quiet end and no fault.
     Unread,
 }
@@ -42,6 +44,7 @@ impl Failure {
                 tell(&message);
                 ExitCode::from(2)
             }
+            Self::Logged => ExitCode::from(1),
             Self::Unread => ExitCode::SUCCESS,
         }
     }

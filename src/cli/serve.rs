@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use axum::handler::Handler;
 use listenfd::ListenFd;
 use tokio::{net::TcpListener, sync::watch};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     logging,
@@ -91,9 +91,15 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
                 info!("stopped");
                 Ok(())
             }
-            false => Err(Failure::failed("stopped with requests still in flight ([server] shutdown_grace)")),
+            false => {
+                error!("stopped with requests still in flight ([server] shutdown_grace)");
+                Err(Failure::Logged)
+            }
         },
-        _ = signals.next() => Err(Failure::failed("ended by a second signal")),
+        _ = signals.next() => {
+            error!("ended by a second signal");
+            Err(Failure::Logged)
+        }
     };
     if ended.is_err() {
         gateway.cut_off();
