@@ -20,7 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, uri::Authority};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use parking_lot::Mutex;
 
 use crate::submission::Host;
@@ -123,22 +123,27 @@ async fn check_host(State(settings): State<Arc<Settings>>, request: Request, nex
 
 /// Whether no page of another site could have sent a request: no foreign Host, no foreign Origin, no cross-site fetch.
 fn is_own_request(fields: &HeaderMap, settings: &Settings) -> bool {
-    let field = |name| fields.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    // Of two, another reader could use the other one.
+    let field = |name: HeaderName| match fields.get_all(name).iter().collect::<Vec<_>>()[..] {
+        [] => Some(None),
+        [value] => value.to_str().ok().map(Some),
+        [..] => None,
+    };
     let origin_is_ours = |origin: &str| {
         let authority = origin.split_once("://").map(|(_, authority)| authority);
         authority.is_some_and(|authority| is_ours(authority, settings))
     };
-    field(header::HOST).is_some_and(|host| is_ours(host, settings))
-        && field(header::ORIGIN).is_none_or(origin_is_ours)
-        && matches!(field(SEC_FETCH_SITE), None | Some("same-origin" | "none"))
+    field(header::HOST)
+        .flatten()
+        .is_some_and(|host| is_ours(host, settings))
+        && field(header::ORIGIN).is_some_and(|origin| origin.is_none_or(origin_is_ours))
+        && matches!(field(SEC_FETCH_SITE), Some(None | Some("same-origin" | "none")))
 }
 
 fn is_ours(authority: &str, settings: &Settings) -> bool {
-    let Ok(authority) = authority.parse::<Authority>() else {
-        return false;
-    };
-    let host = Host::as_written(authority.host());
-    matches!(host, Host::Address(_)) || host.is_loopback() || host.is_one_of(&settings.hosts)
+    Host::of_authority(authority).is_some_and(|(host, _)| {
+        matches!(host, Host::Address(_)) || host.is_loopback() || host.is_one_of(&settings.hosts)
+    })
 }
 
 #[cfg(test)]
@@ -158,6 +163,7 @@ mod tests {
             ("gateway.internal:80", true),
             ("evil.example:6623", false),
             ("localhost.evil.example", false),
+            ("127.0.0.1:6623.evil.example", false),
             ("", false),
         ] {
             assert_eq!(is_ours(host, &settings), served, "{host}");

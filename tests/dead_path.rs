@@ -5,9 +5,7 @@
 
 mod fixtures;
 
-use std::process::{Command, Stdio};
-
-use fixtures::Folder;
+use fixtures::{Folder, in_a_network};
 
 /// Prints a line for each poll: what was polled, the status, and the seconds it took.
 const SCRIPT: &str = r#"
@@ -54,25 +52,7 @@ wait $waiting
 fn a_dead_path_costs_no_client_its_whole_timeout() {
     let folder = Folder::new();
     folder.write("empty.toml", "");
-    let output = Command::new("unshare")
-        // With processes of their own, which end with the first of them.
-        .args([
-            "--user",
-            "--map-root-user",
-            "--net",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-        ])
-        .args(["bash", "-c", SCRIPT])
-        .env("GATEWAY", env!("CARGO_BIN_EXE_nocache-gateway"))
-        .current_dir(folder.path())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
+    let (printed, errors) = in_a_network(&folder, SCRIPT);
     println!("{printed}");
     let poll = |name: &str| {
         let line = printed

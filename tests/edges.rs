@@ -144,22 +144,48 @@ fn a_character_set_is_no_content_coding() {
     );
 }
 
+/// Whatever the gateway responds itself, and to which legacy request.
+#[rustfmt::skip]
 #[test]
-fn a_wish_for_json_in_the_body_of_in_php_counts() {
-    let gateway = Gateway::start(&refused(), DENY);
-    for (body, response) in [
-        (
-            "method=userrecaptcha&pageurl=a.example&json=1",
-            r#"{"request":"ERROR_DOMAIN_NOT_ALLOWED","status":0}"#,
-        ),
-        (
-            r#"{"method":"userrecaptcha","pageurl":"a.example","json":1}"#,
-            r#"{"request":"ERROR_DOMAIN_NOT_ALLOWED","status":0}"#,
-        ),
-        ("method=userrecaptcha&pageurl=a.example", "ERROR_DOMAIN_NOT_ALLOWED"),
+fn a_wish_for_json_in_the_body_counts() {
+    let denies = Gateway::start(&refused(), DENY);
+    let fails = Gateway::start(&refused(), "[server]\nbody_limit = \"1 KiB\"\n");
+    let full = Gateway::start(&refused(), "[server]\nbody_budget = \"1 KiB\"\n");
+    let large = format!("&x={}", "a".repeat(2 << 10));
+    let multipart = "--b\r\nContent-Disposition: form-data; name=\"json\"\r\n\r\n1\r\n--b--\r\n";
+    for (gateway, target, body, status, json, code) in [
+        (&denies, "/in.php", "method=userrecaptcha&pageurl=a.example&json=1", 200, true, "ERROR_DOMAIN_NOT_ALLOWED"),
+        (&denies, "/in.php", r#"{"method":"userrecaptcha","pageurl":"a.example","json":1}"#, 200, true, "ERROR_DOMAIN_NOT_ALLOWED"),
+        (&denies, "/in.php", "method=userrecaptcha&pageurl=a.example", 200, false, "ERROR_DOMAIN_NOT_ALLOWED"),
+        (&fails, "/in.php", "method=base64&json=1", 502, true, "ERROR_SERVICE_NOT_AVAILABLE"),
+        (&fails, "/in.php", &format!("json=1{large}"), 413, true, "ERROR_GATEWAY_BODY_TOO_LARGE"),
+        (&fails, "/in.php", &large, 413, false, "ERROR_GATEWAY_BODY_TOO_LARGE"),
+        (&fails, "/res.php", "action=get&id=1&json=1", 502, true, "ERROR_SERVICE_NOT_AVAILABLE"),
+        (&fails, "/res.php", r#"{"action":"get","id":1,"json":"1"}"#, 502, true, "ERROR_SERVICE_NOT_AVAILABLE"),
+        (&fails, "/res.php", multipart, 502, true, "ERROR_SERVICE_NOT_AVAILABLE"),
+        (&fails, "/res.php", &format!("json=1{large}"), 502, true, "ERROR_SERVICE_NOT_AVAILABLE"),
+        (&fails, "/res.php", "action=get&id=1", 502, false, "ERROR_SERVICE_NOT_AVAILABLE"),
+        (&full, "/in.php?json=1", &large, 503, true, "ERROR_SERVICE_NOT_AVAILABLE"),
+        (&full, "/res.php?json=1", &large, 503, true, "ERROR_SERVICE_NOT_AVAILABLE"),
     ] {
-        assert_eq!(exchange(gateway.api, post("/in.php", body)).text(), response, "{body}");
+        let content_type = match body.starts_with("--") {
+            true => "multipart/form-data; boundary=b",
+            false => "text/plain",
+        };
+        let fields = format!("Host: x\r\nContent-Type: {content_type}\r\nContent-Length: {}", body.len());
+        let head = format!("POST {target} HTTP/1.1\r\n{fields}\r\n\r\n");
+        let response = exchange(gateway.api, head + body);
+        let expected = match json {
+            true => format!(r#"{{"request":"{code}","status":0}}"#),
+            false => code.to_owned(),
+        };
+        let name = &body[..body.len().min(60)];
+        assert_eq!((response.status(), response.text()), (status, &*expected), "{target} {name}");
     }
+    let origin = "POST /res.php HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\n\r\nheader_acao=1";
+    let response = exchange(fails.api, origin);
+    assert_eq!((response.status(), response.field("access-control-allow-origin")), (502, Some("*")));
+    assert_eq!(exchange(fails.api, post("/res.php", "")).field("access-control-allow-origin"), None);
 }
 
 #[test]
@@ -368,41 +394,4 @@ fn the_pretty_log_is_for_people() {
         line.contains(" INFO listening address=127.0.0.1:") && !line.contains('\u{1b}'),
         "{line}"
     );
-}
-
-/// The usual pair of addresses, with one port.
-#[test]
-fn both_address_families_can_have_one_port() {
-    let folder = Folder::new();
-    let file = folder.write("c.toml", "");
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let mut command = program();
-    command.args([
-        "--admin-listen",
-        "off",
-        "--listen",
-        &format!("0.0.0.0:{port},[::]:{port}"),
-        "--config",
-    ]);
-    command.arg(file);
-    let mut server = Server::start(command, folder);
-    fixtures::wait(|| {
-        server
-            .log()
-            .iter()
-            .any(|line| line["address"] == format!("[::]:{port}"))
-            .then_some(())
-    });
-    for address in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
-        assert_eq!(
-            exchange(address.parse().unwrap(), "CONNECT x:1 HTTP/1.1\r\n\r\n").status(),
-            405
-        );
-    }
-    server.signal("TERM");
-    assert_eq!(server.wait(), Some(0));
 }

@@ -41,7 +41,6 @@ fn a_connection_field_ends_here_with_what_it_may_name() {
         ("Connection: x-foo\r\nConnection: close\r\nX-Foo: 1", ServedLast, "", "connection x-foo"),
         ("Connection: content-length, host, transfer-encoding", Served, "content-length host", "connection"),
         ("Connection: content-type\r\nContent-Type: text/plain", Served, "content-type", "connection"),
-        // Today taken away.
         ("Connection: content-encoding\r\nContent-Encoding: identity", Served, "content-encoding", "connection"),
         ("Connection: \"x-foo\", ;;, \u{ff}\r\nX-Foo: 1", Served, "x-foo", "connection"),
         ("TE: trailers\r\nConnection: TE", Served, "", "te connection"),
@@ -88,7 +87,6 @@ fn a_target_with_a_host_is_served_if_that_is_ours() {
         ("http://me:pw@{upstream}", foreign),
         ("http://localhost.evil.example:{port}", foreign),
         ("http://localhost:{port}.evil.example", Refused("4")),
-        // The three are served today where the upstream has that address: a port that is none counts as absent.
         ("http://127.0.0.1:{port}.evil.example", Refused("4")),
         ("http://127.0.0.1:+{port}", Refused("4")),
         ("http://127.0.0.1:99999", Refused("4")),
@@ -251,7 +249,7 @@ fn whoever_expects_100_gets_it_only_if_the_body_is_read() {
         }
         let other = filled("POST {target} HTTP/1.1\r\nExpect: other{tail}", kind);
         run(format!("other, {}", kind.target), other, "", &Served.of(kind));
-        // Refused unread. What follows on the connection could be the body; today it sometimes is taken for it.
+        // Refused unread. What follows on the connection could be the body.
         let foreign =
             "POST http://evil.example{target} HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {n}\r\n\r\n";
         let refused = OwnLast(421, "ERROR_GATEWAY_NOT_A_PROXY").of(kind);
@@ -326,12 +324,21 @@ fn an_early_response_leaves_no_connection_out_of_step() {
     let (url, connections) = hasty_upstream();
     let gateway = Gateway::start(&url, "[server]\nbody_timeout = \"2s\"\n");
     let mut table = Table::default();
+    // A smaller body is held until it is whole, and no upstream can respond early to it.
+    let begun = "1234567890".repeat(7000);
     for (name, fields, halves) in [
-        ("length", "Content-Length: 20", ["1234567890", "abcdefghij"]),
+        (
+            "length",
+            "Content-Length: 70010",
+            [begun.clone(), "abcdefghij".to_owned()],
+        ),
         (
             "chunks",
             "Transfer-Encoding: chunked",
-            ["a\r\n1234567890\r\n", "a\r\nabcdefghij\r\n0\r\n\r\n"],
+            [
+                format!("{:x}\r\n{begun}\r\n", 70_000),
+                "a\r\nabcdefghij\r\n0\r\n\r\n".to_owned(),
+            ],
         ),
     ] {
         let before = connections.lock().unwrap().len();
@@ -353,7 +360,7 @@ fn an_early_response_leaves_no_connection_out_of_step() {
             let is_whole = bytes.contains("abcdefghij");
             let glued = bytes.find("/probe").is_some() && bytes.contains("1234567890") && !is_whole;
             table.row(
-                &format!("{name}, connection {number}: {bytes:?}"),
+                &format!("{name}, connection {number}: {:?}", bytes.replace(&begun, "...")),
                 "false",
                 &glued.to_string(),
             );

@@ -235,6 +235,18 @@ fn a_failure_of_the_upstream_is_one_warning_with_its_cause() {
             "timeout",
             "504",
         ),
+        (
+            RawUpstream::start(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n").url,
+            "",
+            "not-http",
+            "502",
+        ),
+        (
+            RawUpstream::start(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n").url,
+            "",
+            "cut-off",
+            "502",
+        ),
         (RawUpstream::serve(closes_in_response).url, "", "cut-off", "200"),
         (
             RawUpstream::serve(stalls_in_response).url,
@@ -321,6 +333,16 @@ fn a_refusal_is_one_event_with_its_cause() {
             small,
             post("/createTask", &large),
             ["INFO", "submission", "body-too-large", "413"],
+        ),
+        (
+            "[server]\nbody_budget = \"1 KiB\"\n",
+            post("/createTask", &large),
+            ["WARN", "submission", "overload", "503"],
+        ),
+        (
+            "",
+            request("POST /createTask HTTP/1.1\r\nHost: x\r\nHost: y\r\nContent-Length: 0\r\n\r\n"),
+            ["INFO", "submission", "malformed", "400"],
         ),
         (
             small,

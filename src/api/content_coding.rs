@@ -1,7 +1,7 @@
 //! Content codings of request bodies (RFC 9110, section 8.4.1): decoded to be read, within the limit of a body, so that
 //! a decompression bomb stops there.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use bytes::Bytes;
 use flate2::{
@@ -10,6 +10,8 @@ use flate2::{
 };
 use http::{HeaderMap, header};
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder, errors::FrameDecoderError};
+
+use super::budget::{Charge, OverBudget};
 
 /// A coding that is decoded here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub enum DecodeError {
     Broken,
     /// It grows beyond the limit.
     TooLarge,
+    /// Too much is held of all bodies together.
+    OverBudget,
 }
 
 impl Coded {
@@ -74,21 +78,22 @@ fn is_character_set(name: &[u8]) -> bool {
     matches!(name, b"utf-8" | b"utf8" | b"us-ascii" | b"iso-8859-1")
 }
 
-/// Decodes a body, to at most `limit` bytes. Bytes after its end make it broken: another reader might read them.
-pub fn decode(body: &[u8], coding: Coding, limit: usize) -> Result<Bytes, DecodeError> {
+/// Decodes a body, to at most `limit` bytes, which use the budget as they come. Bytes after its end make it broken: another
+/// reader might read them.
+pub fn decode(body: &[u8], coding: Coding, limit: usize, charge: &mut Charge) -> Result<Bytes, DecodeError> {
     let mut rest = body;
     let decoded = match coding {
-        Coding::Gzip => return read(MultiGzDecoder::new(body), limit).map(Bytes::from),
-        Coding::Deflate => match read(ZlibDecoder::new(&mut rest), limit) {
+        Coding::Gzip => return read(MultiGzDecoder::new(body), limit, charge).map(Bytes::from),
+        Coding::Deflate => match read(ZlibDecoder::new(&mut rest), limit, charge) {
             Err(DecodeError::Broken) => {
                 rest = body;
-                read(DeflateDecoder::new(&mut rest), limit)?
+                read(DeflateDecoder::new(&mut rest), limit, charge)?
             }
             result => result?,
         },
         // A buffer of one byte, so that no byte after the end is consumed.
-        Coding::Brotli => read(brotli_decompressor::Decompressor::new(&mut rest, 1), limit)?,
-        Coding::Zstd => zstd_frames(&mut rest, limit)?,
+        Coding::Brotli => read(brotli_decompressor::Decompressor::new(&mut rest, 1), limit, charge)?,
+        Coding::Zstd => zstd_frames(&mut rest, limit, charge)?,
     };
     if rest.is_empty() {
         Ok(Bytes::from(decoded))
@@ -98,7 +103,7 @@ pub fn decode(body: &[u8], coding: Coding, limit: usize) -> Result<Bytes, Decode
 }
 
 /// All frames, one after the other (RFC 8878, section 3).
-fn zstd_frames(rest: &mut &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
+fn zstd_frames(rest: &mut &[u8], limit: usize, charge: &mut Charge) -> Result<Vec<u8>, DecodeError> {
     // A frame's window is decoded whole before a byte comes out. Every decoder is to support 8 MiB (section 3.1.1.1.2).
     let window = limit.max(8 << 20) as u64;
     let mut decoded = Vec::new();
@@ -110,7 +115,7 @@ fn zstd_frames(rest: &mut &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
             FrameDecoderError::WindowSizeTooBig { .. } => DecodeError::TooLarge,
             _ => DecodeError::Broken,
         })?;
-        decoded.extend(read(frame, limit - decoded.len())?);
+        decoded.extend(read(frame, limit - decoded.len(), charge)?);
         if rest.is_empty() || rest.len() == before {
             break;
         }
@@ -118,14 +123,16 @@ fn zstd_frames(rest: &mut &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
     Ok(decoded)
 }
 
-fn read(decoder: impl Read, limit: usize) -> Result<Vec<u8>, DecodeError> {
+fn read(mut decoder: impl Read, limit: usize, charge: &mut Charge) -> Result<Vec<u8>, DecodeError> {
+    const STEP: u64 = 64 << 10;
     let mut decoded = Vec::new();
-    let one_more = (limit as u64).saturating_add(1);
-    let result: io::Result<usize> = decoder.take(one_more).read_to_end(&mut decoded);
-    match result {
-        Ok(_) if decoded.len() > limit => Err(DecodeError::TooLarge),
-        Ok(_) => Ok(decoded),
-        Err(_) => Err(DecodeError::Broken),
+    loop {
+        let step = decoder.by_ref().take(STEP).read_to_end(&mut decoded);
+        match step.map_err(|_| DecodeError::Broken)? {
+            0 => return Ok(decoded),
+            _ if decoded.len() > limit => return Err(DecodeError::TooLarge),
+            length => charge.add(length).map_err(|OverBudget| DecodeError::OverBudget)?,
+        }
     }
 }
 
@@ -137,6 +144,11 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::api::budget::Budget;
+
+    fn decode(body: &[u8], coding: Coding, limit: usize) -> Result<Bytes, DecodeError> {
+        super::decode(body, coding, limit, &mut Budget::new(1 << 30).charge())
+    }
 
     #[test]
     fn what_the_field_says() {

@@ -1,15 +1,12 @@
 //! Responses of the gateway's own, in the vendor's dialect, so that bots understand them: its error body in JSON, or a
 //! plain code on `in.php` and `res.php`. Never HTML, which a weak client could take for a result.
 
-use axum::{
-    body::Body,
-    response::{IntoResponse, Response},
-};
-use http::{HeaderValue, StatusCode, header};
+use axum::{body::Body, response::Response};
+use http::{HeaderValue, StatusCode, Uri, header, uri::PathAndQuery};
 
 use crate::{
     observe::Cause,
-    submission::{Dialect, Endpoint},
+    submission::{Dialect, Endpoint, Wishes},
     upstream::UpstreamError,
 };
 
@@ -43,6 +40,16 @@ impl ErrorResponse {
         }
     }
 
+    /// The gateway has a bug.
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "ERROR_GATEWAY_INTERNAL",
+            Cause::Internal,
+            "a bug in the gateway kept it from reading this request; nothing was sent on; please report it",
+        )
+    }
+
     /// A denial. It is an API response, not a failure of HTTP: the vendor's SDKs throw on any status but 200 before they
     /// read the code.
     pub fn denial(code: &'static str, description: impl Into<String>) -> Self {
@@ -67,32 +74,67 @@ impl From<&UpstreamError> for ErrorResponse {
 }
 
 /// What the form of a response depends on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ResponseFormat {
     /// The method of the API that was called.
-    pub endpoint: Endpoint,
-    /// Whether a legacy client asked for JSON (`json=1`).
-    pub wants_json: bool,
+    endpoint: Endpoint,
+    uri: Uri,
+    /// How a legacy client wants its responses; `None` if only the query is known.
+    wishes: Option<Wishes>,
 }
 
 impl ResponseFormat {
+    /// The format that a request's target asks for.
+    pub fn of(uri: &Uri, endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            uri: uri.clone(),
+            wishes: None,
+        }
+    }
+
+    /// The method of the API that was called.
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// Says how the client wants its responses.
+    pub fn set_wishes(&mut self, wishes: Wishes) {
+        self.wishes = Some(wishes);
+    }
+
     /// Renders a response in the dialect of its request.
-    pub fn render(self, response: &ErrorResponse) -> Response {
-        let (content_type, body) = match (self.endpoint.dialect(), self.wants_json) {
-            (Dialect::CreateTask, _) => ("application/json; charset=utf-8", error_body(response)),
+    pub fn render(&self, response: &ErrorResponse) -> Response {
+        const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+        const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+        let wishes = match self.endpoint.dialect() {
+            Dialect::CreateTask => Wishes::default(),
+            Dialect::Legacy => self.wishes.unwrap_or_else(|| {
+                let target = self.uri.path_and_query().map_or("", PathAndQuery::as_str);
+                Wishes::of_query(target)
+            }),
+        };
+        let (content_type, body) = match (self.endpoint.dialect(), wishes.json) {
+            (Dialect::CreateTask, _) => (JSON, error_body(response)),
             (Dialect::Legacy, true) => (
-                "application/json; charset=utf-8",
+                JSON,
                 serde_json::json!({ "status": 0, "request": response.code }).to_string(),
             ),
-            (Dialect::Legacy, false) => ("text/plain; charset=utf-8", response.code.to_owned()),
+            (Dialect::Legacy, false) => (PLAIN, response.code.to_owned()),
         };
-        let fields = [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
-        (self.status(response.status), fields, Body::from(body)).into_response()
+        let mut rendered = Response::new(Body::from(body));
+        *rendered.status_mut() = self.status(response.status);
+        rendered.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        if wishes.any_origin {
+            let any = HeaderValue::from_static("*");
+            rendered.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+        }
+        rendered
     }
 
     /// The status on the wire. The vendor's SDKs read 503 on getTaskResult as "still processing" and poll again; they
     /// give up on any other error status.
-    fn status(self, status: StatusCode) -> StatusCode {
+    fn status(&self, status: StatusCode) -> StatusCode {
         match self.endpoint {
             Endpoint::GetTaskResult if status.is_server_error() => StatusCode::SERVICE_UNAVAILABLE,
             _ => status,

@@ -3,41 +3,55 @@
 use std::time::Instant;
 
 use axum::{body::Body, extract::Request, response::Response};
-use http::{HeaderValue, Uri, Version, request::Parts, uri::PathAndQuery};
+use http::{HeaderValue, Uri, Version, header, request::Parts, uri::PathAndQuery};
 
 use super::{
     Gateway,
-    error_response::ResponseFormat,
+    error_response::ErrorResponse,
     fields::{self, Framing},
+    held_body::HeldBody,
     recording::Recording,
 };
-use crate::upstream::Purpose;
+use crate::{
+    submission::{self, Endpoint, Wishes},
+    upstream::Purpose,
+};
 
-/// Streams a request through that is not a submission.
+/// Passes on a request that is not a submission. A large body streams.
 pub async fn pass(
     gateway: &Gateway,
-    format: ResponseFormat,
     head: Parts,
-    body: Body,
+    mut body: HeldBody,
     recording: &mut Recording,
-) -> Response {
+) -> Result<Response, ErrorResponse> {
+    body.begin().await?;
     let target = path_and_query(&head.uri);
-    let request = upstream_request(gateway, head, target, body, Framing::AsSent);
-    match send(gateway, format, request, Purpose::Other, recording).await {
+    if recording.format.endpoint() == Endpoint::Res {
+        recording.format.set_wishes(Wishes::of(&submission::Request {
+            target: target.as_str(),
+            content_type: head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes),
+            body: if body.is_whole() { body.so_far() } else { b"" },
+        }));
+    }
+    recording.place = Some(match body.is_whole() {
+        true => gateway.places.take()?,
+        false => gateway.places.take_arriving()?,
+    });
+    let request = upstream_request(gateway, head, target, body.into_body(), Framing::AsSent);
+    Ok(match send(gateway, request, Purpose::Other, recording).await {
         Ok(response) => client_response(response, false, None),
         Err(failure) => failure,
-    }
+    })
 }
 
 /// Sends a submission on.
 pub async fn send_submission(
     gateway: &Gateway,
-    format: ResponseFormat,
     request: Request,
     decision: Option<HeaderValue>,
     recording: &mut Recording,
 ) -> Response {
-    match send(gateway, format, request, Purpose::Submission, recording).await {
+    match send(gateway, request, Purpose::Submission, recording).await {
         Ok(response) => client_response(response, true, decision),
         Err(failure) => fields::with_decision(failure, decision),
     }
@@ -46,7 +60,6 @@ pub async fn send_submission(
 /// The upstream's response, or the gateway's own to a failure.
 async fn send(
     gateway: &Gateway,
-    format: ResponseFormat,
     request: Request,
     purpose: Purpose,
     recording: &mut Recording,
@@ -59,7 +72,7 @@ async fn send(
             recording.record.upstream_status = Some(response.status());
             Ok(response)
         }
-        Err(error) => Err(recording.refuse(format, &(&error).into())),
+        Err(error) => Err(recording.refuse(&(&error).into())),
     }
 }
 

@@ -1,10 +1,12 @@
 //! What every request is handled with: settings, rules, upstream, and the places of requests in flight.
 
 use std::{
+    num::NonZero,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -13,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::{observe::Observers, rules::RuleSet, server::HeadError, upstream::Upstream};
 
-use super::recording::record_head_error;
+use super::{admission::PeerRange, budget::Budget, places::Places, recording::record_head_error};
 
 /// How the API listener behaves.
 #[derive(Clone, Debug)]
@@ -22,6 +24,10 @@ pub struct Settings {
     pub names: Vec<String>,
     /// The largest body of a submission, in bytes.
     pub body_limit: usize,
+    /// How many bytes are held of all bodies together. What does not fit is refused.
+    pub body_budget: usize,
+    /// The peers that are served beside loopback; none means all.
+    pub allow: Vec<PeerRange>,
     /// The longest pause between two reads of a request's body.
     pub body_timeout: Duration,
     /// How many requests may be in flight at once, responses included. Further ones are refused.
@@ -37,6 +43,8 @@ impl Default for Settings {
         Self {
             names: Vec::new(),
             body_limit: 32 << 20,
+            body_budget: 256 << 20,
+            allow: Vec::new(),
             body_timeout: Duration::from_secs(30),
             max_in_flight: 1024,
             decision_header: true,
@@ -51,7 +59,10 @@ pub struct Gateway {
     pub(super) settings: Settings,
     rules: RwLock<Arc<RuleSet>>,
     pub(super) upstream: Upstream,
-    pub(super) in_flight: Arc<Semaphore>,
+    pub(super) places: Places,
+    pub(super) budget: Arc<Budget>,
+    /// So many bodies that take long to judge are judged at once.
+    pub(super) judges: Arc<Semaphore>,
     pub(super) observers: Arc<Observers>,
     /// Whether requests in flight are cut off because the gateway stops.
     pub(super) is_stopping: Arc<AtomicBool>,
@@ -61,7 +72,9 @@ impl Gateway {
     /// A gateway by these rules to this upstream.
     pub fn new(settings: Settings, rules: RuleSet, upstream: Upstream) -> Self {
         Self {
-            in_flight: Arc::new(Semaphore::new(settings.max_in_flight)),
+            places: Places::new(settings.max_in_flight),
+            budget: Budget::new(settings.body_budget),
+            judges: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
             settings,
             observers: Arc::default(),
             is_stopping: Arc::default(),

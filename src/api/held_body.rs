@@ -1,75 +1,213 @@
-//! Bodies that do not stream through: held and decoded.
+//! A request's body as it arrives: held until it is whole, or as far as it has to be read before the rest can stream.
 
-use axum::body::Body;
-use bytes::Bytes;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{Error, body::Body};
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+use tokio::time::Instant;
 
 use super::{
     Settings,
-    content_coding::{self, Coded, DecodeError},
-    error_response::{BODY_INCOMPLETE, ErrorResponse},
+    budget::{Budget, Charge, OverBudget},
+    error_response::{BODY_INCOMPLETE, ErrorResponse, SERVICE_NOT_AVAILABLE},
 };
-use crate::{observe::Cause, submission::Unread};
+use crate::observe::Cause;
 
-/// Collects the body, up to the limit, and within twice `body_timeout` as a whole: otherwise a body that drips could hold
-/// its place for ever.
-pub async fn hold(body: &mut Body, fields: &HeaderMap, settings: &Settings) -> Result<Bytes, ErrorResponse> {
-    let limit = settings.body_limit;
-    let announced = fields
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large(limit));
-    }
-    let whole = Limited::new(body, limit).collect();
-    match tokio::time::timeout(2 * settings.body_timeout, whole).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Ok(Err(_)) | Err(_) => Err(ErrorResponse::new(
-            StatusCode::REQUEST_TIMEOUT,
-            BODY_INCOMPLETE,
-            Cause::ClientBody,
-            "the body did not arrive whole, nothing was sent on",
-        )),
-    }
+/// Bodies up to this many bytes are held until they are whole, and only then is their request in flight.
+pub const SMALL: usize = 64 << 10;
+
+/// A body that is arriving.
+pub struct HeldBody {
+    rest: Body,
+    /// The first frame, whose bytes need not be copied if it is the only one.
+    first: Bytes,
+    more: BytesMut,
+    trailers: Option<HeaderMap>,
+    is_whole: bool,
+    announced: Option<usize>,
+    /// Whether the client waits to be asked for it (RFC 9110, section 10.1.1) and is larger than what is asked for at once.
+    waits: bool,
+    charge: Charge,
+    /// A body that drips could otherwise hold its place for ever.
+    deadline: Instant,
 }
 
-/// A body without its content coding.
-#[derive(Debug)]
-pub struct Decoded {
-    /// The decoded body, or the reason why it cannot be read.
-    pub body: Result<Bytes, Unread>,
-    /// Whether the body had a content coding.
-    pub was_coded: bool,
-}
-
-/// Decodes a body, up to `limit` bytes.
-pub async fn decode(body: &Bytes, fields: &HeaderMap, limit: usize) -> Result<Decoded, ErrorResponse> {
-    let (body, was_coded) = match Coded::of(fields) {
-        _ if body.is_empty() => (Ok(body.clone()), false),
-        Coded::Plain => (Ok(body.clone()), false),
-        Coded::Unknown => (Err(Unread::EncodingUnknown), true),
-        Coded::As(coding) => {
-            let coded = body.clone();
-            // Megabytes take a while, so not on a thread that serves.
-            let decoding = tokio::task::spawn_blocking(move || content_coding::decode(&coded, coding, limit));
-            match decoding.await {
-                Ok(Ok(body)) => (Ok(body), true),
-                Ok(Err(DecodeError::TooLarge)) => return Err(too_large(limit)),
-                // A decoder that panics on its input could not read it either.
-                Ok(Err(DecodeError::Broken)) | Err(_) => (Err(Unread::Unreadable), true),
-            }
+impl HeldBody {
+    /// Nothing of it has been read.
+    pub fn new(body: Body, fields: &HeaderMap, settings: &Settings, budget: &Arc<Budget>) -> Self {
+        let announced = fields
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
+        let asked_for = SMALL.min(settings.body_limit);
+        Self {
+            is_whole: body.is_end_stream(),
+            rest: body,
+            first: Bytes::new(),
+            more: BytesMut::new(),
+            trailers: None,
+            announced,
+            waits: fields.contains_key(header::EXPECT) && announced.is_some_and(|length| length > asked_for),
+            charge: budget.charge(),
+            deadline: Instant::now() + 2 * settings.body_timeout,
         }
-    };
-    Ok(Decoded { body, was_coded })
+    }
+
+    /// Whether all of it has been read.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Whether it is larger than `limit`, as far as that is known.
+    pub fn is_over(&self, limit: usize) -> bool {
+        self.so_far().len() > limit || self.announced.is_some_and(|length| length > limit)
+    }
+
+    /// What has been read of it.
+    pub fn so_far(&self) -> &[u8] {
+        if self.more.is_empty() { &self.first } else { &self.more }
+    }
+
+    /// Reads a small body to its end, and of a larger one as much as a small one may have. A client that waits to be asked
+    /// for a larger one is not asked yet.
+    pub async fn begin(&mut self) -> Result<(), ErrorResponse> {
+        match self.waits {
+            true => Ok(()),
+            false => self.read(SMALL).await,
+        }
+    }
+
+    /// Reads to the end, or until there is more than `limit`.
+    pub async fn read(&mut self, limit: usize) -> Result<(), ErrorResponse> {
+        while !self.is_whole && self.so_far().len() <= limit {
+            let frame = match tokio::time::timeout_at(self.deadline, self.rest.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => {
+                    self.is_whole = true;
+                    break;
+                }
+                Ok(Some(Err(_))) | Err(_) => return Err(incomplete()),
+            };
+            match frame.into_data() {
+                Ok(data) => self.add(data)?,
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
+            }
+            self.is_whole = self.rest.is_end_stream();
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, data: Bytes) -> Result<(), ErrorResponse> {
+        self.charge.add(data.len()).map_err(|OverBudget| over_budget())?;
+        if self.first.is_empty() && self.more.is_empty() {
+            self.first = data;
+            return Ok(());
+        }
+        if self.more.is_empty() {
+            self.more.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.more.extend_from_slice(&data);
+        Ok(())
+    }
+
+    /// The body, of which all has been read, with what it uses of the budget.
+    pub fn into_bytes(self) -> (Bytes, Charge) {
+        let bytes = if self.more.is_empty() {
+            self.first
+        } else {
+            self.more.freeze()
+        };
+        (bytes, self.charge)
+    }
+
+    /// The body as it came: what has been read, and then the rest.
+    pub fn into_body(self) -> Body {
+        if self.is_whole && self.so_far().is_empty() && self.trailers.is_none() {
+            // An absent body stays absent: otherwise it would be framed as one of unknown length.
+            return Body::empty();
+        }
+        let rest = if self.is_whole { Body::empty() } else { self.rest };
+        let bytes = if self.more.is_empty() {
+            self.first
+        } else {
+            self.more.freeze()
+        };
+        Body::new(Resumed {
+            held: Some(self.charge.of(bytes)).filter(|bytes| !bytes.is_empty()),
+            rest,
+            trailers: self.trailers,
+        })
+    }
 }
 
-fn too_large(limit: usize) -> ErrorResponse {
+fn incomplete() -> ErrorResponse {
+    ErrorResponse::new(
+        StatusCode::REQUEST_TIMEOUT,
+        BODY_INCOMPLETE,
+        Cause::ClientBody,
+        "the body did not arrive whole, nothing was sent on",
+    )
+}
+
+/// Too much is held of all bodies together.
+pub fn over_budget() -> ErrorResponse {
+    ErrorResponse::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        SERVICE_NOT_AVAILABLE,
+        Cause::Overload,
+        "too much is held of all bodies together ([server] body_budget); nothing was sent on",
+    )
+}
+
+/// A submission's body is over the limit.
+pub fn too_large(limit: usize) -> ErrorResponse {
     ErrorResponse::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "ERROR_GATEWAY_BODY_TOO_LARGE",
         Cause::BodyTooLarge,
         format!("the body is over the limit of {limit} bytes, which [server] body_limit sets"),
     )
+}
+
+/// A body whose beginning has been read.
+struct Resumed {
+    held: Option<Bytes>,
+    rest: Body,
+    trailers: Option<HeaderMap>,
+}
+
+impl http_body::Body for Resumed {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(held) = self.held.take() {
+            return Poll::Ready(Some(Ok(Frame::data(held))));
+        }
+        if !self.rest.is_end_stream() {
+            return Pin::new(&mut self.rest).poll_frame(cx);
+        }
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.held.is_none() && self.trailers.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let held = self.held.as_ref().map_or(0, Bytes::len) as u64;
+        let rest = self.rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + held);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + held);
+        }
+        hint
+    }
 }

@@ -4,13 +4,16 @@
 //!
 //! # Layout
 //! - [`gateway`]: what every request is handled with
-//! - [`handle`](mod@handle): admits a request and tells submissions from everything else
-//! - [`submit`]: a submission's path; [`forward`]: to the upstream and back
-//! - [`request_target`]: which request targets are served, since this is not an open proxy
+//! - [`handle`](mod@handle): tells submissions from everything else
+//! - [`admission`]: which requests are served here; [`request_target`]: this is not an open proxy
+//! - [`submit`]: a submission's path; [`judge`]: what becomes of it; [`forward`]: to the upstream and back
 //! - [`fields`]: header fields on their way through
-//! - [`held_body`]: bodies that are held or discarded; [`content_coding`]: compressed ones
+//! - [`held_body`]: a body as it arrives; [`places`] and [`budget`]: what requests share; [`content_coding`]: compressed
+//!   bodies
 //! - [`error_response`]: responses of the gateway's own; [`recording`]: the record of a request in flight
 
+pub mod admission;
+pub mod budget;
 pub mod content_coding;
 pub mod error_response;
 pub mod fields;
@@ -18,6 +21,8 @@ pub mod forward;
 pub mod gateway;
 pub mod handle;
 pub mod held_body;
+pub mod judge;
+pub mod places;
 pub mod recording;
 pub mod request_target;
 pub mod submit;

@@ -17,11 +17,13 @@ use bytes::Bytes;
 use http::{HeaderName, Method, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
-use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
+use tokio::runtime::Handle;
 
 use super::{
     Gateway,
     error_response::{ErrorResponse, ResponseFormat},
+    fields::DECISION,
+    places::Place,
 };
 use crate::{
     observe::{Cause, Observers, Record, record::shown_path},
@@ -35,6 +37,10 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Recording {
     /// What is known so far.
     pub record: Record,
+    /// The form of the gateway's own responses to it.
+    pub format: ResponseFormat,
+    /// Its place among the requests in flight, once it has one.
+    pub place: Option<Place>,
     observers: Arc<Observers>,
     is_stopping: Arc<AtomicBool>,
     began: Instant,
@@ -56,6 +62,8 @@ impl Recording {
                 method: Some(request.method().clone()),
                 ..Record::with_new_id()
             },
+            format: ResponseFormat::of(request.uri(), endpoint),
+            place: None,
             observers: gateway.observers.clone(),
             is_stopping: gateway.is_stopping.clone(),
             began: Instant::now(),
@@ -86,16 +94,16 @@ impl Recording {
     }
 
     /// Renders a refusal or failure, and records its cause.
-    pub fn refuse(&mut self, format: ResponseFormat, response: &ErrorResponse) -> Response {
+    pub fn refuse(&mut self, response: &ErrorResponse) -> Response {
         if let Some(cause) = response.cause {
             self.record.cause = Some(cause);
             self.record.error = Some(response.description.clone());
         }
-        format.render(response)
+        self.format.render(response)
     }
 
-    /// Ties the record to a response: it is written when the response has ended. So does the request's place end.
-    pub fn finish(mut self, response: Response, place: Option<OwnedSemaphorePermit>) -> Response {
+    /// Ties the record to a response: it is written when the response has ended, and so ends the request's place.
+    pub fn finish(mut self, response: Response) -> Response {
         let status = response.status();
         // A client that has left gets nothing.
         self.record.status = (self.record.cause != Some(Cause::ClientGone)).then_some(status);
@@ -110,7 +118,7 @@ impl Recording {
             Body::new(RecordedBody {
                 body,
                 length,
-                exchange: Some((self, place)),
+                recording: Some(self),
             })
         })
     }
@@ -163,8 +171,7 @@ struct RecordedBody {
     body: Body,
     /// The announced length.
     length: Option<u64>,
-    /// The record, and the place of the request.
-    exchange: Option<(Recording, Option<OwnedSemaphorePermit>)>,
+    recording: Option<Recording>,
 }
 
 /// How much of a response is read that its client does not take, in bytes.
@@ -174,7 +181,7 @@ impl Drop for RecordedBody {
     /// A client left before the end of its response. If a task was created it is paid for, so what the upstream says about
     /// it is still read; the exchange keeps its place meanwhile.
     fn drop(&mut self) {
-        let Some((recording, place)) = self.exchange.take() else {
+        let Some(recording) = self.recording.take() else {
             return;
         };
         let is_paid = recording.record.is_submission() && recording.record.upstream_status.is_some();
@@ -187,7 +194,7 @@ impl Drop for RecordedBody {
             let body = std::mem::take(&mut self.body);
             runtime.spawn(async move {
                 let _ = Limited::new(body, UNTAKEN).collect().await;
-                drop((recording, place));
+                drop(recording);
             });
         }
     }
@@ -198,10 +205,17 @@ impl http_body::Body for RecordedBody {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         let this = &mut *self;
-        if let Some((recording, _)) = &mut this.exchange {
+        if let Some(recording) = &mut this.recording {
             let record = &mut recording.record;
+            if record.is_submission()
+                && let Some(Ok(frame)) = &mut frame
+                && let Some(trailers) = frame.trailers_mut()
+            {
+                // A client could take it for the gateway's own.
+                trailers.remove(DECISION);
+            }
             match &frame {
                 Some(Ok(frame)) => {
                     record.bytes_out += data_length(frame);

@@ -35,11 +35,9 @@ pub fn check(
 }
 
 fn is_ours(authority: &Authority, upstream: &Origin, local: Option<LocalAddress>, names: &[String]) -> bool {
-    if authority.as_str().contains('@') {
+    let Some((host, port)) = Host::of_authority(authority.as_str()) else {
         return false;
-    }
-    let host = Host::as_written(authority.host());
-    let port = authority.port_u16();
+    };
     let is_upstream = host == *upstream.host() && port.is_none_or(|port| [80, 443, upstream.port()].contains(&port));
     let is_local = local.is_some_and(|LocalAddress(local)| {
         port.unwrap_or(80) == local.port() && (host.is_loopback() || host == Host::Address(local.ip()))
@@ -70,6 +68,9 @@ mod tests {
             ("gate.internal", true),
             ("evil.example", false),
             ("user@api.capmonster.cloud", false),
+            ("127.0.0.1:6622.evil.example", false),
+            ("api.capmonster.cloud:+443", false),
+            ("gate.internal:99999", false),
         ] {
             let authority: Authority = authority.parse().unwrap();
             assert_eq!(

@@ -1,155 +1,141 @@
-//! A submission's path: held, read, decided, edited, sent on.
+//! A submission's path: held until its body is there, judged, sent on.
+
+use std::sync::Arc;
 
 use axum::{body::Body, response::Response};
-use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderValue, header, request::Parts};
 
 use super::{
     Gateway,
-    error_response::{ErrorResponse, ResponseFormat},
-    fields::{self, Framing},
+    error_response::ErrorResponse,
+    fields,
     forward::{path_and_query, send_submission, upstream_request},
-    held_body::{self, Decoded},
+    held_body::{HeldBody, too_large},
+    judge::{Case, Facts, Judged, Verdict, denial},
     recording::Recording,
 };
 use crate::{
-    observe::Cause,
-    rewrite::{self, Decision, Plan},
-    rules::RuleSet,
-    submission::{self, Dialect, Part, Submission, Unread, multipart},
+    observe::record::Decided,
+    rewrite::{Outcome, Plan},
+    submission::{self, Dialect, Wishes},
 };
 
-/// Holds a submission, decides about it, and sends it on with the edits that follow.
+/// Holds a submission, judges it, and sends it on with the edits that follow.
 pub async fn submit(
+    gateway: &Arc<Gateway>,
+    dialect: Dialect,
+    head: Parts,
+    mut body: HeldBody,
+    recording: &mut Recording,
+) -> Result<Response, ErrorResponse> {
+    if let Err(refusal) = hold(gateway, dialect, &mut body, recording).await {
+        if dialect == Dialect::Legacy {
+            recording.format.set_wishes(wishes(&head, &body));
+        }
+        return Err(refusal);
+    }
+    let (bytes, charge) = body.into_bytes();
+    let case = Case {
+        dialect,
+        head,
+        body: bytes,
+        charge,
+        // Only now: a body may take long to arrive, and a site that was denied meanwhile is denied.
+        rules: gateway.rules(),
+        limit: gateway.settings.body_limit,
+    };
+    let Judged { head, facts, verdict } = judge(gateway, case).await?;
+    let decision = note(gateway, facts, recording);
+    match verdict {
+        Verdict::Respond(response) => Ok(fields::with_decision(recording.refuse(&response), decision)),
+        Verdict::Send { target, body, framing } => {
+            let request = upstream_request(gateway, head, target, Body::from(body), framing);
+            Ok(send_submission(gateway, request, decision, recording).await)
+        }
+    }
+}
+
+/// Waits until the body is there, and takes a place.
+async fn hold(
     gateway: &Gateway,
     dialect: Dialect,
-    mut format: ResponseFormat,
-    head: Parts,
-    mut body: Body,
+    body: &mut HeldBody,
     recording: &mut Recording,
-) -> Response {
-    let body = match held_body::hold(&mut body, &head.headers, &gateway.settings).await {
-        Ok(held) => held,
-        Err(refusal) => return recording.refuse(format, &refusal),
+) -> Result<(), ErrorResponse> {
+    let limit = gateway.settings.body_limit;
+    let begun = match dialect {
+        Dialect::CreateTask if body.is_over(limit) => Ok(()),
+        // A legacy client may say there how it wants its response, a refusal too.
+        Dialect::CreateTask | Dialect::Legacy => body.begin().await,
     };
-    let decoded = match held_body::decode(&body, &head.headers, gateway.settings.body_limit).await {
-        Ok(decoded) => decoded,
-        Err(refusal) => return recording.refuse(format, &refusal),
-    };
-    // Only now: a body may take long to arrive, and a site that was denied meanwhile is denied.
-    let rules = &gateway.rules();
+    if body.is_over(limit) {
+        return Err(too_large(limit));
+    }
+    begun?;
+    if body.is_whole() {
+        recording.place = Some(gateway.places.take()?);
+        return Ok(());
+    }
+    let place = recording.place.insert(gateway.places.take_arriving()?);
+    body.read(limit).await?;
+    if body.is_over(limit) {
+        return Err(too_large(limit));
+    }
+    place.settle();
+    Ok(())
+}
+
+/// How a legacy client wants its responses, as far as its request has been read.
+fn wishes(head: &Parts, body: &HeldBody) -> Wishes {
+    let beginning = &body.so_far()[..body.so_far().len().min(super::held_body::SMALL)];
     let target = path_and_query(&head.uri);
-    let reading = read(dialect, rules, &target, &head, &decoded);
-    if let Ok(submission) = &reading {
-        format.wants_json = submission.wants_json;
-        recording.record.captcha.clone_from(&submission.captcha);
-        recording.record.site = submission.site.as_ref().ok().map(|site| site.host().clone());
-    }
-    let plan = rewrite::plan(&reading, rules);
-    if plan.outcome.decision == Decision::Denied {
-        return deny(gateway, format, &plan, recording);
-    }
-    let decision = decide(gateway, &plan, recording);
-    let (target, body, framing) = match edited(&target, body, &decoded, &plan) {
-        Ok(edited) => edited,
-        Err(refusal) => return recording.refuse(format, &refusal),
-    };
-    let request = upstream_request(gateway, head, target, Body::from(body), framing);
-    send_submission(gateway, format, request, decision, recording).await
-}
-
-fn read<'a>(
-    dialect: Dialect,
-    rules: &RuleSet,
-    target: &'a PathAndQuery,
-    head: &'a Parts,
-    decoded: &'a Decoded,
-) -> Result<Submission<'a>, Unread> {
-    let body = decoded.body.as_ref().map_err(|unread| *unread)?;
-    let types: Vec<&[u8]> = head
-        .headers
-        .get_all(header::CONTENT_TYPE)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    let content_type = match dialect {
-        // Only a boundary is taken from a type, and only for a body.
-        Dialect::Legacy if !body.is_empty() => multipart::content_type(&types)?,
-        Dialect::Legacy | Dialect::CreateTask => None,
-    };
-    let request = submission::Request {
+    Wishes::of(&submission::Request {
         target: target.as_str(),
-        content_type,
-        body,
-    };
-    let mut submission = submission::read(dialect, request, rules.names())?;
-    // Another reader could use the other one.
-    submission.has_other_reading |= types.len() > 1;
-    Ok(submission)
+        content_type: head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes),
+        body: beginning,
+    })
 }
 
-/// Target and body as they are sent upstream.
-fn edited(
-    target: &PathAndQuery,
-    body: Bytes,
-    decoded: &Decoded,
-    plan: &Plan<'_>,
-) -> Result<(PathAndQuery, Bytes, Framing), ErrorResponse> {
-    let touches = |part| plan.edits.iter().any(|edit| edit.part == part);
-    let target = if touches(Part::Target) {
-        let bytes = rewrite::apply(target.as_str().as_bytes(), Part::Target, &plan.edits);
-        PathAndQuery::try_from(bytes).map_err(|_| {
-            ErrorResponse::new(
-                StatusCode::URI_TOO_LONG,
-                "ERROR_GATEWAY_TARGET_TOO_LONG",
-                Cause::TargetTooLong,
-                "the request target is too long to take one more parameter",
-            )
-        })?
-    } else {
-        target.clone()
-    };
-    match decoded.body.as_ref().ok().filter(|_| touches(Part::Body)) {
-        None => {
-            let framing = Framing::Buffered(body.len());
-            Ok((target, body, framing))
-        }
-        Some(readable) => {
-            let body = Bytes::from(rewrite::apply(readable, Part::Body, &plan.edits));
-            let framing = Framing::Edited {
-                length: body.len(),
-                was_coded: decoded.was_coded,
-            };
-            Ok((target, body, framing))
-        }
+/// Judges a submission, on a thread that does not serve if it takes long; and then not more of them at once than there are
+/// such threads, so that those that serve get their turn.
+async fn judge(gateway: &Gateway, case: Case) -> Result<Judged, ErrorResponse> {
+    if !case.takes_long() {
+        return Ok(case.judge());
     }
+    // The semaphore is never closed.
+    let permit = gateway.judges.clone().acquire_owned().await;
+    let judged = tokio::task::spawn_blocking(move || {
+        let judged = case.judge();
+        drop(permit);
+        judged
+    });
+    judged.await.map_err(|_| ErrorResponse::internal())
 }
 
-/// The response to a denied submission.
-pub fn deny(gateway: &Gateway, format: ResponseFormat, plan: &Plan<'_>, recording: &mut Recording) -> Response {
-    let response = match plan.outcome.rule {
-        Some(rule) => ErrorResponse::denial(
-            "ERROR_DOMAIN_NOT_ALLOWED",
-            format!("the rule \"{}\" denies this site", rule.id),
-        ),
-        None => ErrorResponse::denial(
-            "ERROR_GATEWAY_UNREADABLE",
-            "this request is malformed or ambiguous; because a rule denies sites, such requests are refused \
-             ([default] unreadable = \"forward\" lets them through)",
-        ),
+/// The response to a request that is not read where sites are denied: it is not known to be harmless.
+pub fn deny_unread(gateway: &Gateway, recording: &mut Recording) -> Response {
+    let plan = Plan::untouched(Outcome::denied_unreadable());
+    let facts = Facts {
+        decided: Some((Decided::from(&plan), plan.outcome.to_string())),
+        ..Facts::default()
     };
-    let decision = decide(gateway, plan, recording);
-    fields::with_decision(format.render(&response), decision)
+    let decision = note(gateway, facts, recording);
+    fields::with_decision(recording.refuse(&denial(&plan)), decision)
 }
 
-/// Records a decision. Returns the value of the response's field, if it gets one.
-fn decide(gateway: &Gateway, plan: &Plan<'_>, recording: &mut Recording) -> Option<HeaderValue> {
+/// Records what is known about a submission. Returns the value of the response's field, if it gets one.
+fn note(gateway: &Gateway, facts: Facts, recording: &mut Recording) -> Option<HeaderValue> {
     let record = &mut recording.record;
-    record.decided = Some(plan.into());
+    record.captcha = facts.captcha;
+    record.site = facts.site;
+    if let Some(wishes) = facts.wishes {
+        recording.format.set_wishes(wishes);
+    }
+    let (decided, mut field) = facts.decided?;
+    record.decided = Some(decided);
     if !gateway.settings.decision_header {
         return None;
     }
-    let mut field = plan.outcome.to_string();
     if gateway.settings.request_id {
         field += &format!(";id={}", record.id);
     }

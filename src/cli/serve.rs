@@ -49,6 +49,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(());
     let readiness = Readiness::default();
     let grace = config.server.shutdown_grace;
+    let is_open = config.server.api.allow.is_empty();
     let reloader = Reloader::new(overrides, &config, readiness.clone());
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream));
     tokio::spawn(warn_of_a_loop(gateway.clone()));
@@ -57,6 +58,12 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     reloader.follow(gateway.clone(), bell).map_err(Failure::failed)?;
     for address in own {
         info!(%address, "listening");
+        if !address.ip().to_canonical().is_loopback() && is_open {
+            warn!(
+                %address,
+                "other machines can reach this address and use the gateway; [server] allow says which may"
+            );
+        }
     }
     let service = api::handle.with_state(gateway.clone());
     let recorder = gateway.clone();

@@ -26,6 +26,8 @@ pub enum Cause {
     CutOff,
     /// The gateway had too many requests in flight.
     Overload,
+    /// A thread of the gateway panicked.
+    Internal,
     /// The gateway stopped before the response had ended.
     Stopped,
     /// The request's body did not arrive whole.
@@ -36,6 +38,8 @@ pub enum Cause {
     BodyTooLarge,
     /// The request target is too long, perhaps only with one more parameter.
     TargetTooLong,
+    /// The client's address is not allowed.
+    PeerNotAllowed,
     /// The client asked for a proxy: CONNECT, or the URL of another host.
     NotAProxy,
     /// The request has a transfer coding other than chunked.
@@ -73,11 +77,12 @@ impl Cause {
             | Self::NotHttp
             | Self::Timeout
             | Self::CutOff => Fault::Upstream,
-            Self::Overload | Self::Stopped => Fault::Gateway,
+            Self::Overload | Self::Internal | Self::Stopped => Fault::Gateway,
             Self::ClientBody
             | Self::ClientGone
             | Self::BodyTooLarge
             | Self::TargetTooLong
+            | Self::PeerNotAllowed
             | Self::NotAProxy
             | Self::TransferCoding
             | Self::Malformed

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
-use super::progress::{Busy, Progress};
+use super::progress::{Busy, Progress, Receiving};
 
 /// How long the rest of a request's body is read that nobody wants any more: a client that is cut off while it sends may
 /// never read the response.
@@ -26,8 +26,21 @@ struct Received {
     progress: Progress,
     /// While the body has not ended.
     busy: Option<Busy>,
-    /// Whether the client waits to be asked for its body (RFC 9110, section 10.1.1). Unasked, it sends none after a response.
+    /// Whether the client waits to be asked for its body.
     waits: bool,
+}
+
+/// How far the body of a request has come when the request begins. A client that is not asked for its body (RFC 9110,
+/// section 10.1.1) sends none after a response.
+pub fn receiving(request: &Request<Incoming>) -> Receiving {
+    match (
+        request.body().is_end_stream(),
+        request.headers().contains_key(header::EXPECT),
+    ) {
+        (true, _) => Receiving::Ended,
+        (false, true) => Receiving::Unasked,
+        (false, false) => Receiving::Open,
+    }
 }
 
 /// A request whose body keeps the connection busy. A body that is dropped early is still read for a while.
@@ -35,7 +48,7 @@ pub fn receive(request: Request<Incoming>, progress: &Progress, busy: &Busy) -> 
     if request.body().is_end_stream() {
         return request.map(|_| Body::empty());
     }
-    let waits = request.headers().contains_key(header::EXPECT);
+    let waits = receiving(&request) == Receiving::Unasked;
     request.map(|body| {
         Body::new(Received {
             body: Body::new(body),
@@ -51,7 +64,9 @@ impl http_body::Body for Received {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.waits = false;
+        if std::mem::take(&mut self.waits) {
+            self.progress.ask_for_body();
+        }
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
             self.progress.starve(cx.waker());
             return Poll::Pending;

@@ -63,7 +63,9 @@ struct State {
 
 /// How far the body of the latest request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Receiving {
+pub enum Receiving {
+    /// The client waits to be asked for it.
+    Unasked,
     /// More of it may come, or is on its way through hyper.
     Open,
     /// It was to go on when the client stopped sending.
@@ -76,7 +78,7 @@ impl State {
     /// Whether an end of what the client sends would make hyper drop what the client is still to get.
     fn withholds_end(&self) -> bool {
         match self.body {
-            Receiving::Open => true,
+            Receiving::Unasked | Receiving::Open => true,
             Receiving::CutOff => false,
             Receiving::Ended => self.in_flight > 0 || self.is_unflushed,
         }
@@ -105,17 +107,27 @@ impl Default for Progress {
 
 impl Progress {
     /// A request begins. The connection is busy until the returned value and its clones are dropped.
-    pub fn begin(&self, has_body: bool) -> Busy {
+    pub fn begin(&self, body: Receiving) -> Busy {
         let mut state = self.0.state.lock();
         state.phase = Phase::Busy;
         state.in_flight += 1;
-        state.body = if has_body { Receiving::Open } else { Receiving::Ended };
+        state.body = body;
         Busy(self.clone())
     }
 
     /// Tells when the client has gone.
     pub fn client_gone(&self) -> ClientGone {
         ClientGone(self.0.gone.subscribe())
+    }
+
+    /// The client was asked for its body.
+    pub fn ask_for_body(&self) {
+        self.0.state.lock().body = Receiving::Open;
+    }
+
+    /// Whether the client still waits to be asked for its body.
+    pub fn is_unasked(&self) -> bool {
+        self.0.state.lock().body == Receiving::Unasked
     }
 
     /// The body of the latest request has ended.

@@ -212,14 +212,18 @@ impl Connection {
         let of_service = progress.clone();
         // Not a tower service: hyper would begin it later, and perhaps hear before that that the client sends no more.
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let busy = of_service.begin(!request.body().is_end_stream());
+            let busy = of_service.begin(body_guard::receiving(&request));
             let version = request.version();
             let mut request = body_guard::receive(request, &of_service, &busy);
             request.extensions_mut().insert(of_service.client_gone());
-            let service = service.clone();
+            let (service, progress) = (service.clone(), of_service.clone());
             async move {
                 let mut response = service.oneshot(request).await?;
-                announce_close(version, &mut response);
+                // It may send its body all the same, which would be taken for the next request.
+                if progress.is_unasked() || ends_with_connection(version, &response) {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
                 Ok::<_, Infallible>(response.map(|body| body_guard::send(body, busy)))
             }
         });
@@ -257,15 +261,10 @@ pub async fn closed(mut receiver: watch::Receiver<()>) {
 
 /// Without a length, the end of the connection is the end of a response to HTTP/1.0, which knows no chunks. hyper ends it
 /// there, but still announces that it stays open to a client that asked for that.
-fn announce_close(version: Version, response: &mut Response<Body>) {
-    if version == Version::HTTP_10
+fn ends_with_connection(version: Version, response: &Response<Body>) -> bool {
+    version == Version::HTTP_10
         && response.size_hint().exact().is_none()
         && !response.headers().contains_key(header::CONTENT_LENGTH)
-    {
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
 }
 
 /// What hyper did about a head that it does not accept; `None` if the error is not about a head.

@@ -4,7 +4,7 @@
 use std::slice;
 
 use super::{
-    CaptchaNames, Dialect, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Unread,
+    CaptchaNames, Dialect, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Unread, Wishes,
     json::Document, key_suffix, limits,
 };
 
@@ -53,7 +53,7 @@ pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission
             Some(_) => Err(SiteError::Bad),
         },
         has_other_reading: enterprise.len() > 1,
-        wants_json: true,
+        wishes: Wishes::default(),
         key: key.map(|parameter| ParameterRef { list: TOP, parameter }),
         nocache: task
             .named("nocache")

@@ -62,6 +62,25 @@ impl Host {
         address.map_or_else(|| Self::Name(name.to_ascii_lowercase().into()), Self::Address)
     }
 
+    /// Takes an authority as it is written (RFC 3986, section 3.2): host and port, without userinfo. `None` if what follows the
+    /// host is no port; another reader could take it for a part of the host.
+    pub fn of_authority(authority: &str) -> Option<(Self, Option<u16>)> {
+        let end = match authority.strip_prefix('[') {
+            Some(_) => authority.find(']')? + 1,
+            None => authority.find(':').unwrap_or(authority.len()),
+        };
+        let (host, rest) = authority.split_at(end);
+        let port = match rest.strip_prefix(':') {
+            None if rest.is_empty() => None,
+            // An empty port is the scheme's default.
+            Some("") => None,
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
+            _ => return None,
+        };
+        let is_plain = !host.is_empty() && !host.contains('@');
+        is_plain.then(|| (Self::as_written(host), port))
+    }
+
     /// The name, unless it is an address.
     pub fn name(&self) -> Option<&str> {
         match self {
@@ -150,6 +169,28 @@ mod tests {
             ("[0::1]", "[::1]"),
         ] {
             assert_eq!(Host::as_written(host).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn an_authority_is_host_and_port_or_nothing() {
+        for (authority, read) in [
+            ("a.example", Some(("a.example", None))),
+            ("A.example.:80", Some(("a.example", Some(80)))),
+            ("[::1]:80", Some(("[::1]", Some(80)))),
+            ("127.0.0.1:", Some(("127.0.0.1", None))),
+            ("127.0.0.1:80.evil.example", None),
+            ("127.0.0.1:+80", None),
+            ("127.0.0.1:99999", None),
+            ("[::1]80", None),
+            ("[::1", None),
+            ("user@a.example", None),
+            ("user:80@a.example", None),
+            (":80", None),
+            ("", None),
+        ] {
+            let shown = Host::of_authority(authority).map(|(host, port)| (host.to_string(), port));
+            assert_eq!(shown, read.map(|(host, port)| (host.to_owned(), port)), "{authority}");
         }
     }
 

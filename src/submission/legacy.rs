@@ -4,7 +4,7 @@
 
 use super::{
     Dialect, NocacheValue, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Syntax, Unread,
-    captcha, form, json::Document, key_suffix, limits, multipart,
+    Wishes, captcha, form, json::Document, key_suffix, limits, multipart,
 };
 
 /// Reads an `in.php` request.
@@ -48,7 +48,7 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
             || lists.iter().any(is_json_and_form)
             || lists.iter().any(has_bare_line_feeds),
         site,
-        wants_json: all.last("json").is_some_and(|json| json.is_on()),
+        wishes: Wishes::of_lists(&lists),
         nocache_list: ["method", "key"]
             .into_iter()
             .find_map(|name| all.named(name).first().copied())
@@ -142,11 +142,16 @@ fn body<'a>(request: &Request<'a>) -> Result<Option<Parameters<'a>>, Unread> {
     if let Some(boundary) = request.content_type.and_then(multipart::boundary) {
         return multipart::body(body, boundary?).map(Some);
     }
-    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    match text.trim_ascii_start().first() {
-        Some(b'{') => Document::new(body).top().map(Some),
-        _ => form::body(body).map(Some),
+    match is_json(body) {
+        true => Document::new(body).top().map(Some),
+        false => form::body(body).map(Some),
     }
+}
+
+/// Whether a body is read as JSON: by its first byte, after a byte order mark and white space.
+pub(super) fn is_json(body: &[u8]) -> bool {
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    text.trim_ascii_start().first() == Some(&b'{')
 }
 
 /// The parameters of all lists together, the query's first.
@@ -282,7 +287,7 @@ mod tests {
             assert_eq!(submission.captcha.unwrap().kind, Some(kind), "{query}");
         }
         assert_eq!(read(request("/in.php?key=K", None, "")).unwrap().captcha, None);
-        assert!(read(request("/in.php?json=True", None, "")).unwrap().wants_json);
+        assert!(read(request("/in.php?json=True", None, "")).unwrap().wishes.json);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! - [`endpoint`]: which method of the API a path names
 //! - [`create_task`]: the JSON dialect; [`legacy`]: the five shapes of `in.php`
 //! - [`json`], [`form`], [`multipart`]: one syntax each, from bytes to [`Parameters`]; [`limits`]: of what is read
+//! - [`wishes`]: how a client wants its responses
 //! - [`captcha`]: task types and methods; [`site`] and [`host`]: the target page; [`key_suffix`]: the suffixes of an
 //!   API key
 
@@ -24,6 +25,7 @@ pub mod multipart;
 pub mod parameters;
 pub mod read;
 pub mod site;
+pub mod wishes;
 
 pub use captcha::{Captcha, CaptchaNames, Kind};
 pub use endpoint::{Dialect, Endpoint};
@@ -31,3 +33,4 @@ pub use host::Host;
 pub use parameters::{NocacheValue, Parameter, Parameters, Part, Scalar, Syntax};
 pub use read::{ParameterRef, Request, Submission, Unread, read};
 pub use site::{Site, SiteError};
+pub use wishes::Wishes;

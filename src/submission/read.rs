@@ -1,7 +1,8 @@
 //! What is read of a submission.
 
 use super::{
-    Captcha, CaptchaNames, Dialect, NocacheValue, Parameter, Parameters, Part, Site, SiteError, create_task, legacy,
+    Captcha, CaptchaNames, Dialect, NocacheValue, Parameter, Parameters, Part, Site, SiteError, Wishes, create_task,
+    legacy,
 };
 
 /// The parts of a submission's request that are read.
@@ -57,8 +58,8 @@ pub struct Submission<'a> {
     /// Whether another reader could see another captcha or site in it. Such a submission is refused where `unreadable` is
     /// `deny`, and rewritten like any other elsewhere.
     pub has_other_reading: bool,
-    /// Whether a legacy client asked for a JSON response (`json=1`).
-    pub wants_json: bool,
+    /// How a legacy client wants its responses.
+    pub wishes: Wishes,
     /// The lists of parameters in it.
     pub lists: Vec<Parameters<'a>>,
     /// Index in `lists` of the list that a new nocache is added to.

@@ -49,6 +49,14 @@ pub enum UpstreamError {
         "the upstream's response is not HTTP ({0}); check that [upstream] url names the API. The request may have reached it and was not sent again"
     )]
     NotHttp(hyper::Error),
+    /// The response has a transfer coding other than chunked, which no request asked for (RFC 9112, section 7.4).
+    #[error(
+        "the upstream's response has a transfer coding other than chunked; check that [upstream] url names the API. The request may have reached it and was not sent again"
+    )]
+    TransferCoding,
+    /// The body of the response broke off before any of it was passed on.
+    #[error("the upstream's response broke off at its beginning ({0}); the request reached it and was not sent again")]
+    CutOff(axum::Error),
     /// The head of the response did not arrive in time.
     #[error(
         "the upstream did not respond within {0:?} ([upstream] timeout); the request may have reached it and was not sent again"
@@ -84,7 +92,8 @@ impl UpstreamError {
             Self::Unsent(_) => Cause::ClosedUnsent,
             Self::Body(_) => Cause::ClientBody,
             Self::Closed(_) => Cause::Closed,
-            Self::NotHttp(_) | Self::Switched => Cause::NotHttp,
+            Self::NotHttp(_) | Self::Switched | Self::TransferCoding => Cause::NotHttp,
+            Self::CutOff(_) => Cause::CutOff,
             Self::Timeout(_) => Cause::Timeout,
             Self::ClientGone => Cause::ClientGone,
         }

@@ -9,11 +9,13 @@
 //! - [`route`]: one origin with its connections; [`origin`]: its URL
 //! - [`dial`]: names, TCP, TLS; [`error`]: what can fail from there on
 //! - [`socket`]: a TCP connection that hyper and the pool share
+//! - [`first_frame`]: a response that is broken from the start is none
 //! - [`pool`]: idle connections; [`lease`]: a response body that returns its connection to the pool
 //! - [`idle_limit`]: how long the upstream keeps an idle connection, learned from its closes
 
 pub mod dial;
 pub mod error;
+pub mod first_frame;
 pub mod idle_limit;
 pub mod lease;
 pub mod origin;

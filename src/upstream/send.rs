@@ -8,12 +8,12 @@ use std::{
 };
 
 use axum::{extract::Request, response::Response};
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use parking_lot::Mutex;
 use tracing::warn;
 
 use super::{
-    Origin, Settings, TlsError, UpstreamError,
+    Origin, Settings, TlsError, UpstreamError, first_frame,
     route::{Fetched, Route},
     socket::{Marked, Socket},
 };
@@ -25,6 +25,15 @@ pub enum Purpose {
     Submission,
     /// It asks about tasks or an account.
     Other,
+}
+
+/// Whether hyper takes all transfer codings off a response's body: it does for chunked alone.
+fn is_understood(fields: &HeaderMap) -> bool {
+    let mut codings = fields.get_all(header::TRANSFER_ENCODING).iter();
+    let is_known = codings
+        .next()
+        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    is_known && codings.next().is_none()
 }
 
 /// Completes when the response to a request is of no use any more.
@@ -137,7 +146,11 @@ impl Upstream {
                 Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     return Err(UpstreamError::Switched);
                 }
-                Ok(response) => return Ok(route.streaming(response, fetched.connection)),
+                Ok(response) if !is_understood(response.headers()) => return Err(UpstreamError::TransferCoding),
+                Ok(response) => {
+                    let response = route.streaming(response, fetched.connection);
+                    return first_frame::check(response).map_err(UpstreamError::CutOff);
+                }
                 Err(error) => error,
             };
             // hyper hands a request back only if no byte of it was written.

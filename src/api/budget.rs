@@ -1,0 +1,136 @@
+//! What may be held of all bodies together, so that many clients cannot take the memory that one may have.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::held_body::SMALL;
+
+/// A number of bytes that all held bodies share. Bodies larger than [`SMALL`] may use three quarters of it; the rest is for
+/// small ones.
+#[derive(Debug)]
+pub struct Budget {
+    limit: usize,
+    used: Mutex<Used>,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    all: usize,
+    large: usize,
+}
+
+/// The budget does not allow more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverBudget;
+
+impl Budget {
+    /// A budget of this many bytes.
+    pub fn new(limit: usize) -> Arc<Self> {
+        let used = Mutex::default();
+        Arc::new(Self { limit, used })
+    }
+
+    /// What one body uses of it: nothing yet.
+    pub fn charge(self: &Arc<Self>) -> Charge {
+        Charge {
+            budget: self.clone(),
+            bytes: 0,
+        }
+    }
+}
+
+/// What one body uses of a budget, until it is dropped.
+#[derive(Debug)]
+pub struct Charge {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Uses more of the budget.
+    pub fn add(&mut self, bytes: usize) -> Result<(), OverBudget> {
+        let mut used = self.budget.used.lock();
+        let total = self.bytes + bytes;
+        let all = used.all + bytes;
+        let large = used.large - large_part(self.bytes) + large_part(total);
+        let is_over = all > self.budget.limit || total > SMALL && large > self.budget.limit / 4 * 3;
+        if is_over {
+            return Err(OverBudget);
+        }
+        *used = Used { all, large };
+        self.bytes = total;
+        Ok(())
+    }
+
+    /// Gives back all but this much.
+    pub fn keep(&mut self, bytes: usize) {
+        let mut used = self.budget.used.lock();
+        used.all = used.all - self.bytes + bytes;
+        used.large = used.large - large_part(self.bytes) + large_part(bytes);
+        self.bytes = bytes;
+    }
+
+    /// Bytes that use this much of the budget until the last of them is dropped.
+    pub fn of(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Charged { bytes, _charge: self })
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let mut used = self.budget.used.lock();
+        used.all -= self.bytes;
+        used.large -= large_part(self.bytes);
+    }
+}
+
+/// How much of a body's bytes counts as a large body's: all or nothing.
+fn large_part(bytes: usize) -> usize {
+    if bytes > SMALL { bytes } else { 0 }
+}
+
+struct Charged {
+    bytes: Bytes,
+    _charge: Charge,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_bodies_leave_a_quarter_to_small_ones() {
+        let budget = Budget::new(16 * SMALL);
+        let mut large: Vec<Charge> = (0..6).map(|_| budget.charge()).collect();
+        for charge in &mut large {
+            // As it arrives: small first.
+            assert_eq!(charge.add(SMALL), Ok(()));
+            assert_eq!(charge.add(SMALL), Ok(()));
+        }
+        assert_eq!(budget.charge().add(2 * SMALL), Err(OverBudget));
+        let mut growing = budget.charge();
+        assert_eq!(growing.add(SMALL), Ok(()));
+        assert_eq!(growing.add(1), Err(OverBudget), "it would be a large one");
+        let mut small: Vec<Charge> = (0..3).map(|_| budget.charge()).collect();
+        assert!(small.iter_mut().all(|charge| charge.add(SMALL) == Ok(())));
+        assert_eq!(budget.charge().add(1), Err(OverBudget));
+
+        let bytes = small.pop().unwrap().of(Bytes::from_static(b"held"));
+        let rest = bytes.slice(1..);
+        drop(bytes);
+        assert_eq!(budget.charge().add(1), Err(OverBudget), "a part of it is still there");
+        drop(rest);
+        assert_eq!(budget.charge().add(SMALL), Ok(()));
+        drop((large, growing, small));
+        assert_eq!(budget.used.lock().all, 0);
+        assert_eq!(budget.used.lock().large, 0);
+    }
+}
