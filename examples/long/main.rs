@@ -4,11 +4,14 @@
 //!   timed to hit that moment
 //! - `overload`: twice the load that the gateway carries
 //! - `soak MINUTES`: mixed traffic at half of the measured maximum, with random faults, an upstream that drops all
-//!   connections every ten seconds, and a reload a second
+//!   connections every ten seconds, a reload a second, slow senders, clients that leave, and a log that nobody reads for
+//!   half of the time
 //!
 //! The upstream speaks TLS, as the vendor's does. Each request carries a mark, and its answer must carry the same one.
 
 mod idle;
+mod log;
+mod odd_clients;
 mod overload;
 mod soak;
 mod stage;

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -13,6 +13,7 @@ use tokio::{task::JoinSet, time::sleep};
 
 use super::{
     Result,
+    odd_clients::{self, LARGE, SMALL},
     stage::{Behaviour, Gateway, KINDS, Size, Tally, Upstream, client, send},
 };
 
@@ -21,6 +22,18 @@ const CLIENTS: usize = 16;
 /// How long the maximum is measured.
 const MEASURED: Duration = Duration::from_secs(10);
 
+/// The longest time that the log is unread without a pause, and the longest that it is read.
+const TURN: Duration = Duration::from_secs(150);
+
+/// No request and no look at /readyz may take longer, read or unread.
+const STALL: Duration = Duration::from_secs(2);
+
+/// A shorter run ends before memory is as it stays: the slow senders have to come and to spread first.
+const SETTLED: Duration = Duration::from_secs(300);
+
+/// Lines that are written without a request or a reload: of the start, the stop, and of lines that were dropped.
+const OTHER_LINES: usize = 100;
+
 pub async fn run(duration: Duration) -> Result<()> {
     let upstream = Upstream::start(Behaviour {
         rest: Duration::from_secs(5),
@@ -28,16 +41,27 @@ pub async fn run(duration: Duration) -> Result<()> {
         faults: 20,
     })
     .await?;
-    let gateway = Gateway::start(&upstream, "").await?;
-    let tally = Arc::new(Tally::default());
+    let mut gateway = Gateway::start(&upstream, "").await?;
+    let tally = Arc::new(Traffic::default());
     let before = traffic(&gateway, Duration::ZERO, MEASURED, &tally, |_| Ok(())).await?;
     let maximum = before as f64 / MEASURED.as_secs_f64();
     let pause = Duration::from_secs_f64(CLIENTS as f64 / (maximum / 2.0));
+    let refused_before = tally.requests.refused.load(Relaxed);
 
+    let (odd, odd_clients) = odd_clients::start(&gateway.api);
+    let health = Arc::<Longest>::default();
+    let watched = tokio::spawn(watch(gateway.admin.clone(), health.clone()));
+    // Two turns of each at least.
+    let turns = (duration.as_secs_f64() / TURN.as_secs_f64()).ceil().max(4.0);
+    let turn = (duration.as_secs_f64() / turns).ceil() as usize;
     let mut sizes: Vec<Size> = Vec::new();
-    let mut restarts = 0;
+    let (mut restarts, mut reloads, mut unread) = (0, 0, 0);
     let sent = traffic(&gateway, pause, duration, &tally, |second| {
+        let is_read = (second / turn) % 2 == 1;
+        gateway.log.set_read(is_read);
+        unread += usize::from(!is_read);
         gateway.reload("", second)?;
+        reloads += 1;
         if second % 10 == 0 {
             sizes.push(gateway.size()?);
             upstream.restart();
@@ -46,25 +70,115 @@ pub async fn run(duration: Duration) -> Result<()> {
         Ok(())
     })
     .await?;
+    watched.abort();
+    drop(odd_clients);
+    let log = gateway.stop().await?;
+    let (lines, dropped) = (log.lines.load(Relaxed), log.dropped.load(Relaxed));
 
+    let count = |count: &AtomicUsize| count.load(Relaxed);
+    let odd_tallies = [&odd.half_closed, &odd.small, &odd.large];
+    let sum = |what: fn(&Tally) -> &AtomicUsize| odd_tallies.iter().map(|tally| count(what(tally))).sum::<usize>();
     let (arrived, twice) = upstream.count();
-    let reloads = gateway.reloads();
-    let mixed = tally.mixed.load(Relaxed);
+    let (answered, refused) = (count(&tally.requests.answered), count(&tally.requests.refused));
+    let mixed = count(&tally.requests.mixed) + sum(|tally| &tally.mixed);
     let memory = Course::of(&sizes, |size| size.kib >> 10);
     let descriptors = Course::of(&sizes, |size| size.descriptors);
+    let (request, readyz) = (tally.longest.get(), health.get());
+    // A submission whose client left may have left no trace; every other one has left one line.
+    let certain = count(&tally.submissions) + odd.ended();
+    let begun = count(&tally.submissions) + count(&odd.begun);
+    // A failed poll has a line of its own, and the end of an outage, too. A reload may be told twice.
+    let most = begun + 2 * (refused + sum(|tally| &tally.refused)) + 2 * reloads + OTHER_LINES;
+    let configurations = odd.configurations();
+    let (half_closed, small, large) = (&odd.half_closed.answered, &odd.small.answered, &odd.large.answered);
     println!(
-        "| {:.1} min | {maximum:.0} | {:.0} | {} | {} | {arrived} | {twice} | {mixed} | {:.0} | {reloads} | {restarts} | {memory} | {descriptors} |",
+        "| {:.1} min | {:.0} of {maximum:.0} | {answered}, {refused} | {arrived} | {twice}, {mixed} | {:.0} | \
+         {configurations}, {restarts} | {memory} | {descriptors} | {unread} s | {lines} + {dropped} of {certain} to {most} | \
+         {request:.0?}, {readyz:.0?} | {}, {} | {SMALL}: {}, {LARGE}: {} |",
         duration.as_secs_f64() / 60.0,
         sent as f64 / duration.as_secs_f64(),
-        tally.answered.load(Relaxed),
-        tally.refused.load(Relaxed),
         100.0 - 100.0 * upstream.connections() as f64 / arrived as f64,
+        count(half_closed),
+        count(&odd.left),
+        count(small),
+        count(large),
     );
-    match () {
-        () if twice > 0 || mixed > 0 => Err("a request was sent twice, or answers were mixed".into()),
-        () if reloads < duration.as_secs() as usize / 2 => Err("the file was not followed".into()),
-        () if memory.grows() || descriptors.grows() => Err("memory or descriptors grow".into()),
-        () => Ok(()),
+    let is_refused = |tally: &&Tally| count(&tally.refused) * 10 > tally.total();
+    let grows = duration >= SETTLED && (memory.grows() || descriptors.grows());
+    for (is_wrong, what) in [
+        (
+            twice > 0 || mixed > 0,
+            "a request was sent twice, or answers were mixed",
+        ),
+        (arrived < answered, "a request was answered that did not arrive"),
+        // The faults of the upstream and its restarts are 15 in a thousand requests.
+        (
+            (refused - refused_before) * 100 > sent * 3,
+            "normal traffic did not go on",
+        ),
+        (
+            odd_tallies.iter().any(is_refused),
+            "half-closed clients or slow senders were refused",
+        ),
+        (
+            count(small) < SMALL / 2 || count(large) < LARGE / 2,
+            "slow senders were not served",
+        ),
+        (request > STALL || readyz > STALL, "requests or /readyz stalled"),
+        (configurations < reloads / 2, "the file was not followed"),
+        (dropped == 0, "an unread log lost nothing: it was not unread"),
+        (
+            lines + dropped < certain,
+            "a line is missing, and not counted as dropped",
+        ),
+        (
+            lines + dropped > most,
+            "more lines were dropped than can have been written",
+        ),
+        (grows, "memory or descriptors grow"),
+    ] {
+        if is_wrong {
+            return Err(what.into());
+        }
+    }
+    Ok(())
+}
+
+/// What became of normal traffic.
+#[derive(Default)]
+struct Traffic {
+    requests: Tally,
+    /// How many of them were submissions.
+    submissions: AtomicUsize,
+    longest: Longest,
+}
+
+/// The longest of some times.
+#[derive(Default)]
+struct Longest(AtomicU64);
+
+impl Longest {
+    fn note(&self, took: Duration) {
+        self.0.fetch_max(took.as_micros() as u64, Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_micros(self.0.load(Relaxed))
+    }
+}
+
+/// Asks for /readyz ten times a second. Anything but "ready" counts as a stall.
+async fn watch(admin: String, longest: Arc<Longest>) {
+    let Ok(client) = client() else { return };
+    loop {
+        let start = Instant::now();
+        let response = client.get(format!("http://{admin}/readyz")).send().await;
+        longest.note(start.elapsed());
+        if !response.is_ok_and(|response| response.status() == 200) {
+            eprintln!("/readyz failed");
+            longest.note(Duration::from_secs(999));
+        }
+        sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -73,7 +187,7 @@ async fn traffic(
     gateway: &Gateway,
     pause: Duration,
     duration: Duration,
-    tally: &Arc<Tally>,
+    tally: &Arc<Traffic>,
     mut every_second: impl FnMut(usize) -> Result<()>,
 ) -> Result<usize> {
     let is_over = Arc::new(AtomicBool::new(false));
@@ -87,7 +201,10 @@ async fn traffic(
             let mut next = Instant::now();
             while !is_over.load(Relaxed) {
                 let kind = KINDS[random.random_range(0..KINDS.len())];
-                tally.note(send(&client, &url, kind).await.0);
+                let (fate, took) = send(&client, &url, kind).await;
+                tally.requests.note(fate);
+                tally.longest.note(took);
+                tally.submissions.fetch_add(kind.is_submission().into(), Relaxed);
                 sent += 1;
                 // Of the pace, not of the pause: what took longer is made up for, but not what took very long.
                 next =

@@ -21,7 +21,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::Result;
+use super::{
+    Result,
+    log::{Counts, Log, LogLines},
+};
 
 /// How an upstream behaves.
 #[derive(Clone, Copy)]
@@ -176,9 +179,12 @@ async fn read_mark(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<usize> {
 /// The gateway, as it is shipped.
 pub struct Gateway {
     child: Child,
+    /// Host and port of the API, and of the admin side.
+    pub api: String,
+    pub admin: String,
     pub url: String,
     folder: PathBuf,
-    reloads: Arc<AtomicUsize>,
+    pub log: Log,
 }
 
 impl Gateway {
@@ -193,32 +199,33 @@ impl Gateway {
         std::fs::write(folder.join("ca.pem"), &upstream.certificate)?;
         std::fs::write(folder.join("c.toml"), configuration(settings, "first"))?;
         let mut child = Command::new(program)
-            .args(["--listen", "127.0.0.1:0", "--admin-listen", "off"])
+            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .args(["--upstream", &upstream.url, "--config"])
             .arg(folder.join("c.toml"))
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let mut log = BufReader::new(child.stderr.take().ok_or("no log")?).lines();
-        loop {
-            let line = log.next_line().await?.ok_or("it does not start")?;
-            if let Some(address) = line.split("\"listening\",\"address\":\"").nth(1) {
-                let address = address.split('"').next().unwrap_or_default().to_owned();
-                let reloads = Arc::<AtomicUsize>::default();
-                let counted = reloads.clone();
-                tokio::spawn(async move {
-                    while let Ok(Some(line)) = log.next_line().await {
-                        counted.fetch_add(line.contains("configuration reloaded").into(), Relaxed);
-                    }
-                });
-                let url = format!("http://{address}");
-                return Ok(Self {
-                    child,
-                    url,
-                    folder,
-                    reloads,
-                });
-            }
+        let mut lines = BufReader::new(child.stderr.take().ok_or("no log")?).lines();
+        let api = address(&mut lines, "listening").await?;
+        let admin = address(&mut lines, "admin listening").await?;
+        Ok(Self {
+            child,
+            url: format!("http://{api}"),
+            api,
+            admin,
+            folder,
+            log: Log::read(lines),
+        })
+    }
+
+    /// Asks it to stop, reads its log to the end, and returns what was read, if it ended as it should.
+    pub async fn stop(&mut self) -> Result<&Counts> {
+        let pid = self.child.id().ok_or("it ended")?.to_string();
+        Command::new("kill").arg(pid).status().await?;
+        let counts = self.log.end().await?;
+        match self.child.wait().await? {
+            status if status.success() => Ok(counts),
+            status => Err(format!("it did not stop as it should: {status}").into()),
         }
     }
 
@@ -226,11 +233,6 @@ impl Gateway {
     pub fn reload(&self, settings: &str, number: usize) -> Result<()> {
         std::fs::write(self.folder.join("new"), configuration(settings, &format!("r{number}")))?;
         Ok(std::fs::rename(self.folder.join("new"), self.folder.join("c.toml"))?)
-    }
-
-    /// How many it has told of.
-    pub fn reloads(&self) -> usize {
-        self.reloads.load(Relaxed)
     }
 
     /// What it holds now.
@@ -250,6 +252,17 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Reads a log up to the line with a message, and returns the address in that line.
+async fn address(lines: &mut LogLines, message: &str) -> Result<String> {
+    let wanted = format!("\"message\":\"{message}\",\"address\":\"");
+    loop {
+        let line = lines.next_line().await?.ok_or("it does not start")?;
+        if let Some(address) = line.split(&wanted).nth(1) {
+            return Ok(address.split('"').next().unwrap_or_default().to_owned());
+        }
     }
 }
 
@@ -287,6 +300,12 @@ pub const KINDS: [Kind; 6] = [
     Kind::Res,
 ];
 
+impl Kind {
+    pub fn is_submission(self) -> bool {
+        !matches!(self, Self::GetTaskResult | Self::Res)
+    }
+}
+
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -315,22 +334,35 @@ impl Tally {
         };
         count.fetch_add(1, Relaxed);
     }
+
+    /// How many requests there were.
+    pub fn total(&self) -> usize {
+        let counts = [&self.answered, &self.refused, &self.mixed];
+        counts.into_iter().map(|count| count.load(Relaxed)).sum()
+    }
+}
+
+/// A mark that no other request has.
+pub fn next_mark() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    NEXT.fetch_add(1, Relaxed)
+}
+
+/// The body of a createTask with a mark, and with more members in its task.
+pub fn create_task(mark: usize, more: &str) -> String {
+    format!(r#"{{"clientKey":"mark-{mark}-","task":{{"type":"RecaptchaV2Task","websiteURL":"a.example"{more}}}}}"#)
 }
 
 /// Sends one request, with a mark of its own; what became of it, and how long that took.
 pub async fn send(client: &reqwest::Client, url: &str, kind: Kind) -> (Fate, Duration) {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let mark = NEXT.fetch_add(1, Relaxed);
+    let mark = next_mark();
     let form = format!("key=mark-{mark}-&method=userrecaptcha&pageurl=a.example");
-    let create_task = |more: &str| {
-        format!(r#"{{"clientKey":"mark-{mark}-","task":{{"type":"RecaptchaV2Task","websiteURL":"a.example"{more}}}}}"#)
-    };
     let post = |path: &str, body: String| client.post(format!("{url}{path}")).body(body);
     let request = match kind {
-        Kind::CreateTask => post("/createTask", create_task("")),
+        Kind::CreateTask => post("/createTask", create_task(mark, "")),
         Kind::Picture => post(
             "/createTask",
-            create_task(&format!(r#","body":"{}""#, "A".repeat(50_000))),
+            create_task(mark, &format!(r#","body":"{}""#, "A".repeat(50_000))),
         ),
         Kind::InQuery => client.get(format!("{url}/in.php?{form}")),
         Kind::InForm => post("/in.php", form),
