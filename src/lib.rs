@@ -25,6 +25,9 @@ mod admin;
 mod api;
 mod cli;
 mod config;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod observe;
 mod reload;
 pub mod rewrite;

@@ -10,6 +10,7 @@ use super::{Gateway, error_response::ErrorResponse, request_target};
 use crate::{
     observe::Cause,
     server::{LocalAddress, PeerAddress},
+    upstream,
 };
 
 /// A range of addresses (RFC 4632), such as `10.0.0.0/8`, or one address.
@@ -58,11 +59,7 @@ pub fn check(gateway: &Gateway, request: &Request) -> Result<(), ErrorResponse> 
     }
     let local = request.extensions().get::<LocalAddress>().copied();
     request_target::check(request, gateway.upstream.origin(), local, &gateway.settings.names)?;
-    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
-    let is_known = codings
-        .next()
-        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    if !is_known || codings.next().is_some() {
+    if !upstream::takes_codings_off(request.headers()) {
         return Err(ErrorResponse::new(
             StatusCode::NOT_IMPLEMENTED,
             "ERROR_GATEWAY_TRANSFER_CODING",

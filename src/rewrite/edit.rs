@@ -31,8 +31,8 @@ pub fn apply(source: &[u8], part: Part, edits: &[Edit]) -> Vec<u8> {
 }
 
 /// Undoes the edits, for the tests: `revert(&apply(x, part, edits), part, edits)` is `x`.
-#[cfg(test)]
-pub(super) fn revert(result: &[u8], part: Part, edits: &[Edit]) -> Vec<u8> {
+#[cfg(any(test, fuzzing))]
+pub(crate) fn revert(result: &[u8], part: Part, edits: &[Edit]) -> Vec<u8> {
     let mut inverse = Vec::new();
     let (mut grown, mut shrunk) = (0, 0);
     for edit in in_order(part, edits) {

@@ -32,6 +32,13 @@ impl HostPattern {
             Self::SubdomainsOf(own) => host.is_below(own),
         }
     }
+
+    fn is_address(&self) -> bool {
+        matches!(
+            self,
+            Self::Only(Host::Address(_)) | Self::WithSubdomains(Host::Address(_))
+        )
+    }
 }
 
 /// The reason why a text is not a valid [`SitePattern`]. Its `Display` says what to write instead.
@@ -212,7 +219,7 @@ fn read(text: &str) -> Result<SitePattern, Unread> {
         .iter()
         .find_map(|sign| Some((*sign, authority.strip_prefix(sign)?)))
         .unwrap_or(("", authority));
-    if name.parse::<Ipv6Addr>().is_ok() && is_bits(path) {
+    if name.parse::<Ipv6Addr>().is_ok() && is_bits(path.as_bytes()) {
         return Err(Mistake::Range.into());
     }
     if name.parse::<Ipv6Addr>().is_ok() {
@@ -266,6 +273,10 @@ fn host(name: &str) -> Result<Host, Unread> {
         return Err(Mistake::EmptyLabel.into());
     }
     let host = match url::Host::parse(name) {
+        // Percent-encoded, or as other characters that become them.
+        Ok(url::Host::Domain(host)) if host.contains(SIGNS) || host.starts_with('=') => {
+            return Err(Mistake::Host(name.to_owned()).into());
+        }
         Ok(host) if !name.is_empty() => host,
         _ => return Err(Mistake::Host(name.to_owned()).into()),
     };
@@ -276,11 +287,7 @@ fn host(name: &str) -> Result<Host, Unread> {
 }
 
 fn check_path(hosts: &HostPattern, authority: &str, path: &str) -> Result<(), Unread> {
-    let is_address = matches!(
-        hosts,
-        HostPattern::Only(Host::Address(_)) | HostPattern::WithSubdomains(Host::Address(_))
-    );
-    if is_address && is_bits(path) {
+    if hosts.is_address() && is_bits(path.as_bytes()) {
         return Err(Mistake::Range.into());
     }
     if let Some(above) = path.strip_suffix("/*").or_else(|| path.strip_suffix("/**")) {
@@ -294,18 +301,19 @@ fn check_path(hosts: &HostPattern, authority: &str, path: &str) -> Result<(), Un
 }
 
 /// Whether what looks like a path is the number of bits of a range of addresses: `/24`.
-fn is_bits(path: &str) -> bool {
-    path.strip_prefix('/').is_some_and(|bits| {
+fn is_bits(path: &[u8]) -> bool {
+    let bits = path.strip_prefix(b"/").and_then(|bits| str::from_utf8(bits).ok());
+    bits.is_some_and(|bits| {
         bits.bytes().all(|byte| byte.is_ascii_digit()) && bits.parse::<u8>().is_ok_and(|bits| bits <= 128)
     })
 }
 
-/// A path with some of its ASCII characters percent-encoded.
+/// A path with some of its characters percent-encoded.
 fn encoded(path: &str, is_encoded: impl Fn(char) -> bool) -> String {
     let mut encoded = String::with_capacity(path.len());
     for c in path.chars() {
         match is_encoded(c) {
-            true => encoded += &format!("%{:02X}", u32::from(c)),
+            true => encoded.extend(c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02X}"))),
             false => encoded.push(c),
         }
     }
@@ -327,8 +335,29 @@ impl fmt::Display for SitePattern {
             HostPattern::WithSubdomains(host) => write!(f, "{host}"),
             HostPattern::SubdomainsOf(host) => write!(f, "*.{host}"),
         }?;
-        // As it can be written in a configuration.
-        let is_encoded = |c: char| SIGNS.contains(&c) || matches!(c, '%' | '?' | '#') || c <= ' ' || c == '\x7f';
-        f.write_str(&encoded(&String::from_utf8_lossy(&self.path), is_encoded))
+        let Some((_, path)) = self.path.split_first() else {
+            return Ok(());
+        };
+        // As it can be written in a configuration: what was percent-encoded there because it means something else is so again.
+        let is_number = self.hosts.is_address() && is_bits(&self.path);
+        let has_dots = path
+            .split(|byte| *byte == b'/')
+            .any(|segment| matches!(segment, b"." | b".."));
+        let is_slash_encoded = has_dots || path.ends_with(b"/");
+        let is_encoded = |c: char| {
+            SIGNS.contains(&c)
+                || matches!(c, '%' | '?' | '#')
+                || c.is_whitespace()
+                || c.is_control()
+                || c == '/' && is_slash_encoded
+                || is_number
+        };
+        // A slash at the end is dropped when it is read.
+        f.write_str(if path.is_empty() { "//" } else { "/" })?;
+        for chunk in path.utf8_chunks() {
+            f.write_str(&encoded(chunk.valid(), is_encoded))?;
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "%{byte:02X}"))?;
+        }
+        Ok(())
     }
 }

@@ -52,6 +52,13 @@ fn patterns_match_what_the_manual_says() {
         example.com/%28a%29   | example.com/(a)                                                                  | example.com/a
         example.com/a/../b    | example.com/b example.com/a/%2e./b                                               | example.com/a
         192.0.2.1/129         | 192.0.2.1/129                                                                    | 192.0.2.1
+        192.0.2.1/%32%34      | 192.0.2.1/24                                                                     | 192.0.2.1
+        192.0.2.1/24/         | 192.0.2.1/24                                                                     | 192.0.2.1
+        example.com/a%F2      | example.com/a%F2/b                                                               | example.com/a
+        example.com/a%C2%A0   | example.com/a%C2%A0                                                              | example.com/a
+        example.com/a%2F/     | example.com/a/                                                                   | example.com/a
+        example.com/a%2F..%2F | example.com/a%2F..%2F                                                            | example.com/a
+        example.com//         | example.com//a                                                                   | example.com/a
     "#;
     for line in table.trim().lines().skip(1) {
         let columns: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -77,6 +84,8 @@ fn invalid_patterns_say_what_to_write() {
     for (text, mistake, fix) in [
         ("", M::Empty, None),
         ("a b", M::Space, None),
+        ("2%24.example", M::Host("2%24.example".into()), None),
+        ("＝a.example", M::Host("＝a.example".into()), None),
         ("a\tb", M::Space, None),
         ("https://example.com/x", M::Scheme, Some("example.com/x")),
         ("http:example.com", M::Scheme, Some("example.com")),

@@ -254,6 +254,25 @@ impl Connection {
     }
 }
 
+/// Serves one connection, for the fuzz targets.
+#[cfg(any(test, fuzzing))]
+pub(crate) async fn serve_one<I, S>(stream: I, service: S, limits: Limits) -> Result<(), BoxError>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let (_running, stopping) = watch::channel(());
+    let connection = Connection {
+        stopping,
+        tls: None,
+        limits,
+        on_head_error: Arc::new(|_| {}),
+    };
+    let graceful = GracefulShutdown::new();
+    connection.serve_http(stream, service, graceful.watcher()).await
+}
+
 /// Completes when the sender is dropped.
 pub async fn closed(mut receiver: watch::Receiver<()>) {
     while receiver.changed().await.is_ok() {}

@@ -28,5 +28,5 @@ pub mod socket;
 pub use dial::TlsError;
 pub use error::UpstreamError;
 pub use origin::Origin;
-pub use send::{Purpose, Reuse, Upstream};
+pub use send::{Purpose, Reuse, Upstream, takes_codings_off};
 pub use settings::Settings;

@@ -88,13 +88,7 @@ impl Route {
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let (sender, driver) = http1::Builder::new()
-            .preserve_header_case(true)
-            .max_headers(MAX_FIELDS)
-            .max_header_size(MAX_HEAD)
-            .handshake(io)
-            .await
-            .map_err(UpstreamError::Closed)?;
+        let (sender, driver) = client().handshake(io).await.map_err(UpstreamError::Closed)?;
         let pool = self.pool.clone();
         let driver = tokio::spawn(async move {
             if let Err(error) = driver.await {
@@ -117,6 +111,16 @@ impl Route {
         let body = TimeoutBody::new(self.idle_timeout, body.map_err(axum::Error::new));
         Response::from_parts(head, Body::new(body))
     }
+}
+
+/// The client's side of a connection to the upstream.
+pub fn client() -> http1::Builder {
+    let mut client = http1::Builder::new();
+    client
+        .preserve_header_case(true)
+        .max_headers(MAX_FIELDS)
+        .max_header_size(MAX_HEAD);
+    client
 }
 
 /// What a response says about how long its connection may be idle.

@@ -27,8 +27,8 @@ pub enum Purpose {
     Other,
 }
 
-/// Whether hyper takes all transfer codings off a response's body: it does for chunked alone.
-fn is_understood(fields: &HeaderMap) -> bool {
+/// Whether hyper takes every transfer coding off a body with these fields: it does for one `chunked` alone.
+pub fn takes_codings_off(fields: &HeaderMap) -> bool {
     let mut codings = fields.get_all(header::TRANSFER_ENCODING).iter();
     let is_known = codings
         .next()
@@ -146,7 +146,7 @@ impl Upstream {
                 Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     return Err(UpstreamError::Switched);
                 }
-                Ok(response) if !is_understood(response.headers()) => return Err(UpstreamError::TransferCoding),
+                Ok(response) if !takes_codings_off(response.headers()) => return Err(UpstreamError::TransferCoding),
                 Ok(response) => {
                     let response = route.streaming(response, fetched.connection);
                     return first_frame::check(response).map_err(UpstreamError::CutOff);

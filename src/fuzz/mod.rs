@@ -1,0 +1,28 @@
+//! What must hold for any bytes: the bodies of the fuzz targets in `fuzz/`, which `cargo test` runs for a while, too.
+//! Compiled for tests and by `cargo fuzz` alone.
+//!
+//! # Layout
+//! - [`submissions`]: reading and rewriting; [`names`]: sites and site patterns
+//! - [`files`]: configurations; [`responses`]: what an upstream sends; [`codings`]: compressed bodies
+
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "they are tests"
+)]
+
+mod codings;
+mod files;
+mod names;
+mod responses;
+mod submissions;
+#[cfg(test)]
+mod tests;
+
+pub use codings::content_coding;
+pub use files::configuration;
+pub use names::{site, site_pattern};
+pub use responses::response;
+pub use submissions::{create_task, legacy};
