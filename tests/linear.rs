@@ -7,7 +7,7 @@ use std::{hint::black_box, time::Instant};
 use nocache_gateway::{
     rewrite,
     rules::{Action, Rule, RuleSet, Via},
-    submission::{self, CaptchaNames, Dialect, Part, Request},
+    submission::{CaptchaNames, Dialect, Part, Request, plain_shape::Sent},
 };
 
 /// The shorter length; the longer one is [`TIMES`] as long.
@@ -57,6 +57,13 @@ fn query(query: &str) -> Case {
     }
 }
 
+fn path(path: &str) -> Case {
+    Case {
+        target: path.to_owned(),
+        ..create_task(format!(r#"{{"task":{{{TASK}}}}}"#))
+    }
+}
+
 const TASK: &str = r#""type":"RecaptchaV2Task","websiteURL":"a.example""#;
 const FORM: &str = "key=K&method=userrecaptcha&pageurl=a.example";
 
@@ -73,6 +80,11 @@ fn site(url: &str) -> Case {
 
 fn bytes(before: &str, byte: u8, length: usize, after: &str) -> Vec<u8> {
     [before.as_bytes(), &vec![byte; length], after.as_bytes()].concat()
+}
+
+/// The parts of one boundary, in front of its end.
+fn parts(parts: &str) -> Case {
+    multipart("B", format!("{parts}--B--\r\n"))
 }
 
 type Row = (&'static str, Action, u64, fn(usize) -> Case);
@@ -148,6 +160,33 @@ const ROWS: &[Row] = &[
     ("multipart: many fields", Action::Add, 0, |n| multipart("B", format!("--B\r\n{}\r\n1\r\n--B--", fill("a: b\r\n", n)))),
     ("multipart: a long name", Action::Add, 0, |n| multipart("B", format!("--B\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n1\r\n--B--", fill("\\a", n)))),
     ("multipart: a file", Action::Add, 0, |n| multipart("B", format!("--B\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\n{}\r\n--B--", fill("\n", n)))),
+    ("deny: a path of escapes", Action::Deny, 3, |n| path(&format!("/{}", fill("%25", n)))),
+    ("deny: a path that is not ASCII", Action::Deny, 13, |n| path(&format!("/{}", fill("%EF%B7%BA", n)))),
+    ("deny: a path of segments", Action::Deny, 1, |n| path(&fill("/in.php;", n))),
+    ("deny: 900 names of escapes", Action::Deny, 1, |n| create_task(format!("{{\"task\":{{{}{TASK}}}}}", format!("\"{}\":1,", fill("%25", n / 900)).repeat(900)))),
+    ("deny: 900 names that grow", Action::Deny, 1, |n| create_task(format!("{{\"task\":{{{}{TASK}}}}}", format!("\"{}\":1,", fill("\u{fdfa}", n / 900)).repeat(900)))),
+    ("deny: 900 names of blanks", Action::Deny, 1, |n| create_task(format!("{{\"task\":{{{}{TASK}}}}}", format!("\"{}\":1,", fill(" ", n / 900)).repeat(900)))),
+    ("deny: a long type", Action::Deny, 2, |n| create_task(format!("{{\"task\":{{\"type\":\"{}\",\"websiteURL\":\"a.example\"}}}}", fill("a ", n)))),
+    ("deny: white space in front", Action::Deny, 0, |n| create_task(format!("{}{{\"task\":{{{TASK}}}}}", fill(" ", n)))),
+    ("deny: a site with a long user name", Action::Deny, 1, |n| site(&format!("https://{}@a.example", fill("a:", n)))),
+    ("deny: a site with a long port", Action::Deny, 1, |n| site(&format!("https://a.example:{}1", fill("0", n)))),
+    ("deny: a site with a long path", Action::Deny, 2, |n| site(&format!("https://a.example{}", fill("/é%61", n)))),
+    ("deny: a site with invisible characters", Action::Deny, 1, |n| site(&format!("https:/{}/a.example", fill("/\u{200b}", n)))),
+    ("deny: pairs between ;", Action::Deny, 0, |n| in_php(format!("{FORM}&a={}", fill("a=1;", n)))),
+    ("deny: names of escapes between ;", Action::Deny, 0, |n| in_php(format!("{FORM}&a={}", fill("%2541;", n)))),
+    ("deny: a long name behind ;", Action::Deny, 1, |n| in_php(format!("{FORM}&a=;{}", fill("%EF%B7%BA", n)))),
+    ("deny: pageurl between ;", Action::Deny, 0, |n| in_php(format!("{FORM}&a={}", fill(";pageurl=a.example", n)))),
+    ("deny: a long pageurl between ;", Action::Deny, 0, |n| in_php(format!("{FORM}&a={}", format!(";pageurl=a.example/{}", fill("%61", n / 200)).repeat(200)))),
+    ("deny: a query of pairs between ;", Action::Deny, 0, |n| query(&format!("{FORM}&a={}", fill("%41=1;", n)))),
+    ("deny: JSON that is a form as well", Action::Deny, 0, |n| in_php(format!("{{\"method\":\"userrecaptcha\",\"pageurl\":\"a.example\",\"x\":\"{}\"}}", fill("&%2541=1", n)))),
+    ("deny: multipart, 900 parts", Action::Deny, 1, |n| parts(&format!("--B\r\nContent-Disposition: form-data; name=a\r\n\r\n{}\r\n", fill("é", n / 900)).repeat(900))),
+    ("deny: multipart, 900 long names", Action::Deny, 2, |n| parts(&format!("--B\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n1\r\n", fill(" a", n / 900)).repeat(900))),
+    ("deny: multipart, a long field", Action::Deny, 1, |n| parts(&format!("--B\r\nContent-Disposition: form-data; name=a; filename=\"{}\"\r\n\r\n1\r\n", fill(";\";\"", n)))),
+    ("deny: multipart, a long type", Action::Deny, 1, |n| parts(&format!("--B\r\nContent-Disposition: form-data; name=a\r\nContent-Type: a{}\r\n\r\n1\r\n", fill(";charse", n)))),
+    ("deny: multipart, many fields", Action::Deny, 0, |n| parts(&format!("--B\r\n{}\r\n1\r\n", fill("a: b\r\n", n)))),
+    ("deny: multipart, near misses of a boundary", Action::Deny, 0, |n| multipart("BB", format!("--BB\r\nContent-Disposition: form-data; name=a\r\n\r\n{}\r\n--BB--", fill("\r\n--B", n)))),
+    ("deny: multipart, a file", Action::Deny, 0, |n| parts(&format!("--B\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\n{}\r\n", fill("\n", n)))),
+    ("deny: a long Content-Type", Action::Deny, 0, |n| multipart(&fill("B;x=\"y\"", n), "x".to_owned())),
 ];
 
 /// Rules with long path patterns, for every host, for the host and for a parent of it.
@@ -180,7 +219,11 @@ fn submit(case: &Case, rules: &RuleSet) {
         content_type: case.content_type.as_deref().map(str::as_bytes),
         body: &case.body,
     };
-    let reading = submission::read(case.dialect, request, rules.names());
+    let sent = Sent {
+        method: "POST",
+        content_types: &request.content_type.into_iter().collect::<Vec<_>>(),
+    };
+    let reading = rewrite::read(case.dialect, request, &sent, rules);
     let plan = rewrite::plan(&reading, rules);
     for part in [Part::Target, Part::Body] {
         if plan.edits.iter().any(|edit| edit.part == part) {

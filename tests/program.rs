@@ -526,6 +526,36 @@ fn submissions_reach_a_solution_over_tls() {
 }
 
 #[test]
+fn explain_says_what_is_wrong_with_a_shape() {
+    let folder = Folder::new();
+    let config = folder.write(
+        "c.toml",
+        "[[rule]]\nid = \"no\"\nsites = [\"x.example\"]\naction = \"deny\"\n",
+    );
+    let body = folder.write(
+        "b.json",
+        r#"{"task":{"type":"RecaptchaV2Task","websiteURL":"a.example","website_url":"x.example"}}"#,
+    );
+    let args = ["explain", "--config", config.to_str().unwrap(), body.to_str().unwrap()];
+    let shown = text(&run(&args).stdout);
+    let site = [
+        "explain",
+        "--config",
+        config.to_str().unwrap(),
+        "--site",
+        "\u{feff}https://a.example",
+    ];
+    assert!(text(&run(&site).stdout).contains("the invisible character U+FEFF"));
+    let detail = "a name is an unusual spelling of \"websiteURL\"";
+    assert!(
+        shown.contains("denied;reason=unreadable") && shown.contains(detail),
+        "{shown}"
+    );
+    let json: serde_json::Value = serde_json::from_slice(&run(&[&args[..], &["--json"]].concat()).stdout).unwrap();
+    assert_eq!(json["detail"], detail);
+}
+
+#[test]
 fn explain_takes_many_sites_and_compares_configurations() {
     let folder = Folder::new();
     let one = folder.write(

@@ -105,6 +105,29 @@ fn a_submission_leaves_one_record_with_all_its_facts() {
     assert!(!format!("{:?}", gateway.server.log()).contains("SECRET"));
 }
 
+#[rustfmt::skip]
+#[test]
+fn the_record_says_what_is_wrong_with_a_shape() {
+    let deny = "[[rule]]\nid = \"no\"\nsites = [\"evil.example\"]\naction = \"deny\"\n";
+    let task = |site: &str| format!(r#"{{"task":{{"type":"RecaptchaV2Task","websiteURL":"{site}"}}}}"#);
+    let invisible = "the websiteURL or pageurl has the invisible character U+FEFF in front of its scheme or in its host";
+    let upstream = RawUpstream::start(OK);
+    for (config, target, body, reason, detail) in [
+        ("", "/createTask", task("\u{feff}https://a.example"), "bad-site", invisible),
+        (deny, "/createTask", task("\u{feff}https://a.example"), "unreadable", invisible),
+        (deny, "/createTask", task("https:/a.example"), "unreadable", "the site is not http://, https:// or // and a host, or a host alone"),
+        (deny, "/createTask", "{".to_owned(), "unreadable", "the body cannot be read"),
+        (deny, "/createTask.", task("a.example"), "unreadable", "the path is an unusual spelling of createTask or in.php"),
+        (deny, "/in.php", "method=userrecaptcha&pageurl=a.example&pageurl[]=SECRET".to_owned(), "unreadable", "a name is an unusual spelling of \"pageurl\""),
+    ] {
+        let gateway = start(&upstream.url, config);
+        exchange(gateway.api, post(target, &body));
+        let record = wait_for_records(&gateway, 1).remove(0);
+        assert_eq!((&record["reason"], &record["detail"]), (&reason.into(), &detail.into()), "{target} {body}");
+        assert!(!record.to_string().contains("SECRET"));
+    }
+}
+
 #[test]
 fn a_near_miss_by_captcha_is_named_and_one_after_the_decision_is_not() {
     let upstream = RawUpstream::start(OK);

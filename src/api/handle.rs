@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use http::Method;
+use http::{Method, request::Parts};
 use http_body::Body as _;
 use tower_http::timeout::TimeoutBody;
 
@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     rules::Unreadable,
-    submission::{Dialect, Endpoint},
+    submission::{
+        Dialect, Endpoint,
+        plain_shape::{self, Doubt},
+    },
 };
 
 /// Handles a request to the API listener. It is an axum handler without a router, so that nothing else decides about
@@ -36,20 +39,27 @@ pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
 /// Tells submissions from everything else.
 async fn route(gateway: &Arc<Gateway>, request: Request, recording: &mut Recording) -> Result<Response, ErrorResponse> {
     let (head, body) = request.into_parts();
+    let is_bare = head.uri.query().is_none() && body.is_end_stream();
     let body = if body.is_end_stream() {
         body
     } else {
         recording.counted(Body::new(TimeoutBody::new(gateway.settings.body_timeout, body)))
     };
     let body = HeldBody::new(body, &head.headers, &gateway.settings, &gateway.budget);
-    let is_submission_path = matches!(recording.format.endpoint(), Endpoint::CreateTask | Endpoint::In);
-    let denies_unread = || gateway.rules().unreadable() == Unreadable::Deny;
     match recording.record.dialect {
         Some(dialect) => submit::submit(gateway, dialect, head, body, recording).await,
-        None if is_submission_path && head.method != Method::OPTIONS && denies_unread() => {
-            Ok(submit::deny_unread(gateway, recording))
-        }
-        None => forward::pass(gateway, head, body, recording).await,
+        None => match doubt_of_unread(gateway, &head, is_bare) {
+            Some(doubt) => Ok(submit::deny_unread(gateway, doubt, recording)),
+            None => forward::pass(gateway, head, body, recording).await,
+        },
+    }
+}
+
+/// The doubt about a request that is not read, where a rule denies: it is not known to be harmless.
+fn doubt_of_unread(gateway: &Gateway, head: &Parts, is_bare: bool) -> Option<Doubt> {
+    match gateway.rules().unreadable() {
+        Unreadable::Forward => None,
+        Unreadable::Deny => plain_shape::unread(head.uri.path(), head.method.as_str(), is_bare).err(),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     observe::{Cause, record::Decided},
     rewrite::{self, Decision, Plan},
     rules::{RuleSet, Unreadable},
-    submission::{self, Captcha, Dialect, Host, Part, Submission, Unread, Wishes, multipart},
+    submission::{self, Captcha, Dialect, Host, Part, Submission, Unread, Wishes, multipart, plain_shape::Sent},
 };
 
 /// A submission whose body is there.
@@ -74,7 +74,7 @@ impl Case {
         let mut facts = Facts::default();
         let target = path_and_query(&self.head.uri);
         let verdict = verdict(
-            (self.dialect, &target, &self.head.headers),
+            (self.dialect, &target, &self.head),
             self.body,
             self.charge,
             &self.rules,
@@ -90,16 +90,16 @@ impl Case {
 }
 
 fn verdict(
-    head: (Dialect, &PathAndQuery, &HeaderMap),
+    request: (Dialect, &PathAndQuery, &Parts),
     body: Bytes,
     mut charge: Charge,
     rules: &RuleSet,
     limit: usize,
     facts: &mut Facts,
 ) -> Result<Verdict, ErrorResponse> {
-    let (dialect, target, fields) = head;
-    let decoded = decode(&body, fields, limit, &mut charge)?;
-    let reading = read(dialect, rules, target, fields, &decoded, facts);
+    let (dialect, target, head) = request;
+    let decoded = decode(&body, &head.headers, limit, &mut charge)?;
+    let reading = read(dialect, rules, target, head, &decoded, facts);
     let plan = rewrite::plan(&reading, rules);
     if plan.outcome.decision == Decision::Denied {
         facts.decide(&plan);
@@ -171,12 +171,13 @@ fn read<'a>(
     dialect: Dialect,
     rules: &RuleSet,
     target: &'a PathAndQuery,
-    fields: &'a HeaderMap,
+    head: &'a Parts,
     decoded: &'a Decoded,
     facts: &mut Facts,
 ) -> Result<Submission<'a>, Unread> {
     let body = decoded.body.as_ref().map_err(|unread| *unread)?;
-    let types: Vec<&[u8]> = fields
+    let types: Vec<&[u8]> = head
+        .headers
         .get_all(header::CONTENT_TYPE)
         .iter()
         .map(HeaderValue::as_bytes)
@@ -191,17 +192,19 @@ fn read<'a>(
         content_type,
         body,
     };
-    let reading = submission::read(dialect, request, rules.names());
+    let sent = Sent {
+        method: head.method.as_str(),
+        content_types: &types,
+    };
+    let reading = rewrite::read(dialect, request, &sent, rules);
     facts.wishes = match &reading {
         Ok(submission) => Some(submission.wishes),
         Err(_) if dialect == Dialect::Legacy => Some(Wishes::of(&request)),
         Err(_) => None,
     };
-    let mut submission = reading?;
+    let submission = reading?;
     facts.captcha.clone_from(&submission.captcha);
     facts.site = submission.site.as_ref().ok().map(|site| site.host().clone());
-    // Another reader could use the other one.
-    submission.has_other_reading |= types.len() > 1;
     Ok(submission)
 }
 

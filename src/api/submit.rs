@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     observe::record::Decided,
-    rewrite::{Outcome, Plan},
-    submission::{self, Dialect, Wishes},
+    rewrite::Plan,
+    submission::{self, Dialect, Wishes, plain_shape::Doubt},
 };
 
 /// Holds a submission, judges it, and sends it on with the edits that follow.
@@ -113,8 +113,8 @@ async fn judge(gateway: &Gateway, case: Case) -> Result<Judged, ErrorResponse> {
 }
 
 /// The response to a request that is not read where sites are denied: it is not known to be harmless.
-pub fn deny_unread(gateway: &Gateway, recording: &mut Recording) -> Response {
-    let plan = Plan::untouched(Outcome::denied_unreadable());
+pub fn deny_unread(gateway: &Gateway, doubt: Doubt, recording: &mut Recording) -> Response {
+    let plan = Plan::refused(doubt);
     let facts = Facts {
         decided: Some((Decided::from(&plan), plan.outcome.to_string())),
         ..Facts::default()

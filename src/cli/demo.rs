@@ -17,7 +17,7 @@ use crate::{
     rewrite,
     sandbox::{Received, Sandbox, Settings},
     server::Server,
-    submission::{self, CaptchaNames, Dialect, Part, Request},
+    submission::{Dialect, Part, Request, plain_shape::Sent},
     upstream::{self, Upstream},
 };
 
@@ -165,15 +165,16 @@ impl Case {
             content_type: None,
             body: self.body.as_bytes(),
         };
+        let sent = Sent {
+            method: if self.body.is_empty() { "GET" } else { "POST" },
+            content_types: &[],
+        };
         let dialect = if self.target.starts_with("/in.php") {
             Dialect::Legacy
         } else {
             Dialect::CreateTask
         };
-        let plan = rewrite::plan(
-            &submission::read(dialect, request, &CaptchaNames::default()),
-            &config.rules,
-        );
+        let plan = rewrite::plan(&rewrite::read(dialect, request, &sent, &config.rules), &config.rules);
         let target = marks::after(&request, Part::Target, &plan.edits, &[], style);
         let body = marks::after(&request, Part::Body, &plan.edits, &[], style);
         let indented: Vec<String> = body.lines().map(|line| format!("\n  {line}")).collect();

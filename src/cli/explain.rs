@@ -12,9 +12,12 @@ use super::{
 };
 use crate::{
     config::{Config, Overrides, report::closest},
-    rewrite::{self, Edit, Outcome, Reason},
+    rewrite::{self, Edit, Flaw, Outcome, Reason},
     rules::{CaptchaPattern, MissReason, NearMiss},
-    submission::{self, Captcha, Dialect, Kind, Part, Request, Site, SiteError, Submission, Unread, captcha},
+    submission::{
+        Captcha, CaptchaNames, Dialect, Kind, Part, Request, Site, SiteError, Submission, Unread, captcha,
+        plain_shape::{self, Doubt, Sent},
+    },
 };
 
 #[derive(Debug, Args)]
@@ -64,7 +67,7 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
         return show(&Explanation::of_site(&config, &site, &captcha));
     }
     let input = input(args.request.as_deref().unwrap_or_default())?;
-    let reading = submission::read(input.dialect, input.request(), config.rules.names());
+    let reading = rewrite::read(input.dialect, input.request(), &input.sent(), &config.rules);
     show(&Explanation::of_request(
         &config,
         input.request(),
@@ -102,6 +105,22 @@ impl Input {
             content_type: None,
             body: &self.body,
         }
+    }
+
+    fn sent(&self) -> Sent<'static> {
+        sent(self.dialect, &self.body)
+    }
+}
+
+/// The usual fields of a request.
+fn sent(dialect: Dialect, body: &[u8]) -> Sent<'static> {
+    Sent {
+        method: if dialect == Dialect::Legacy && body.is_empty() {
+            "GET"
+        } else {
+            "POST"
+        },
+        content_types: &[],
     }
 }
 
@@ -141,6 +160,7 @@ struct Explanation<'e> {
     /// `None` if the request cannot be read.
     site: Option<Result<&'e Site, SiteError>>,
     outcome: Outcome<'e>,
+    flaw: Option<Flaw>,
 }
 
 /// A request that is explained.
@@ -160,6 +180,7 @@ impl<'e> Explanation<'e> {
             captcha: Some(captcha),
             site: Some(site.as_ref().map_err(|error| *error)),
             outcome: rewrite::outcome_for(site, captcha, &config.rules),
+            flaw: site.as_ref().err().map(|error| (*error).into()),
         }
     }
 
@@ -177,6 +198,7 @@ impl<'e> Explanation<'e> {
             captcha: submission.and_then(|submission| submission.captcha.as_ref()),
             site: submission.map(|submission| submission.site.as_ref().map_err(|error| *error)),
             outcome: plan.outcome,
+            flaw: plan.flaw,
             request: Some(Explained {
                 request,
                 reading,
@@ -199,7 +221,7 @@ impl Explained<'_> {
         };
         let masked = match self.reading {
             _ if self.shows_secrets => Vec::new(),
-            Ok(submission) if !submission.has_other_reading && has_a_name(submission) => {
+            Ok(submission) if is_certain(submission, request) && has_a_name(submission) => {
                 marks::secrets(submission, part)
             }
             _ => {
@@ -263,6 +285,9 @@ impl Explanation<'_> {
         if let Some(reason) = self.outcome.reason {
             line("", style.dim(in_words(reason)));
         }
+        if let Some(flaw) = self.flaw.filter(|flaw| says_more(*flaw, self.outcome)) {
+            line("", style.dim(&flaw.to_string()));
+        }
         if let Some(explained) = &self.request {
             for edit in &explained.edits {
                 let change = format!("{}{}", style.removed(&lossy(&edit.old)), style.added(&lossy(&edit.new)));
@@ -298,6 +323,7 @@ impl Explanation<'_> {
             "site": self.site.and_then(Result::ok).map(Site::to_string),
             "place": self.outcome.rule.map(|rule| self.config.place(rule)),
             "close": close.collect::<Vec<_>>(),
+            "detail": self.flaw.map(|flaw| flaw.to_string()),
         });
         for (name, field) in self.outcome.fields() {
             value[name] = Value::from(field);
@@ -323,6 +349,26 @@ fn named(captcha: &Captcha) -> String {
         (Some(kind), name @ captcha::Name::Method(_)) => format!("{kind} (method={})", name.shown()),
         (None, _) => captcha.to_string(),
     }
+}
+
+/// Whether a flaw says more than the reason of the outcome.
+fn says_more(flaw: Flaw, outcome: Outcome<'_>) -> bool {
+    match flaw {
+        Flaw::Unread(_) => false,
+        Flaw::Doubt(_) | Flaw::Site(SiteError::Invisible(_)) => true,
+        Flaw::Site(_) => outcome.reason == Some(Reason::Unreadable),
+    }
+}
+
+/// Whether every reader finds the same parameters, so that what is no key to us is none to anybody.
+fn is_certain(submission: &Submission<'_>, request: &Request<'_>) -> bool {
+    let mut submission = submission.clone();
+    let sent = sent(submission.dialect, request.body);
+    plain_shape::judge(&mut submission, request, &sent, &CaptchaNames::default());
+    matches!(
+        submission.doubt,
+        None | Some(Doubt::Path | Doubt::Value(_) | Doubt::Site(_))
+    )
 }
 
 /// Whether the captcha's name looks like one, and not like half of a mangled request.

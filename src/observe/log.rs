@@ -92,6 +92,7 @@ fn write(record: &Record, level: Level) {
                 rule = decided.and_then(|decided| decided.rule.as_deref()),
                 via = word(decided.and_then(|decided| decided.via).map(Into::into)),
                 reason = word(decided.and_then(|decided| decided.reason).map(Into::into)),
+                detail = decided.and_then(|decided| decided.detail.as_deref()),
                 near = decided
                     .and_then(|decided| decided.near.as_ref())
                     .map(|(rule, reason)| format!("{rule}:{}", <&str>::from(*reason))),

@@ -72,6 +72,8 @@ pub struct Decided {
     pub reason: Option<Reason>,
     /// A rule that would have decided but for the path or the captcha, if the lookup met one.
     pub near: Option<(String, MissReason)>,
+    /// What is wrong with the submission, in words.
+    pub detail: Option<String>,
 }
 
 impl From<&Plan<'_>> for Decided {
@@ -84,6 +86,7 @@ impl From<&Plan<'_>> for Decided {
             via: outcome.via,
             reason: outcome.reason,
             near: plan.missed.map(|(rule, reason)| (rule.id.clone(), reason)),
+            detail: plan.flaw.map(|flaw| flaw.to_string()),
         }
     }
 }

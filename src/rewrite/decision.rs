@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     rules::{Action, Rule, Via},
-    submission::{SiteError, Unread},
+    submission::{SiteError, Unread, plain_shape::Doubt},
 };
 
 /// What happens to a submission.
@@ -79,9 +79,21 @@ impl From<SiteError> for Reason {
     fn from(error: SiteError) -> Self {
         match error {
             SiteError::Missing => Self::NoSite,
-            SiteError::Bad => Self::BadSite,
+            SiteError::Bad | SiteError::Invisible(_) => Self::BadSite,
         }
     }
+}
+
+/// What is wrong with a submission. Its words hold nothing of the request but an invisible character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub enum Flaw {
+    /// It cannot be read.
+    Unread(#[from] Unread),
+    /// Its site cannot be read.
+    Site(#[from] SiteError),
+    /// Its shape is not plain, and `unreadable` is `deny`.
+    Doubt(#[from] Doubt),
 }
 
 /// What happens to a submission, by which rule, in which way, and why.

@@ -2,15 +2,18 @@
 //! `explain`, tests and benches all take.
 //!
 //! # Layout
+//! - [`read`](mod@read): a submission, as the rules require it
 //! - [`plan`](mod@plan): what happens to a submission; [`decision`]: the words for it
 //! - [`edit`]: insertions, replacements and removals at byte ranges
 
 pub mod decision;
 pub mod edit;
 pub mod plan;
+pub mod read;
 #[cfg(test)]
 mod tests;
 
-pub use decision::{Decision, Outcome, Reason};
+pub use decision::{Decision, Flaw, Outcome, Reason};
 pub use edit::{Edit, apply};
 pub use plan::{Plan, outcome_for, plan};
+pub use read::read;

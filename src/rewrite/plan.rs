@@ -1,11 +1,12 @@
 //! What happens to a submission: from the rule that applies and what the client itself asked for to the edits.
 
-use super::{Edit, Outcome, Reason, edit};
+use super::{Edit, Flaw, Outcome, Reason, edit};
 use crate::{
     rules::{Action, LegacyPlace, MissReason, Rule, RuleSet, Unreadable, Via},
     submission::{
         Captcha, Dialect, NocacheValue, ParameterRef, Site, SiteError, Submission, Unread,
         key_suffix::{self, SUFFIX},
+        plain_shape::Doubt,
     },
 };
 
@@ -19,6 +20,8 @@ pub struct Plan<'r> {
     pub edits: Vec<Edit>,
     /// A rule that would have decided but for the path or the captcha, if the lookup met one.
     pub missed: Option<(&'r Rule, MissReason)>,
+    /// What is wrong with the submission, where no rule could decide about it.
+    pub flaw: Option<Flaw>,
 }
 
 impl<'r> Plan<'r> {
@@ -32,6 +35,19 @@ impl<'r> Plan<'r> {
             outcome,
             edits,
             missed: None,
+            flaw: None,
+        }
+    }
+
+    /// Refuses a submission that is malformed or ambiguous.
+    pub fn refused(flaw: impl Into<Flaw>) -> Self {
+        Self::flawed(Outcome::denied_unreadable(), flaw)
+    }
+
+    fn flawed(outcome: Outcome<'r>, flaw: impl Into<Flaw>) -> Self {
+        Self {
+            flaw: Some(flaw.into()),
+            ..Self::untouched(outcome)
         }
     }
 }
@@ -40,21 +56,35 @@ impl<'r> Plan<'r> {
 pub fn plan<'r>(reading: &Result<Submission<'_>, Unread>, rules: &'r RuleSet) -> Plan<'r> {
     let fails_closed = rules.unreadable() == Unreadable::Deny;
     let submission = match reading {
-        Err(_) if fails_closed => return Plan::untouched(Outcome::denied_unreadable()),
-        Err(unread) => return Plan::untouched(Outcome::skipped((*unread).into())),
-        Ok(submission) if fails_closed && submission.has_other_reading => {
-            return Plan::untouched(Outcome::denied_unreadable());
-        }
+        Err(unread) if fails_closed => return Plan::refused(*unread),
+        Err(unread) => return Plan::flawed(Outcome::skipped((*unread).into()), *unread),
         Ok(submission) => submission,
     };
+    if let Some(doubt) = submission
+        .doubt
+        .filter(|doubt| fails_closed && matters(*doubt, submission, rules))
+    {
+        return Plan::refused(doubt);
+    }
     let ruling = rule_for(&submission.site, submission.captcha.as_ref(), rules);
     let plan = match ruling.rule {
         Ok(rule) => carry_out(submission, rule, rules.legacy_place()),
-        Err(outcome) => Plan::untouched(outcome),
+        Err(outcome) => Plan {
+            flaw: submission.site.as_ref().err().map(|error| (*error).into()),
+            ..Plan::untouched(outcome)
+        },
     };
     Plan {
         missed: ruling.missed,
         ..plan
+    }
+}
+
+/// Whether a doubt is one for this submission: the site is asked only of captchas that a deny covers.
+fn matters(doubt: Doubt, submission: &Submission<'_>, rules: &RuleSet) -> bool {
+    match (doubt, &submission.captcha) {
+        (Doubt::Site(_), Some(captcha)) => rules.denies(captcha),
+        _ => true,
     }
 }
 
@@ -107,8 +137,11 @@ fn rule_without_site<'r>(
             not_covered
         };
     };
+    let is_bad = matches!(error, Some(SiteError::Bad | SiteError::Invisible(_)));
     match (rules.decide_without_site(captcha), error) {
         (Some(rule), _) if rule.action == Action::Deny => Ok(rule),
+        // It could be any site, one that is denied as well.
+        _ if fails_closed && is_bad && rules.denies(captcha) => Err(Outcome::denied_unreadable()),
         _ if fails_closed && captcha.kind.is_some() => Err(Outcome::denied_unreadable()),
         (_, Some(error)) if rules.covers(captcha) => Err(Outcome::skipped((*error).into())),
         _ => not_covered,

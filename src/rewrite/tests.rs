@@ -1,14 +1,19 @@
 use super::{edit::revert, *};
 use crate::{
     rules::{Action, CaptchaPattern, LegacyPlace, Rule, RuleSet, Unreadable, Via},
-    submission::{self, CaptchaNames, Dialect, Part, Request, Unread},
+    submission::{self, CaptchaNames, Dialect, Part, Request, Unread, plain_shape::Sent},
 };
 
 mod law;
 
 /// Reads, decides and applies, as the gateway does: the header, and what of the request went upstream.
 fn run(rules: &RuleSet, dialect: Dialect, request: Request<'_>) -> (String, String, String) {
-    let plan = plan(&submission::read(dialect, request, rules.names()), rules);
+    let is_get = dialect == Dialect::Legacy && request.body.is_empty();
+    let sent = Sent {
+        method: if is_get { "GET" } else { "POST" },
+        content_types: &request.content_type.into_iter().collect::<Vec<_>>(),
+    };
+    let plan = plan(&read(dialect, request, &sent, rules), rules);
     let part = |part| {
         let result = apply(request.part(part), part, &plan.edits);
         assert_eq!(
@@ -543,6 +548,7 @@ fn doubt_that_a_deny_configuration_refuses() {
     let tail = "method=userrecaptcha&pageurl=a.example";
     for query in [
         format!("{tail}&version=v2&version=v3"),
+        format!("{tail}&version=v2&version=v2"),
         format!("{tail}&enterprise=0&enterprise=1"),
         format!("a=b;pageurl=x.example&{tail}"),
         format!("{tail};x=y"),
@@ -558,7 +564,6 @@ fn doubt_that_a_deny_configuration_refuses() {
     }
     for query in [
         format!("{tail}&a=b;c=d"),
-        format!("{tail}&version=v2&version=v2"),
         format!("data=;;&{tail}"),
         format!("{tail}/x;jsessionid=1?a=b;c"),
         format!("{tail}&a=;pageurl=https://A.EXAMPLE/other;method=userrecaptcha"),
@@ -576,6 +581,30 @@ fn doubt_that_a_deny_configuration_refuses() {
         let is_denied = create_task(&closed, body).0 == "denied;reason=unreadable";
         assert_eq!(is_denied.to_string(), is_doubtful, "{body}");
         assert_eq!(create_task(&open, body).0, SET, "{body}");
+    }
+}
+
+#[test]
+fn a_site_is_asked_of_captchas_that_a_deny_covers() {
+    let mut only_v2 = rule("=x.example", Action::Deny, Via::Parameter);
+    only_v2.captchas = vec![CaptchaPattern::Kind(submission::Kind::RecaptchaV2)];
+    let (only_v2, all) = (rules(only_v2), rules(rule("=x.example", Action::Deny, Via::Parameter)));
+    for [is_denied_by_v2, is_denied_by_all, kind, site] in table(
+        r#"
+        by a rule for v2 | by one for all | type            | site
+        true             | true           | RecaptchaV2Task | ftp://a.example
+        true             | true           | RecaptchaV2Task | https:/a.example
+        false            | true           | TurnstileTask   | ftp://a.example
+        false            | true           | TurnstileTask   | https:/a.example
+        false            | false          | TurnstileTask   | https://a.example
+        false            | false          | TurnstileTask   |
+        "#,
+    ) {
+        let body = format!(r#"{{"task":{{"type":"{kind}","websiteURL":"{site}"}}}}"#);
+        for (rules, expected) in [(&only_v2, is_denied_by_v2), (&all, is_denied_by_all)] {
+            let is_denied = create_task(rules, &body).0 == "denied;reason=unreadable";
+            assert_eq!(is_denied.to_string(), expected, "{body}");
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! All rules of a configuration, ready to decide.
 
-use super::{Action, MissReason, Rule, SitePattern, index::Index};
+use std::collections::HashSet;
+
+use super::{Action, CaptchaPattern, MissReason, Rule, SitePattern, index::Index};
 use crate::submission::{Captcha, CaptchaNames, Site};
 
 /// What happens to a submission that is malformed or ambiguous.
@@ -56,6 +58,8 @@ pub struct RuleSet {
     names: CaptchaNames,
     legacy_place: LegacyPlace,
     index: Index,
+    /// What the rules that deny cover, each once.
+    denied: HashSet<CaptchaPattern>,
 }
 
 /// What the rules have for a site and a captcha.
@@ -71,8 +75,14 @@ impl RuleSet {
     /// Builds a set from rules in file order. Without `unreadable`, a deny anywhere makes it [`Unreadable::Deny`]:
     /// otherwise a submission could slip past the deny by being unreadable.
     pub fn new(rules: Vec<Rule>, default: Rule, unreadable: Option<Unreadable>, names: CaptchaNames) -> Self {
-        let denies = rules.iter().chain([&default]).any(|rule| rule.action == Action::Deny);
+        let denying = rules
+            .iter()
+            .chain([&default])
+            .filter(|rule| rule.action == Action::Deny);
+        let denied: HashSet<_> = denying.flat_map(|rule| rule.captchas.iter().cloned()).collect();
+        let denies = !denied.is_empty();
         Self {
+            denied,
             index: Index::new(&rules),
             unreadable: unreadable.unwrap_or(if denies { Unreadable::Deny } else { Unreadable::Forward }),
             rules,
@@ -138,6 +148,11 @@ impl RuleSet {
     /// Whether any rule, or the default, covers a captcha, whatever the site.
     pub fn covers(&self, captcha: &Captcha) -> bool {
         self.index.covers(captcha) || self.default.covers(captcha)
+    }
+
+    /// Whether a rule that denies, or a default that does, covers a captcha, whatever the site.
+    pub fn denies(&self, captcha: &Captcha) -> bool {
+        self.denied.iter().any(|pattern| pattern.matches(captcha))
     }
 
     /// What happens to a submission that is malformed or ambiguous.

@@ -5,6 +5,11 @@
 
 use std::{collections::HashMap, fmt};
 
+use super::{
+    limits::MAX_NAME,
+    plain_shape::skeleton::{self, Skeleton},
+};
+
 /// A kind of captcha that nocache applies to.
 #[derive(
     Clone,
@@ -133,6 +138,41 @@ impl CaptchaNames {
         }
     }
 
+    /// Makes a captcha the one that its name is to a reader that folds more: `"RecaptchaV3Task "` is `RecaptchaV3Task`. What
+    /// the request says of v3 (legacy) and Enterprise counts as in [`Self::of_type`] and [`of_method`].
+    pub fn fold(&self, captcha: &mut Captcha, is_v3: bool, is_enterprise: bool) {
+        let (Name::Type(name) | Name::Method(name)) = &captcha.name;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        if captcha.kind.is_some() || name.len() > MAX_NAME || name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return;
+        }
+        let seen = Skeleton::of(name);
+        let folded = match &captcha.name {
+            Name::Type(_) => {
+                let mut known = self
+                    .added
+                    .keys()
+                    .map(String::as_str)
+                    .chain(BUILT_IN.map(|(known, _)| known));
+                known
+                    .find(|known| seen.is(known))
+                    .map(|known| self.of_type(known, is_enterprise))
+            }
+            Name::Method(_) => seen.is(RECAPTCHA).then(|| of_method(RECAPTCHA, is_v3, is_enterprise)),
+        };
+        if let Some(folded) = folded {
+            *captcha = folded;
+        } else if !name.bytes().all(is_plain) {
+            // What a pattern of the rules could name.
+            let mut seen = skeleton::folded(name);
+            seen.retain(|c| c.is_ascii() && is_plain(c as u8));
+            captcha.name = match &captcha.name {
+                Name::Type(_) => Name::Type(seen),
+                Name::Method(_) => Name::Method(seen),
+            };
+        }
+    }
+
     fn kind(&self, name: &str) -> Option<Kind> {
         let added = if self.added.is_empty() {
             None
@@ -148,10 +188,13 @@ impl CaptchaNames {
     }
 }
 
+/// The legacy method for reCAPTCHA.
+const RECAPTCHA: &str = "userrecaptcha";
+
 /// The captcha of a legacy request: `method`, `version` and `enterprise`.
 pub fn of_method(method: &str, is_v3: bool, is_enterprise: bool) -> Captcha {
     let kind = method
-        .eq_ignore_ascii_case("userrecaptcha")
+        .eq_ignore_ascii_case(RECAPTCHA)
         .then_some(match (is_v3, is_enterprise) {
             (false, false) => Kind::RecaptchaV2,
             (false, true) => Kind::RecaptchaV2Enterprise,
@@ -195,6 +238,28 @@ mod tests {
             Some(Kind::RecaptchaV3Enterprise)
         );
         assert_eq!(names.of_type("RecaptchaV2Task", true).kind, Some(Kind::RecaptchaV2));
+    }
+
+    #[test]
+    fn a_folded_name_is_the_known_one() {
+        let mut names = CaptchaNames::default();
+        names.add("my-vendor", Kind::RecaptchaV2);
+        let typed = |name: &str| names.of_type(name, false);
+        let method = |name: &str| of_method(name, false, false);
+        for (mut captcha, shown) in [
+            (typed("RecaptchaV3Task "), "recaptcha-v3"),
+            (typed("Recaptcha_V2_Task"), "recaptcha-v2"),
+            (typed("RecaptchaV2Tas\u{212a}"), "recaptcha-v2"),
+            (typed("My Vendor"), "recaptcha-v2"),
+            (typed("TurnstileTask\u{200b}"), "turnstiletask"),
+            (typed("TurnstileTask"), "TurnstileTask"),
+            (method("userrecaptcha "), "recaptcha-v2"),
+            (method("geetest_v4 "), "method=geetest_v4"),
+            (method("geetest_v4"), "method=geetest_v4"),
+        ] {
+            names.fold(&mut captcha, false, false);
+            assert_eq!(captcha.to_string(), shown);
+        }
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission
 
     let kind = once(&task, "type")?;
     let url = once(&task, "websiteURL")?;
-    let enterprise: Vec<usize> = task.named("isEnterprise").collect();
-    let is_enterprise = enterprise.last().is_some_and(|&i| task.scalar(&task.items[i]).is_on());
+    let enterprise = task.named("isEnterprise").last();
+    let is_enterprise = enterprise.is_some_and(|i| task.scalar(&task.items[i]).is_on());
 
     Ok(Submission {
         dialect: Dialect::CreateTask,
@@ -52,7 +52,7 @@ pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission
             Some(Scalar::Text(text)) => Site::parse(&text),
             Some(_) => Err(SiteError::Bad),
         },
-        has_other_reading: enterprise.len() > 1,
+        doubt: None,
         wishes: Wishes::default(),
         key: key.map(|parameter| ParameterRef { list: TOP, parameter }),
         nocache: task

@@ -96,13 +96,22 @@ pub(super) fn pairs_named<'a>(
     separators: &'static [u8],
     names: &'a [&'a str],
 ) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-    pairs(source, start, separators).filter_map(move |pair| {
-        let written = &source[pair.name];
+    raw_pairs(source, start, separators).filter_map(move |(written, value)| {
         // At most three bytes are written for one; nothing longer is decoded.
         let is_written = |name: &&&str| written.len() <= 3 * name.len() && decode(written).eq_ignore_ascii_case(name);
-        let name = names.iter().find(is_written)?;
-        Some((*name, pair.value.map_or(&b""[..], |range| &source[range])))
+        names.iter().find(is_written).map(|name| (*name, value))
     })
+}
+
+/// The pairs as a reader sees them that separates pairs at these bytes: the name and the value, as written. They are not
+/// held, so the limits do not apply.
+pub(super) fn raw_pairs<'a>(
+    source: &'a [u8],
+    start: usize,
+    separators: &'static [u8],
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    pairs(source, start, separators)
+        .map(|pair| (&source[pair.name], pair.value.map_or(&b""[..], |range| &source[range])))
 }
 
 /// Percent-decodes, with `+` as space, as the WHATWG parser does.

@@ -26,15 +26,6 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
     let enterprise = all.last("enterprise");
     let is_v3 = version.as_ref().and_then(Scalar::as_text).is_some_and(is_v3);
     let is_enterprise = enterprise.as_ref().is_some_and(Scalar::is_on);
-    let site = match &url {
-        None | Some(Scalar::Bare("null")) => Err(SiteError::Missing),
-        Some(Scalar::Text(text)) => Site::parse(text),
-        Some(_) => Err(SiteError::Bad),
-    };
-    let at_ampersands = Decided {
-        texts: [&method, &version, &enterprise].map(|value| value.as_ref().and_then(Scalar::as_text)),
-        site: &site,
-    };
 
     Ok(Submission {
         dialect: Dialect::Legacy,
@@ -42,12 +33,12 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
             .as_ref()
             .and_then(Scalar::as_text)
             .map(|method| captcha::of_method(method, is_v3, is_enterprise)),
-        has_other_reading: all.differ("version")
-            || all.differ("enterprise")
-            || at_ampersands.differs_at_semicolons(&lists)
-            || lists.iter().any(is_json_and_form)
-            || lists.iter().any(has_bare_line_feeds),
-        site,
+        doubt: None,
+        site: match &url {
+            None | Some(Scalar::Bare("null")) => Err(SiteError::Missing),
+            Some(Scalar::Text(text)) => Site::parse(text),
+            Some(_) => Err(SiteError::Bad),
+        },
         wishes: Wishes::of_lists(&lists),
         nocache_list: ["method", "key"]
             .into_iter()
@@ -66,7 +57,8 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
 /// The parameters that decide.
 const DECIDING: [&str; 4] = ["method", "version", "enterprise", "pageurl"];
 
-fn is_v3(version: &str) -> bool {
+/// Whether a version is v3.
+pub(super) fn is_v3(version: &str) -> bool {
     version.eq_ignore_ascii_case("v3") || version == "3"
 }
 
@@ -74,63 +66,6 @@ fn is_v3(version: &str) -> bool {
 /// that is not encoded, such as `https://a.example/?nocache=1732540000123`.
 fn says_something(list: &Parameters<'_>, nocache: usize) -> bool {
     list.syntax == Syntax::Json || NocacheValue::of(&list.scalar(&list.items[nocache])) != NocacheValue::Odd
-}
-
-/// Whether a reader that takes a JSON body for a form would find a parameter in it that decides.
-fn is_json_and_form(list: &Parameters<'_>) -> bool {
-    list.syntax == Syntax::Json && form::pairs_named(list.source, 0, b"&", &DECIDING).next().is_some()
-}
-
-/// Whether the lines of a multipart body end in LF alone, which not every reader reads.
-fn has_bare_line_feeds(list: &Parameters<'_>) -> bool {
-    matches!(list.syntax, Syntax::Multipart { line_end: "\n", .. })
-}
-
-/// The values that decide, as they are read.
-struct Decided<'l> {
-    /// Of the first names of [`DECIDING`].
-    texts: [Option<&'l str>; 3],
-    site: &'l Result<Site, SiteError>,
-}
-
-impl Decided<'_> {
-    /// Whether a reader that takes `;` for a separator as well, as some did, would see another captcha or host.
-    fn differs_at_semicolons(&self, lists: &[Parameters<'_>]) -> bool {
-        lists.iter().any(|list| {
-            let start = match list.syntax {
-                Syntax::Query { .. } => form::query_start(list.source),
-                Syntax::Form => 0,
-                Syntax::Json | Syntax::Multipart { .. } => return false,
-            };
-            if memchr::memchr(b';', &list.source[start..]).is_none() {
-                return false;
-            }
-            let mut pairs = form::pairs_named(list.source, start, b"&;", &DECIDING);
-            // As many as nobody sends are doubt, so that each costs something only once.
-            let most = DECIDING.len() * limits::MAX_OF_ONE_NAME;
-            pairs
-                .by_ref()
-                .take(most)
-                .any(|(name, raw)| !self.agrees(name, &form::decode(raw)))
-                || pairs.next().is_some()
-        })
-    }
-
-    /// Whether a parameter that decides has the same value here.
-    fn agrees(&self, name: &str, value: &str) -> bool {
-        let own = DECIDING.iter().zip(self.texts).find(|(own, _)| **own == name);
-        match own {
-            Some((_, text)) => text.is_some_and(|text| text.eq_ignore_ascii_case(value)),
-            None => {
-                Site::parse(value).map(|site| site.host().clone())
-                    == self
-                        .site
-                        .as_ref()
-                        .map(|site| site.host().clone())
-                        .map_err(|error| *error)
-            }
-        }
-    }
 }
 
 /// The body's parameters. Its first byte tells JSON from a form; the Content-Type gives only a multipart boundary.
@@ -291,18 +226,15 @@ mod tests {
     }
 
     #[test]
-    fn multipart_with_bare_line_feeds_is_read_and_has_another_reading() {
+    fn multipart_with_bare_line_feeds_is_read() {
         let body = "--B\nContent-Disposition: form-data; name=method\n\na\nb\n--B\nContent-Disposition: form-data; name=x\n\n\n--B--\n";
         let read = |body: &str| {
             let submission = read(request("/in.php", Some("multipart/form-data; boundary=B"), body)).unwrap();
             let list = &submission.lists[1];
-            (
-                list.scalar(&list.items[0]).as_text().unwrap().to_owned(),
-                submission.has_other_reading,
-            )
+            list.scalar(&list.items[0]).as_text().unwrap().to_owned()
         };
-        assert_eq!(read(body), ("a\nb".to_owned(), true));
-        assert_eq!(read(&body.replace('\n', "\r\n")), ("a\r\nb".to_owned(), false));
+        assert_eq!(read(body), "a\nb");
+        assert_eq!(read(&body.replace('\n', "\r\n")), "a\r\nb");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! # Layout
 //! - [`read`](mod@read): [`Submission`], what is read of a request
 //! - [`endpoint`]: which method of the API a path names
+//! - [`plain_shape`]: what a deny configuration requires of it
 //! - [`create_task`]: the JSON dialect; [`legacy`]: the five shapes of `in.php`
 //! - [`json`], [`form`], [`multipart`]: one syntax each, from bytes to [`Parameters`]; [`limits`]: of what is read
 //! - [`wishes`]: how a client wants its responses
@@ -23,6 +24,7 @@ pub mod legacy;
 pub mod limits;
 pub mod multipart;
 pub mod parameters;
+pub mod plain_shape;
 pub mod read;
 pub mod site;
 pub mod wishes;

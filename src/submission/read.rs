@@ -2,7 +2,7 @@
 
 use super::{
     Captcha, CaptchaNames, Dialect, NocacheValue, Parameter, Parameters, Part, Site, SiteError, Wishes, create_task,
-    legacy,
+    legacy, plain_shape::Doubt,
 };
 
 /// The parts of a submission's request that are read.
@@ -55,9 +55,9 @@ pub struct Submission<'a> {
     pub captcha: Option<Captcha>,
     /// The target page.
     pub site: Result<Site, SiteError>,
-    /// Whether another reader could see another captcha or site in it. Such a submission is refused where `unreadable` is
-    /// `deny`, and rewritten like any other elsewhere.
-    pub has_other_reading: bool,
+    /// The reason why another reader could see another captcha or site in it. Such a submission is refused. Only
+    /// [`plain_shape::judge`](super::plain_shape::judge()) sets it, where `unreadable` is `deny`.
+    pub doubt: Option<Doubt>,
     /// How a legacy client wants its responses.
     pub wishes: Wishes,
     /// The lists of parameters in it.
