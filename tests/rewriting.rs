@@ -304,7 +304,7 @@ fn each_decision_is_one_log_line_without_secrets() {
     {
         setup.send(get(target));
         let line = setup.gateway.server.wait_for("submission", 3 + number).pop().unwrap();
-        assert_eq!(line["captcha"], "method=(not a name)", "{target}");
+        assert_eq!(line["captcha"], "method=other", "{target}");
     }
     assert!(!format!("{:?}", setup.gateway.server.log()).contains("SECRET"));
 }

@@ -84,7 +84,7 @@ pub fn captcha(name: &str, config: &Config) -> Result<Captcha, Failure> {
         let kinds: Vec<&str> = Kind::VARIANTS.iter().map(Into::into).collect();
         let hint =
             closest(name, kinds.iter().copied()).map_or(String::new(), |kind| format!("; did you mean \"{kind}\"?"));
-        Failure::Wrong(format!(
+        Failure::wrong(format!(
             "error: --captcha takes {}, a JSON type name or \"method=…\", not \"{name}\"{hint}",
             kinds.join(", ")
         ))
@@ -147,7 +147,7 @@ fn input(request: &str) -> Result<Input, Failure> {
     let path = PathBuf::from(request);
     fs::read(&path)
         .map(create_task)
-        .map_err(|error| Failure::Wrong(format!("error: {} cannot be read: {error}", path.display())))
+        .map_err(|error| Failure::wrong(format!("error: {} cannot be read: {error}", path.display())))
 }
 
 /// Everything there is to say about a request or a site.
@@ -345,8 +345,9 @@ const CLOSE: usize = 5;
 /// A captcha and the name it was read from.
 fn named(captcha: &Captcha) -> String {
     match (&captcha.kind, &captcha.name) {
-        (Some(kind), name @ captcha::Name::Type(_)) => format!("{kind} (type {})", name.shown()),
-        (Some(kind), name @ captcha::Name::Method(_)) => format!("{kind} (method={})", name.shown()),
+        // A name that is known can be no key, however it is spelled.
+        (Some(kind), captcha::Name::Type(name)) => format!("{kind} (type {name})"),
+        (Some(kind), captcha::Name::Method(name)) => format!("{kind} (method={name})"),
         (None, _) => captcha.to_string(),
     }
 }
@@ -376,7 +377,7 @@ fn has_a_name(submission: &Submission<'_>) -> bool {
     submission
         .captcha
         .as_ref()
-        .is_none_or(|captcha| !captcha.name.shown().starts_with('('))
+        .is_none_or(|captcha| captcha.kind.is_some() || captcha.name.shown() != captcha::Name::HIDDEN)
 }
 
 fn part_name(part: Part) -> &'static str {

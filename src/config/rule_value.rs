@@ -63,6 +63,7 @@ fn captcha_pattern(value: &Value<'_>) -> Read<CaptchaPattern> {
         let kinds = words::<Kind>();
         vec![match error {
             CaptchaPatternError::EmptyMethod => problem.help("write the legacy method's name, such as \"method=hcaptcha\""),
+            CaptchaPatternError::TooLong => problem,
             // A kind's name is known by its hyphen or what somebody took for one.
             CaptchaPatternError::Unknown => match closest(text, kinds.iter().copied()).filter(|_| text.contains(['-', '_'])) {
                 Some(kind) => problem.help(format!("did you mean \"{kind}\"?")),

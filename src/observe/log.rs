@@ -10,6 +10,7 @@ use tracing::{Level, info, warn};
 use super::{
     Fault, Record,
     outage::{Outage, Report},
+    record::shown_host,
 };
 
 /// The log as an observer.
@@ -86,7 +87,7 @@ fn write(record: &Record, level: Level) {
                 endpoint = word(Some(record.endpoint.into())),
                 dialect = word(record.dialect.map(Into::into)),
                 captcha = record.captcha.as_ref().map(display),
-                site = record.site.as_ref().map(display),
+                site = record.site.as_ref().map(|site| display(shown_host(site))),
                 decision = word(decided.map(|decided| decided.decision.into())),
                 action = word(decided.and_then(|decided| decided.action).map(Into::into)),
                 rule = decided.and_then(|decided| decided.rule.as_deref()),

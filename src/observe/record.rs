@@ -1,6 +1,7 @@
 //! The record of a request: a plain value that observers are given.
 
 use std::{
+    borrow::Cow,
     fmt,
     hash::{BuildHasher, RandomState},
     sync::{
@@ -141,12 +142,24 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// The longest path that is shown, in bytes.
-const MAX_PATH: usize = 253;
+/// The most that is shown of anything a client sent, in bytes.
+const MAX_SHOWN: usize = 253;
+
+/// A host as it may be shown. A mangled request can have its key where the site belongs, and a key has no dot.
+pub fn shown_host(host: &Host) -> Cow<'_, str> {
+    match host {
+        Host::Name(name) if name.contains('.') || &**name == "localhost" => {
+            Cow::from(&name[..name.floor_char_boundary(MAX_SHOWN)])
+        }
+        Host::Name(_) => Cow::from("other"),
+        Host::Address(_) => Cow::from(host.to_string()),
+    }
+}
 
 /// A path as it may be shown. A mangled request can carry its key there (`/in.php&key=…`), so a segment as long as a key is
 /// not shown, and nothing from the first character on that no path of the API has.
 pub fn shown_path(path: &str) -> String {
+    const ELLIPSIS: &str = "…";
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '*');
     let mut shown = String::new();
     for (number, segment) in path.split('/').enumerate() {
@@ -155,12 +168,18 @@ pub fn shown_path(path: &str) -> String {
         }
         let plain = segment.find(|c| !is_plain(c)).unwrap_or(segment.len());
         match segment.len() {
-            _ if shown.len() + plain > MAX_PATH => return shown + "…",
-            32.. => shown.push('…'),
-            length => shown.push_str(&segment[..plain.min(length)]),
+            32.. => shown.push_str(ELLIPSIS),
+            _ => shown.push_str(&segment[..plain]),
+        }
+        if shown.len() > MAX_SHOWN - ELLIPSIS.len() {
+            shown.truncate(shown.floor_char_boundary(MAX_SHOWN - ELLIPSIS.len()));
+            return shown + ELLIPSIS;
         }
         if plain < segment.len() {
-            return if shown.ends_with('…') { shown } else { shown + "…" };
+            if !shown.ends_with(ELLIPSIS) {
+                shown.push_str(ELLIPSIS);
+            }
+            break;
         }
     }
     shown
@@ -185,9 +204,25 @@ mod tests {
         ] {
             assert_eq!(shown_path(path), shown, "{path}");
         }
-        assert!(shown_path(&"/a".repeat(1000)).len() < 260);
+        assert!(shown_path(&"/a".repeat(1000)).len() <= 253);
         let straddling = "/a".repeat(120) + "/0123456789abcdef0123456789abcdef";
         assert!(!shown_path(&straddling).contains("0123"));
+    }
+
+    #[test]
+    fn a_host_that_could_be_a_key_is_not_shown() {
+        for (host, shown) in [
+            ("shop.example", "shop.example"),
+            ("localhost", "localhost"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("[::1]", "[::1]"),
+            ("0123456789abcdef0123456789abcdef", "other"),
+            ("intranet", "other"),
+            ("", "other"),
+        ] {
+            assert_eq!(shown_host(&Host::as_written(host)), shown, "{host}");
+        }
+        assert_eq!(shown_host(&Host::as_written(&"a.".repeat(1000))).len(), 253);
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub enum CaptchaPatternError {
     /// `method=` without a name.
     #[error("a method's name is missing")]
     EmptyMethod,
+    /// A name that is longer than [`captcha::MAX_NAME`].
+    #[error("a name has at most {} bytes", captcha::MAX_NAME)]
+    TooLong,
 }
 
 impl CaptchaPattern {
@@ -68,6 +71,7 @@ impl FromStr for CaptchaPattern {
             return Ok(Self::Kind(kind));
         }
         match text.strip_prefix("method=") {
+            _ if text.len() > captcha::MAX_NAME => Err(CaptchaPatternError::TooLong),
             Some("") => Err(CaptchaPatternError::EmptyMethod),
             Some(method) => Ok(Self::Method(method.to_owned())),
             // Kinds are lowercase with hyphens, type names one capitalised word, so a misspelt kind is an error.
@@ -88,6 +92,23 @@ impl fmt::Display for CaptchaPattern {
             Self::Kind(kind) => kind.fmt(f),
             Self::Type(name) => f.write_str(name),
             Self::Method(name) => write!(f, "method={name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_captcha_pattern_has_at_most_253_bytes() {
+        for (text, is_valid) in [
+            ("T".repeat(253), true),
+            ("T".repeat(254), false),
+            (format!("method={}", "a".repeat(246)), true),
+            (format!("method={}", "a".repeat(247)), false),
+        ] {
+            assert_eq!(text.parse::<CaptchaPattern>().is_ok(), is_valid, "{text}");
         }
     }
 }

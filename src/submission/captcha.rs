@@ -60,21 +60,39 @@ pub enum Name {
     Method(String),
 }
 
+/// The longest name that a rule can name, in bytes.
+pub const MAX_NAME: usize = 253;
+
 impl Name {
-    /// The name, if all of it looks like one. Anything else may be a mangled request with a key in it, and is not shown.
+    /// The name as it may be shown, whether or not it is known: a mangled request can have its key there. A type is shown
+    /// if it has `Task` in it and is up to 64 letters and digits; a method, if it is up to 24 of `a-z` and `_` with at most
+    /// two digits. Anything else is `other`.
     pub fn shown(&self) -> &str {
-        let (Self::Type(name) | Self::Method(name)) = self;
-        let looks_like_one = (1..=64).contains(&name.len())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
-        // A key in the place of a name is all hexadecimal digits.
-        let looks_like_a_key = name.len() >= 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if looks_like_one && !looks_like_a_key {
-            name
-        } else {
-            "(not a name)"
-        }
+        let (is_shown, name) = match self {
+            Self::Type(name) => (
+                name.len() <= 64 && name.contains("Task") && name.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+                name,
+            ),
+            Self::Method(name) => (
+                (1..=24).contains(&name.len())
+                    && name
+                        .bytes()
+                        .all(|byte| matches!(byte, b'a'..=b'z' | b'_' | b'0'..=b'9'))
+                    && name.bytes().filter(u8::is_ascii_digit).count() <= 2,
+                name,
+            ),
+        };
+        if is_shown { name } else { Self::HIDDEN }
+    }
+
+    /// What is shown of a name that is not.
+    pub const HIDDEN: &str = "other";
+
+    /// A name as it is kept: of one that no rule can name only the beginning, a byte more than a rule can have. A record
+    /// outlives its request and must not hold a megabyte of it.
+    fn kept(name: &str) -> String {
+        // A character has up to four bytes.
+        name[..name.floor_char_boundary(MAX_NAME + 4)].to_owned()
     }
 }
 
@@ -83,7 +101,7 @@ impl Name {
 pub struct Captcha {
     /// The kind that the name belongs to.
     pub kind: Option<Kind>,
-    /// The name, as the client spelled it.
+    /// The name, as the client spelled it; see [`MAX_NAME`].
     pub name: Name,
 }
 
@@ -134,7 +152,7 @@ impl CaptchaNames {
         });
         Captcha {
             kind,
-            name: Name::Type(name.to_owned()),
+            name: Name::Type(Name::kept(name)),
         }
     }
 
@@ -203,7 +221,7 @@ pub fn of_method(method: &str, is_v3: bool, is_enterprise: bool) -> Captcha {
         });
     Captcha {
         kind,
-        name: Name::Method(method.to_owned()),
+        name: Name::Method(Name::kept(method)),
     }
 }
 
@@ -267,5 +285,50 @@ mod tests {
         let mut names = CaptchaNames::default();
         names.add("MyVendorTask", Kind::RecaptchaV2);
         assert_eq!(names.of_type("myvendortask", false).kind, Some(Kind::RecaptchaV2));
+    }
+
+    #[test]
+    fn a_name_that_could_be_a_key_is_not_shown() {
+        let names = CaptchaNames::default();
+        for (name, shown) in [
+            ("TurnstileTask", "TurnstileTask"),
+            ("NoCaptchaTaskProxyless", "recaptcha-v2"),
+            ("Turnstile", "other"),
+            ("0123456789abcdef0123456789abcdef", "other"),
+            ("Task 0123456789abcdef", "other"),
+            ("", "other"),
+            (
+                &("Task".to_owned() + &"0".repeat(60)),
+                &("Task".to_owned() + &"0".repeat(60)),
+            ),
+            (&("Task".to_owned() + &"0".repeat(61)), "other"),
+        ] {
+            assert_eq!(names.of_type(name, false).to_string(), shown, "{name}");
+        }
+        for (name, shown) in [
+            ("hcaptcha", "method=hcaptcha"),
+            ("amazon_waf", "method=amazon_waf"),
+            ("geetest_v4", "method=geetest_v4"),
+            ("UserRecaptcha", "recaptcha-v2"),
+            ("HCaptcha", "method=other"),
+            ("abc123", "method=other"),
+            ("abcdefabcdefabcdefabcdefabcdefab", "method=other"),
+            ("", "method=other"),
+        ] {
+            assert_eq!(of_method(name, false, false).to_string(), shown, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_not_kept_whole() {
+        for long in ["a".repeat(1 << 20), "\u{1f600}".repeat(1 << 18)] {
+            for captcha in [
+                CaptchaNames::default().of_type(&long, false),
+                of_method(&long, false, false),
+            ] {
+                let (Name::Type(name) | Name::Method(name)) = captcha.name;
+                assert!((MAX_NAME + 1..=MAX_NAME + 4).contains(&name.len()), "{}", name.len());
+            }
+        }
     }
 }
