@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_pars
 use crate::config::{
     Config, Overrides, Provenance,
     load::{self, Override},
-    report::without_userinfo,
+    mask::{is_secret, mask, mask_value},
     sections::{self, Flag, Key},
 };
 
@@ -112,7 +112,7 @@ fn arg(path: String, key: &Key<Config>, flag: Flag) -> Arg {
     // A value is read here too, so that an invalid one is reported as clap reports them.
     let checked = move |text: &str| match load::set(&mut Config::default(), &path, text) {
         Ok(()) => Ok(text.to_owned()),
-        Err(message) => Err(without_userinfo(&message)),
+        Err(message) => Err(mask(&message)),
     };
     let arg = Arg::new(flag.name)
         .long(flag.name.trim_start_matches('-'))
@@ -124,6 +124,22 @@ fn arg(path: String, key: &Key<Config>, flag: Flag) -> Arg {
         true => arg.action(ArgAction::Append).value_delimiter(','),
         false => arg,
     }
+}
+
+/// Arguments with asterisks for secrets.
+pub fn masked(arguments: &[OsString]) -> Vec<OsString> {
+    let mut is_value = false;
+    let one = |argument: &OsString| {
+        let text = argument.to_string_lossy();
+        let is_flag = text.starts_with('-');
+        let shown = match is_value && !is_flag {
+            true => "*".repeat(text.len()),
+            false => mask_value(&text),
+        };
+        is_value = is_flag && !text.contains('=') && is_secret(&text);
+        shown.into()
+    };
+    arguments.iter().map(one).collect()
 }
 
 /// A value as a flag has it: without quotation marks.

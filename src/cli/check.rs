@@ -11,6 +11,7 @@ use super::{
 use crate::{
     config::{
         self, Config, LoadError, Overrides, Reading, expectations,
+        mask::mask,
         report::{Problem, Report, Severity},
         sections, value, warnings,
     },
@@ -102,10 +103,10 @@ fn problems(report: &Report) -> Vec<Value> {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
             },
-            "file": source.path,
+            "file": mask(&source.path),
             "line": source.line(problem.span.start),
-            "message": problem.message,
-            "help": problem.help,
+            "message": mask(&problem.message),
+            "help": problem.help.as_deref().map(mask),
         })
     };
     report.problems.iter().map(one).collect()

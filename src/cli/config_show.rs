@@ -9,6 +9,7 @@ use super::{
 use crate::{
     config::{
         Config, Overrides,
+        mask::{mask, mask_json},
         sections::{self, InForce},
         value,
     },
@@ -18,11 +19,15 @@ use crate::{
 /// Shows every setting with its value and origin, as a configuration file that says the same.
 pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
     let config = load(overrides)?;
-    let settings = sections::in_force(&config);
+    let mut settings = sections::in_force(&config);
+    settings
+        .iter_mut()
+        .filter_map(|setting| setting.value.as_mut())
+        .for_each(mask_json);
     if args.json {
         let one = |setting: InForce| {
             let origin = setting.provenance.to_string();
-            (setting.path, json!({ "value": setting.value, "origin": origin }))
+            (setting.path, json!({ "value": setting.value, "origin": mask(&origin) }))
         };
         let object: serde_json::Map<String, Value> = settings.into_iter().map(one).collect();
         return print(&Value::Object(object).to_string());
@@ -41,7 +46,7 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
             Some(value) => format!("{key} = {}", value::toml(&value)),
             None => format!("# {key} is not set"),
         };
-        shown += &format!("{text:<47} # {}\n", setting.provenance);
+        shown += &format!("{text:<47} # {}\n", mask(&setting.provenance.to_string()));
     }
     let rules = config
         .rules
@@ -54,7 +59,11 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
 /// A rule as it could be written. Of a long list of sites the first few.
 fn show_rule(rule: &Rule, config: &Config) -> String {
     const FEW: usize = 8;
-    let list = |items: Vec<String>| value::toml(&Value::from(items));
+    let list = |items: Vec<String>| {
+        let mut items = Value::from(items);
+        mask_json(&mut items);
+        value::toml(&items)
+    };
     let sites: Vec<String> = rule.sites.iter().take(FEW).map(ToString::to_string).collect();
     let more = match rule.sites.len().saturating_sub(FEW) {
         0 => String::new(),

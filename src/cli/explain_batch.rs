@@ -75,7 +75,7 @@ fn sites(args: &ExplainArgs) -> Result<Vec<String>, Failure> {
             text
         }
         Some(path) => fs::read_to_string(path)
-            .map_err(|error| Failure::Wrong(format!("error: {path} cannot be read: {error}")))?,
+            .map_err(|error| Failure::wrong(format!("error: {path} cannot be read: {error}")))?,
     };
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     Ok(lines

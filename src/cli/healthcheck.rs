@@ -6,13 +6,13 @@ use std::{
 };
 
 use super::output::{Failure, block_on};
-use crate::config::{self, AdminListen, LoadError, Overrides, report::without_userinfo};
+use crate::config::{self, AdminListen, LoadError, Overrides};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub fn run(overrides: &Overrides) -> Result<(), Failure> {
     // Docker reserves 2, the exit code of a wrong configuration.
-    let wrong = |error: LoadError| Failure::Failed(without_userinfo(&error.to_string()));
+    let wrong = |error: LoadError| Failure::failed(error);
     match config::load::listeners(overrides).map_err(wrong)? {
         (AdminListen::At(address), _) => block_on(ask(reachable(address)))?,
         (AdminListen::Off, addresses) => connect(&addresses),

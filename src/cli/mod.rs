@@ -24,9 +24,9 @@ mod schema;
 mod serve;
 mod stop_signals;
 
-use std::process::ExitCode;
+use std::{env, ffi::OsString, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// A local gateway for the CapMonster Cloud API: sets nocache on reCAPTCHA tasks, by rules per target site, and forwards
 /// everything else untouched.
@@ -82,9 +82,14 @@ enum ConfigVerb {
 
 /// Reads the command line and does what it says.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<OsString> = env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return output::report_usage(error),
+        // clap repeats what it does not understand, so it is told of it without the secrets.
+        Err(error) => match Cli::try_parse_from(args::masked(&arguments)) {
+            Err(masked) => return output::report_usage(&masked),
+            Ok(_) => return output::report_usage(&clap::Error::new(error.kind()).with_cmd(&Cli::command())),
+        },
     };
     let overrides = cli.overrides.0;
     let result = match cli.verb.unwrap_or(Verb::Serve) {

@@ -7,9 +7,7 @@ use std::{
     time::Duration,
 };
 
-use clap::error::{ContextKind, ContextValue};
-
-use crate::config::{self, Config, LoadError, Overrides, Reading, report::without_userinfo};
+use crate::config::{self, Config, LoadError, Overrides, Reading, mask::mask};
 
 /// The reason why a verb ends without success.
 #[derive(Debug)]
@@ -25,12 +23,14 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Secrets in the message are masked.
     pub fn failed(error: impl ToString) -> Self {
-        Self::Failed(error.to_string())
+        Self::Failed(mask(&error.to_string()))
     }
 
+    /// Secrets in the message are masked.
     pub fn wrong(error: impl ToString) -> Self {
-        Self::Wrong(error.to_string())
+        Self::Wrong(mask(&error.to_string()))
     }
 
     /// Reports it on stderr and returns the exit code.
@@ -58,7 +58,7 @@ impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         match error {
             LoadError::Mistakes(report) => Self::Wrong(report.render(has_colours(&std::io::stderr()))),
-            error => Self::Wrong(format!("error: {}", without_userinfo(&error.to_string()))),
+            error => Self::Wrong(format!("error: {error}")),
         }
     }
 }
@@ -82,12 +82,8 @@ pub fn tell(text: &str) {
     let _unread = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Ends as clap says, whose words these are, but without the names and passwords of URLs.
-pub fn report_usage(mut error: clap::Error) -> ExitCode {
-    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
-        let value = without_userinfo(value);
-        error.insert(ContextKind::InvalidValue, ContextValue::String(value));
-    }
+/// Ends as clap says, whose words these are.
+pub fn report_usage(error: &clap::Error) -> ExitCode {
     let text = |has_colours: bool| match has_colours {
         true => error.render().ansi().to_string(),
         false => error.render().to_string(),

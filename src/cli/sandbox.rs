@@ -65,13 +65,13 @@ async fn serve(address: SocketAddr, setting: &str, args: &SandboxArgs) -> Result
         Some(file) => {
             let (acceptor, certificate) = certificate::self_signed().map_err(Failure::failed)?;
             std::fs::write(file, certificate)
-                .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", file.display())))?;
+                .map_err(|error| Failure::failed(format!("{} cannot be written: {error}", file.display())))?;
             Some(acceptor)
         }
         None => None,
     };
     let listener = server::bind(address)
-        .map_err(|error| Failure::Failed(format!("cannot listen on {address} ({error}) ({setting})")))?;
+        .map_err(|error| Failure::failed(format!("cannot listen on {address} ({error}) ({setting})")))?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let mut signals = StopSignals::new()?;
     let scheme = if acceptor.is_some() { "https" } else { "http" };

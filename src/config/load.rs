@@ -1,6 +1,7 @@
 //! Which configuration file is read, and what overrides it: flag, environment, file, default, in this order.
 
 use std::{
+    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -8,6 +9,7 @@ use std::{
 use super::{
     AdminListen, Config, Provenance, Reading, Report,
     files::{self, FileError},
+    mask::{mask, mask_value},
     read,
     read::read_leniently,
     sections,
@@ -27,8 +29,8 @@ pub struct Overrides {
     pub said: Vec<Override>,
 }
 
-/// What a flag or a variable says about a setting.
-#[derive(Clone, Debug)]
+/// What a flag or a variable says about a setting. Its `Debug` masks secrets.
+#[derive(Clone)]
 pub struct Override {
     /// The setting, as `section.key`.
     pub path: String,
@@ -36,6 +38,12 @@ pub struct Override {
     pub text: String,
     /// The flag or the variable.
     pub provenance: Provenance,
+}
+
+impl fmt::Debug for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {:?} ({})", self.path, mask_value(&self.text), self.provenance)
+    }
 }
 
 impl Overrides {
@@ -64,11 +72,11 @@ pub fn set(config: &mut Config, path: &str, text: &str) -> Result<(), String> {
     Err(format!("there is no setting {path}"))
 }
 
-/// The reason why there is no configuration.
+/// The reason why there is no configuration. Secrets in it are masked.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("the configuration file {} {error}{}", path.display(), named_by(*variable))]
+    #[error("the configuration file {} {error}{}", mask_value(&path.display().to_string()), named_by(*variable))]
     File {
         path: PathBuf,
         /// The variable that names it, if one does.
@@ -76,7 +84,7 @@ pub enum LoadError {
         error: FileError,
     },
     /// A flag or a variable has an invalid value.
-    #[error("invalid value '{value}' for {provenance}: {message}")]
+    #[error("invalid value '{}' for {provenance}: {}", mask_value(value), mask(message))]
     Override {
         /// The flag or the variable.
         provenance: Provenance,

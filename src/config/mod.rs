@@ -6,7 +6,7 @@
 //!   values, how each is read and shown
 //! - `load`: which file is read, and what overrides it; `files`: reads their text, the first time and again; `read`: reads
 //!   a configuration, and reports all its mistakes
-//! - `report`: shows mistakes with their line
+//! - `report`: shows mistakes with their line; `mask`: hides secrets in it
 //! - `sample` and `schema`: what is made from the settings for users and their editors
 //! - `warnings`: valid settings that are probably not intended; `expectations`: the file's own tests
 //! - `provenance`: where a value comes from; `units`: durations and sizes
@@ -14,6 +14,7 @@
 pub(crate) mod expectations;
 pub(crate) mod files;
 pub(crate) mod load;
+pub(crate) mod mask;
 pub(crate) mod model;
 pub(crate) mod provenance;
 pub(crate) mod read;
