@@ -30,6 +30,7 @@ const LAW: [(&str, &[&str]); 12] = [
             "admin",
             "api",
             "config",
+            "observe",
             "reload",
             "rewrite",
             "rules",

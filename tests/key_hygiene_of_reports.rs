@@ -9,7 +9,7 @@ use std::{net::SocketAddr, path::Path};
 
 use fixtures::{
     Folder,
-    hunt::{Hunt, Served, exchange, gateway},
+    hunt::{Hunt, LEGACY_JSON, PAIRS, SHOWN_SPOT, Served, TASKS, exchange, gateway},
     refused, wait,
 };
 
@@ -177,6 +177,58 @@ fn reload(name: &str, served: &Served, admin: SocketAddr, hunt: &mut Hunt) {
             hunt.keep(format!("{name}: an admin response"), exchange(admin, &request, false));
         }
     }
+}
+
+const EXPLAINED: [&str; 8] = [
+    "https://KEY!:KEY!@gw/in.php&key=KEY!&method=userrecaptcha",
+    "in.php?key=KEY!&method=userrecaptcha",
+    "/in.php?key=KEY!",
+    "key=KEY!&method=userrecaptcha",
+    r#"{"clientKey":"KEY!","task":{}}"#,
+    "https://gw/in.php?method=userrecaptcha&pageurl=https://KEY!:KEY!@a.example/?KEY!&key=KEY!",
+    "https://gw/in.php?token=KEY!#KEY!",
+    "https://KEY!@x/?KEY!",
+];
+
+#[test]
+fn no_secret_reaches_an_explanation() {
+    let mut hunt = Hunt::default();
+    let folder = Folder::new();
+    let here = folder.path();
+    for (number, body) in TASKS.iter().chain([&LEGACY_JSON]).enumerate() {
+        let file = format!("{number}.json");
+        folder.write(&file, hunt.plant(&body.replace(SHOWN_SPOT, "7")));
+        hunt.run(&["explain", &file], &[], here);
+        hunt.run(&["explain", "--json", &file], &[], here);
+    }
+    let targets = PAIRS.map(|pairs| format!("http://127.0.0.1:6622/in.php?{pairs}"));
+    for request in targets.iter().map(String::as_str).chain(EXPLAINED) {
+        let request = hunt.plant(request);
+        hunt.run(&["explain", &request], &[], here);
+        hunt.run(&["explain", "--json", &request], &[], here);
+        hunt.run(&["explain", &request, &request], &[], here);
+    }
+    let sites = folder.write(
+        "sites.txt",
+        hunt.plant(&format!("{URL}\na.example?KEY!\nKEY!:KEY!@b.example\n")),
+    );
+    let (sites, url) = (sites.to_str().unwrap(), hunt.plant(URL));
+    let other = folder.write("other.toml", "[default]\naction = \"keep\"\n");
+    let other = other.to_str().unwrap();
+    for args in [
+        &["--site", &url][..],
+        &["--site", &url, "--json"],
+        &["--batch", sites],
+        &["--batch", sites, "--json"],
+        &["--batch", sites, "--against", other],
+        &["--batch", sites, "--against", other, "--json"],
+        &["--batch", &url],
+        &["--site", "a.example", "--captcha", &url],
+        &["--site", "a.example", "--against", &url],
+    ] {
+        hunt.run(&[&["explain"], args].concat(), &[], here);
+    }
+    hunt.end();
 }
 
 #[test]

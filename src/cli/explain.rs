@@ -9,9 +9,11 @@ use strum::VariantArray;
 use super::{
     marks::{self, Style},
     output::{Failure, has_colours, load, print},
+    secrets,
 };
 use crate::{
     config::{Config, Overrides, report::closest},
+    observe::record::shown_host,
     rewrite::{self, Edit, Flaw, Outcome, Reason},
     rules::{CaptchaPattern, MissReason, NearMiss},
     submission::{
@@ -221,8 +223,8 @@ impl Explained<'_> {
         };
         let masked = match self.reading {
             _ if self.shows_secrets => Vec::new(),
-            Ok(submission) if is_certain(submission, request) && has_a_name(submission) => {
-                marks::secrets(submission, part)
+            Ok(submission) if is_certain(submission, request) && secrets::shows_name(submission) => {
+                secrets::secrets(submission, part)
             }
             _ => {
                 let hidden = format!(
@@ -261,7 +263,7 @@ impl Explanation<'_> {
             line(
                 "site",
                 match (site, dialect.map(|submission| submission.dialect)) {
-                    (Ok(site), Some(dialect)) => format!("{site} (read from {})", dialect.site_field()),
+                    (Ok(site), Some(dialect)) => format!("{} (read from {})", shown(site), dialect.site_field()),
                     (Ok(site), None) => site.to_string(),
                     (Err(error), _) => error.to_string(),
                 },
@@ -320,7 +322,10 @@ impl Explanation<'_> {
         });
         let mut value = json!({
             "captcha": self.captcha.map(Captcha::to_string),
-            "site": self.site.and_then(Result::ok).map(Site::to_string),
+            "site": self.site.and_then(Result::ok).map(|site| match self.request {
+                Some(_) => shown(site),
+                None => site.to_string(),
+            }),
             "place": self.outcome.rule.map(|rule| self.config.place(rule)),
             "close": close.collect::<Vec<_>>(),
             "detail": self.flaw.map(|flaw| flaw.to_string()),
@@ -372,12 +377,12 @@ fn is_certain(submission: &Submission<'_>, request: &Request<'_>) -> bool {
     )
 }
 
-/// Whether the captcha's name looks like one, and not like half of a mangled request.
-fn has_a_name(submission: &Submission<'_>) -> bool {
-    submission
-        .captcha
-        .as_ref()
-        .is_none_or(|captcha| captcha.kind.is_some() || captcha.name.shown() != captcha::Name::HIDDEN)
+/// The site of a request, unless it could be a key.
+fn shown(site: &Site) -> String {
+    match shown_host(site.host()) == captcha::Name::HIDDEN {
+        true => captcha::Name::HIDDEN.to_owned(),
+        false => site.to_string(),
+    }
 }
 
 fn part_name(part: Part) -> &'static str {

@@ -10,7 +10,7 @@ use super::{
     output::{Failure, load, print, tell},
 };
 use crate::{
-    config::{Config, Overrides},
+    config::{Config, Overrides, mask::mask_value},
     rewrite::{Outcome, outcome_for},
     submission::{Captcha, Site},
 };
@@ -22,14 +22,17 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
     // In another configuration the same name may be of another kind.
     let captcha_here = captcha(&args.captcha, &config)?;
     let Some(path) = &args.against else {
+        let captcha = mask_value(&args.captcha);
         if !args.json {
             print(&head())?;
         }
         for site in &sites {
             let outcome = outcome(site, &captcha_here, &config);
             match args.json {
-                true => print(&object(site, &args.captcha, &outcome).to_string())?,
-                false => print(&row([site.as_str(), &args.captcha].into_iter().chain(words(&outcome))))?,
+                true => print(&object(&mask_value(site), &captcha, &outcome).to_string())?,
+                false => print(&row([mask_value(site).as_str(), &captcha]
+                    .into_iter()
+                    .chain(words(&outcome))))?,
             }
         }
         return Ok(());
@@ -48,15 +51,16 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
             continue;
         }
         changed += 1;
+        let shown = mask_value(site);
         match args.json {
-            true => print(&json!({ "site": site, "before": before, "after": after }).to_string())?,
-            false => print(&format!("{site}\n  - {before}\n  + {after}"))?,
+            true => print(&json!({ "site": shown, "before": before, "after": after }).to_string())?,
+            false => print(&format!("{shown}\n  - {before}\n  + {after}"))?,
         }
     }
     tell(&format!(
         "{changed} of {} sites are decided differently by {}",
         sites.len(),
-        path.display()
+        mask_value(&path.display().to_string())
     ));
     Ok(())
 }

@@ -1,48 +1,17 @@
-//! Shows bytes before and after, with changes marked and secrets masked.
+//! Shows bytes before and after, with changes marked and secrets masked (`secrets` finds these).
 
 use std::ops::Range;
 
 use crate::{
     rewrite::Edit,
-    submission::{Part, Request, Submission, key_suffix},
+    submission::{Part, Request},
 };
-
-/// Parameters whose values are secrets, by name.
-const SECRETS: [&str; 8] = [
-    "clientKey",
-    "key",
-    "proxy",
-    "proxyLogin",
-    "proxyPassword",
-    "cookies",
-    "callbackUrl",
-    "pingback",
-];
 
 /// How marks look.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
     /// With colours, or with `{+…+}` and `[-…-]`.
     pub colours: bool,
-}
-
-/// The ranges of secrets in one part of a request. A key's suffixes are not among them.
-pub fn secrets(submission: &Submission<'_>, part: Part) -> Vec<Range<usize>> {
-    let lists = submission.lists.iter().filter(|list| list.part == part);
-    let secret = lists.flat_map(|list| {
-        list.items
-            .iter()
-            .filter(|item| SECRETS.iter().any(|name| item.name.eq_ignore_ascii_case(name)))
-            .filter_map(|item| {
-                // A value that is not a string is masked as a whole.
-                let range = key_suffix::written(list, item).or_else(|| item.value.clone())?;
-                let text = &list.source[range.clone()];
-                let suffixes =
-                    memchr::memmem::find(text, b"__").filter(|_| item.name.to_ascii_lowercase().ends_with("key"));
-                Some(range.start..suffixes.map_or(range.end, |at| range.start + at))
-            })
-    });
-    secret.collect()
 }
 
 /// One part of a request as it was sent.
@@ -75,6 +44,8 @@ pub fn after(request: &Request<'_>, part: Part, edits: &[Edit], masked: &[Range<
     for (at, piece) in pieces {
         shown += &text(&source[from.min(at)..at]);
         from = match piece {
+            // A secret inside of another is masked with it.
+            Piece::Mask(_) if at < from => continue,
             Piece::Mask(end) => {
                 shown += "***";
                 end
@@ -82,7 +53,7 @@ pub fn after(request: &Request<'_>, part: Part, edits: &[Edit], masked: &[Range<
             Piece::Edit(edit) => {
                 shown += &style.removed(&text(&edit.old));
                 shown += &style.added(&text(&edit.new));
-                at + edit.old.len()
+                from.max(at + edit.old.len())
             }
         };
     }

@@ -3,8 +3,8 @@
 //!
 //! # Layout
 //! A file per verb. `args`: flags that verbs share; `output`: all output, results and failures; `logging`: the log;
-//! `log_queue`: lines that wait to be written; `marks`: marks
-//! changed bytes; `stop_signals`: waits for signals.
+//! `log_queue`: lines that wait to be written; `marks`: marks changed bytes; `secrets`: finds what `explain` masks;
+//! `stop_signals`: waits for signals.
 
 mod args;
 mod check;
@@ -21,6 +21,7 @@ mod marks;
 mod output;
 mod sandbox;
 mod schema;
+mod secrets;
 mod serve;
 mod stop_signals;
 

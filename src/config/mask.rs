@@ -26,9 +26,14 @@ pub fn mask(text: &str) -> String {
 
 /// The same for a text that is one value, such as an argument: white space and quotes do not end a URL in it.
 pub fn mask_value(text: &str) -> String {
+    masked(text, ranges_of_value(text))
+}
+
+/// The ranges of secrets in a text that is one value.
+pub fn ranges_of_value(text: &str) -> Vec<Range<usize>> {
     let mut found = ranges(text);
     in_token(text, 0, &mut found);
-    masked(text, found)
+    found
 }
 
 /// A configuration file with asterisks for secrets, as long as it was.

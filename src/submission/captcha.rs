@@ -5,10 +5,7 @@
 
 use std::{collections::HashMap, fmt};
 
-use super::{
-    limits::MAX_NAME,
-    plain_shape::skeleton::{self, Skeleton},
-};
+use super::plain_shape::skeleton::{self, Skeleton};
 
 /// A kind of captcha that nocache applies to.
 #[derive(

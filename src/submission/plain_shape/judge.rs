@@ -7,7 +7,7 @@ use super::{
     json, multipart, names, path, site,
 };
 use crate::submission::{
-    Captcha, CaptchaNames, Dialect, Kind, Parameters, Request, Scalar, Submission, Syntax, legacy, limits::MAX_NAME,
+    Captcha, CaptchaNames, Dialect, Kind, Parameters, Request, Scalar, Submission, Syntax, captcha::MAX_NAME, legacy,
 };
 
 /// What of a request is judged and not read.
