@@ -4,9 +4,9 @@ use http::uri::PathAndQuery;
 use serde_json::Value;
 
 use crate::{
-    rewrite::{self, Decision, Edit, Reason, edit::revert},
+    rewrite::{self, Decision, Edit, Plan, Reason, edit::revert},
     rules::{Action, Rule, RuleSet, Via},
-    submission::{self, CaptchaNames, Dialect, Part, Request},
+    submission::{CaptchaNames, Dialect, Part, Request, plain_shape::Sent},
 };
 
 /// A `createTask`: a byte that chooses the rules, and the body.
@@ -69,7 +69,7 @@ fn rules(choice: u8) -> RuleSet {
 /// The law: edits are made if and only if something was set or removed; taken out again they leave the client's bytes; and
 /// who reads the result finds nothing left to do.
 fn law(dialect: Dialect, request: Request<'_>, rules: &RuleSet) -> Vec<Edit> {
-    let plan = rewrite::plan(&submission::read(dialect, request, rules.names()), rules);
+    let plan = planned(dialect, request, rules);
     let decision = plan.outcome.decision;
     let is_edited = matches!(decision, Decision::Set | Decision::Removed);
     assert_eq!(!plan.edits.is_empty(), is_edited, "{}", plan.outcome);
@@ -84,7 +84,7 @@ fn law(dialect: Dialect, request: Request<'_>, rules: &RuleSet) -> Vec<Edit> {
             body: &body,
             ..request
         };
-        let again = rewrite::plan(&submission::read(dialect, result, rules.names()), rules);
+        let again = planned(dialect, result, rules);
         let reason = match decision {
             Decision::Set => Reason::AlreadyOn,
             _ => Reason::AlreadyOff,
@@ -93,6 +93,15 @@ fn law(dialect: Dialect, request: Request<'_>, rules: &RuleSet) -> Vec<Edit> {
         assert_eq!(outcome, (Decision::Kept, Some(reason)), "after {}", plan.outcome);
     }
     plan.edits
+}
+
+/// Reads, judges and decides, as the gateway does.
+fn planned<'r>(dialect: Dialect, request: Request<'_>, rules: &'r RuleSet) -> Plan<'r> {
+    let sent = Sent {
+        method: "POST",
+        content_types: &request.content_type.into_iter().collect::<Vec<_>>(),
+    };
+    rewrite::plan(&rewrite::read(dialect, request, &sent, rules), rules)
 }
 
 /// What serde_json reads, without what may change; `None` if it reads nothing.
