@@ -179,11 +179,12 @@ fn documents_name_files_that_exist() {
     assert!(seen > 30, "{seen}");
 }
 
-/// Every test that docs/reference.md names exists, in the file that it names.
+/// Every test that docs/reference.md and SECURITY.md name exists, in the file that it names.
 #[test]
 fn the_reference_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("docs/reference.md")).unwrap();
+    let text = ["docs/reference.md", "SECURITY.md"].map(|document| fs::read_to_string(root.join(document)).unwrap());
+    let text = text.join("\n");
     let mut seen = 0;
     let mut missing = Vec::new();
     for word in text.split(|c: char| c.is_whitespace() || "`(),;".contains(c)) {

@@ -115,18 +115,13 @@ fn is_name(text: &str) -> bool {
 
 /// Where the value of the first secret name in a line begins: `api_key=…`, `"token": …`, also in the middle of the line.
 fn named_value(line: &str) -> Option<usize> {
-    let lower = line.to_ascii_lowercase();
-    let starts = WORDS.iter().flat_map(|word| lower.match_indices(word));
-    let value = |(at, _): (usize, &str)| {
-        let is_of_name = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-';
-        let name_ends = at + line[at..].find(is_of_name)?;
-        let rest = &line[name_ends..];
-        let separator = rest.trim_start_matches(['"', '\'', ' ', '\\']);
-        separator
-            .starts_with(['=', ':'])
-            .then(|| name_ends + rest.len() - separator.len() + 1)
-    };
-    starts.filter_map(value).min()
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let mut separators = line.match_indices(['=', ':']);
+    let found = separators.find(|(at, _)| {
+        let before = line[..*at].trim_end_matches(['"', '\'', ' ', '\\']);
+        before.rsplit(|c| !is_of_name(c)).next().is_some_and(is_secret)
+    });
+    found.map(|(at, _)| at + 1)
 }
 
 fn ends_token(c: char) -> bool {
@@ -135,6 +130,7 @@ fn ends_token(c: char) -> bool {
 
 /// What is secret in a text without white space: in a URL, or in what could be one.
 fn in_token(token: &str, start: usize, found: &mut Vec<Range<usize>>) {
+    let (last_at, last_query) = (token.rfind('@'), token.rfind(['?', '#']));
     let mut from = 0;
     loop {
         let scheme = token[from..].find("://");
@@ -144,13 +140,17 @@ fn in_token(token: &str, start: usize, found: &mut Vec<Range<usize>>) {
         // With a colon in front, what looks like a path can be the rest of a password.
         let userinfo = match rest[..path].rfind('@') {
             Some(end) => Some(end),
-            None if rest[..path].contains(':') => rest.rfind('@'),
+            None if rest[..path].contains(':') => last_at.and_then(|at| at.checked_sub(authority)),
             None => None,
         };
         found.extend(userinfo.map(|end| start + authority..start + authority + end));
         let path = path.max(userinfo.unwrap_or(0));
         let is_query = |c: char| c == '?' || (c == '#' && scheme.is_some());
-        if let Some(query) = rest[path..].find(is_query) {
+        let rest = match last_query {
+            Some(last) if last >= authority + path => &rest[path..],
+            _ => "",
+        };
+        if let Some(query) = rest.find(is_query) {
             found.push(start + authority + path + query + 1..start + token.len());
             return;
         }
