@@ -266,7 +266,8 @@ mod tests {
             (typed("Recaptcha_V2_Task"), "recaptcha-v2"),
             (typed("RecaptchaV2Tas\u{212a}"), "recaptcha-v2"),
             (typed("My Vendor"), "recaptcha-v2"),
-            (typed("TurnstileTask\u{200b}"), "turnstiletask"),
+            // It is one that a rule can name, but not one that is shown.
+            (typed("TurnstileTask\u{200b}"), "other"),
             (typed("TurnstileTask"), "TurnstileTask"),
             (method("userrecaptcha "), "recaptcha-v2"),
             (method("geetest_v4 "), "method=geetest_v4"),
@@ -275,6 +276,9 @@ mod tests {
             names.fold(&mut captcha, false, false);
             assert_eq!(captcha.to_string(), shown);
         }
+        let mut captcha = typed("TurnstileTask\u{200b}");
+        names.fold(&mut captcha, false, false);
+        assert_eq!(captcha.name, Name::Type("turnstiletask".to_owned()));
     }
 
     #[test]
