@@ -129,21 +129,27 @@ fn is_own_request(fields: &HeaderMap, settings: &Settings) -> bool {
         [value] => value.to_str().ok().map(Some),
         [..] => None,
     };
+    let Some(Some(host)) = field(header::HOST) else {
+        return false;
+    };
+    // A page of any machine can have an address as its origin, so that alone does not do.
     let origin_is_ours = |origin: &str| {
         let authority = origin.split_once("://").map(|(_, authority)| authority);
-        authority.is_some_and(|authority| is_ours(authority, settings))
+        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host) || has_own_name(authority, settings))
     };
-    field(header::HOST)
-        .flatten()
-        .is_some_and(|host| is_ours(host, settings))
+    is_ours(host, settings)
         && field(header::ORIGIN).is_some_and(|origin| origin.is_none_or(origin_is_ours))
         && matches!(field(SEC_FETCH_SITE), Some(None | Some("same-origin" | "none")))
 }
 
+/// Whether an authority is one that it may be asked by: an address, or a name that is its own.
 fn is_ours(authority: &str, settings: &Settings) -> bool {
-    Host::of_authority(authority).is_some_and(|(host, _)| {
-        matches!(host, Host::Address(_)) || host.is_loopback() || host.is_one_of(&settings.hosts)
-    })
+    let is_address = |(host, _)| matches!(host, Host::Address(_));
+    Host::of_authority(authority).is_some_and(is_address) || has_own_name(authority, settings)
+}
+
+fn has_own_name(authority: &str, settings: &Settings) -> bool {
+    Host::of_authority(authority).is_some_and(|(host, _)| host.is_loopback() || host.is_one_of(&settings.hosts))
 }
 
 #[cfg(test)]
@@ -167,6 +173,38 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_ours(host, &settings), served, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_machine_is_refused() {
+        let settings = Settings::default();
+        for (fields, served) in [
+            (
+                &[("host", "10.1.2.3:6623"), ("origin", "http://10.1.2.3:6623")][..],
+                true,
+            ),
+            (&[("host", "10.1.2.3:6623"), ("origin", "http://localhost:3000")], true),
+            (&[("host", "10.1.2.3:6623"), ("origin", "http://10.1.2.3:80")], false),
+            (&[("host", "127.0.0.1:6623"), ("origin", "http://203.0.113.9")], false),
+            (&[("host", "127.0.0.1:6623"), ("origin", "null")], false),
+            (
+                &[
+                    ("host", "127.0.0.1:6623"),
+                    ("origin", "http://localhost"),
+                    ("origin", "http://localhost"),
+                ],
+                false,
+            ),
+            (&[("host", "127.0.0.1:6623"), ("host", "127.0.0.1:6623")], false),
+            (&[("host", "127.0.0.1:6623"), ("sec-fetch-site", "cross-site")], false),
+            (&[("origin", "http://localhost")], false),
+        ] {
+            let mut map = HeaderMap::new();
+            for (name, value) in fields {
+                map.append(*name, value.parse().unwrap());
+            }
+            assert_eq!(is_own_request(&map, &settings), served, "{fields:?}");
         }
     }
 }

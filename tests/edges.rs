@@ -12,6 +12,7 @@ use std::{
 
 use fixtures::{
     Client, EDITED, Folder, Gateway, OK, RawUpstream, SET, Server, TASK, exchange, get, post, program, refused, run,
+    wait,
 };
 
 const DENY: &str = r#"
@@ -291,17 +292,17 @@ fn a_response_of_1024_fields_and_256_kib_is_passed_on_and_a_larger_one_is_named(
         let target = format!("/in.php?{fields}x{length}");
         assert_eq!(exchange(gateway.api, get(&target)).status(), status, "{target}");
     }
-    let failures = gateway
-        .server
-        .log()
-        .into_iter()
-        .filter(|line| line["cause"] == "not-http");
-    assert!(
-        failures
-            .inspect(|line| assert!(line["error"].as_str().unwrap().contains("too large"), "{line}"))
-            .count()
-            == 2
-    );
+    let failures = wait(|| {
+        let failures = gateway
+            .server
+            .log()
+            .into_iter()
+            .filter(|line| line["cause"] == "not-http");
+        Some(failures.collect::<Vec<_>>()).filter(|failures| failures.len() == 2)
+    });
+    for line in failures {
+        assert!(line["error"].as_str().unwrap().contains("too large"), "{line}");
+    }
 }
 
 #[test]
@@ -394,4 +395,33 @@ fn the_pretty_log_is_for_people() {
         line.contains(" INFO listening address=127.0.0.1:") && !line.contains('\u{1b}'),
         "{line}"
     );
+}
+
+#[test]
+fn what_browsers_send_for_other_sites_is_refused_where_that_is_set() {
+    let upstream = RawUpstream::start(OK);
+    let open = Gateway::start(&upstream.url, "");
+    let closed = Gateway::start(&upstream.url, "[server]\ncross_site = \"deny\"\n");
+    for (fields, is_refused) in [
+        ("", false),
+        ("Origin: http://localhost:3000\r\n", false),
+        ("Sec-Fetch-Site: same-origin\r\n", false),
+        ("Origin: https://evil.example\r\n", true),
+        ("Sec-Fetch-Site: cross-site\r\n", true),
+        ("Sec-Fetch-Site: none\r\nOrigin: null\r\n", true),
+    ] {
+        for target in ["POST /createTask", "GET /in.php?json=1", "OPTIONS /getTaskResult"] {
+            let request = format!("{target} HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}Content-Length: 0\r\n\r\n");
+            assert_eq!(exchange(open.api, &request).status(), 200, "{fields}");
+            let before = upstream.received().len();
+            let response = exchange(closed.api, &request);
+            assert_eq!(
+                response.status(),
+                if is_refused { 403 } else { 200 },
+                "{target} {fields}"
+            );
+            assert_eq!(response.text().contains("ERROR_GATEWAY_CROSS_SITE"), is_refused);
+            assert_eq!(upstream.received().len() == before, is_refused, "{target} {fields}");
+        }
+    }
 }

@@ -470,35 +470,26 @@ fn a_bomb_of_zstd_costs_no_more_than_the_limit() {
 
 #[test]
 fn a_gateway_that_leads_to_itself_says_so() {
-    // Its own address as upstream, as a hosts file can make it: port 0 does not tell before the start, so by a port that is free now.
-    let free = fixtures::refused();
-    let address = free.trim_start_matches("http://");
-    let folder = fixtures::Folder::new();
-    let file = folder.write("c.toml", "");
-    let mut gateway = fixtures::program();
-    gateway
-        .args([
-            "--listen",
-            address,
-            "--admin-listen",
-            "off",
-            "--upstream",
-            &free,
-            "--config",
-        ])
-        .arg(file);
-    let mut child = gateway.stderr(std::process::Stdio::null()).spawn().unwrap();
-    let address = address.parse().unwrap();
-    wait(|| std::net::TcpStream::connect(address).ok());
-    let response = exchange(address, post("/createTask", TASK));
-    assert_eq!(response.status(), 502);
-    assert!(
-        response.text().contains("is this gateway itself") && response.text().contains("connect_to"),
-        "{}",
-        response.text()
-    );
-    child.kill().unwrap();
-    child.wait().unwrap();
+    for upstream_host in ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost"] {
+        // Its own address as upstream, as a hosts file can make it: port 0 does not tell before the start, so by a port that
+        // is free now.
+        let free = fixtures::refused();
+        let address = free.trim_start_matches("http://");
+        let folder = fixtures::Folder::new();
+        let file = folder.write("c.toml", "");
+        let mut gateway = fixtures::program();
+        gateway.args(["--listen", address, "--admin-listen", "off"]);
+        let upstream = free.replace("127.0.0.1", upstream_host);
+        gateway.args(["--upstream", &upstream, "--config"]).arg(file);
+        let server = fixtures::Server::start(gateway, folder);
+        let response = exchange(server.address("listening"), post("/createTask", TASK));
+        assert_eq!(response.status(), 502, "{upstream_host}");
+        assert!(
+            response.text().contains("is this gateway itself") && response.text().contains("connect_to"),
+            "{}",
+            response.text()
+        );
+    }
 }
 
 fn start_with_fallback(first: &str, fallback: &RawUpstream) -> Gateway {

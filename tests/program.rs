@@ -489,6 +489,20 @@ fn the_sandbox_speaks_as_the_vendor_does() {
         tasks.contains(r#""nocache":"parameter""#) && tasks.contains(r#""report":"incorrect""#),
         "{tasks}"
     );
+    for (host, status) in [
+        ("127.0.0.1", 200),
+        ("[::1]:80", 200),
+        ("sandbox:6624", 200),
+        ("evil.example:6624", 403),
+        ("", 403),
+    ] {
+        let response = exchange(sandbox.address, get_from(host, "/sandbox/tasks"));
+        assert_eq!(
+            response.status(),
+            status,
+            "a page can make a name of its own lead here: {host:?}"
+        );
+    }
     assert_eq!(exchange(sandbox.address, get("/sandbox/requests")).status(), 404);
 }
 

@@ -363,6 +363,11 @@ fn a_refusal_is_one_event_with_its_cause() {
             ["WARN", "submission", "overload", "503"],
         ),
         (
+            "[server]\ncross_site = \"deny\"\n",
+            request("POST /createTask HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\nContent-Length: 0\r\n\r\n"),
+            ["INFO", "submission", "cross-site", "403"],
+        ),
+        (
             "",
             request("POST /createTask HTTP/1.1\r\nHost: x\r\nHost: y\r\nContent-Length: 0\r\n\r\n"),
             ["INFO", "submission", "malformed", "400"],

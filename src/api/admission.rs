@@ -6,7 +6,12 @@ use axum::extract::Request;
 use http::{StatusCode, header};
 use ipnet::IpNet;
 
-use super::{Gateway, error_response::ErrorResponse, request_target};
+use super::{
+    Gateway,
+    cross_site::{CrossSite, is_cross_site},
+    error_response::ErrorResponse,
+    request_target,
+};
 use crate::{
     observe::Cause,
     server::{LocalAddress, PeerAddress},
@@ -46,6 +51,14 @@ pub fn check(gateway: &Gateway, request: &Request) -> Result<(), ErrorResponse> 
             "ERROR_GATEWAY_PEER_NOT_ALLOWED",
             Cause::PeerNotAllowed,
             "this address is not allowed to use the gateway ([server] allow)",
+        ));
+    }
+    if gateway.settings.cross_site == CrossSite::Deny && is_cross_site(request.headers(), &gateway.settings.names) {
+        return Err(ErrorResponse::new(
+            StatusCode::FORBIDDEN,
+            "ERROR_GATEWAY_CROSS_SITE",
+            Cause::CrossSite,
+            "a browser sent this for a page of another site, and [server] cross_site denies that",
         ));
     }
     // One that is missing is tolerated: hand-written clients leave it out.

@@ -124,8 +124,10 @@ fn connection_options(fields: &HeaderMap) -> Vec<HeaderName> {
 }
 
 fn is_hop_by_hop(name: &HeaderName, connection: &[HeaderName]) -> bool {
-    const ALWAYS: [HeaderName; 6] = [
+    const ALWAYS: [HeaderName; 7] = [
         header::CONNECTION,
+        // Meant for the first proxy that asks for it (RFC 9110, section 11.7.2), and a secret.
+        header::PROXY_AUTHORIZATION,
         header::TE,
         header::TRANSFER_ENCODING,
         header::UPGRADE,
@@ -179,6 +181,7 @@ mod tests {
             ("x-nocache-gateway", "forged"),
             ("content-md5", "abc"),
             ("te", "trailers"),
+            ("proxy-authorization", "Basic c2VjcmV0"),
             ("x-last", "b"),
             ("x-last", "a"),
         ];

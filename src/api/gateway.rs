@@ -15,7 +15,9 @@ use tokio::sync::Semaphore;
 
 use crate::{observe::Observers, rules::RuleSet, server::HeadError, upstream::Upstream};
 
-use super::{admission::PeerRange, budget::Budget, places::Places, recording::record_head_error};
+use super::{
+    admission::PeerRange, budget::Budget, cross_site::CrossSite, places::Places, recording::record_head_error,
+};
 
 /// How the API listener behaves.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct Settings {
     pub body_budget: usize,
     /// The peers that are served beside loopback; none means all.
     pub allow: Vec<PeerRange>,
+    /// What happens to requests that a browser sends for a page of another site.
+    pub cross_site: CrossSite,
     /// The longest pause between two reads of a request's body.
     pub body_timeout: Duration,
     /// How many requests may be in flight at once, responses included. Further ones are refused.
@@ -45,6 +49,7 @@ impl Default for Settings {
             body_limit: 32 << 20,
             body_budget: 256 << 20,
             allow: Vec::new(),
+            cross_site: CrossSite::default(),
             body_timeout: Duration::from_secs(30),
             max_in_flight: 1024,
             decision_header: true,

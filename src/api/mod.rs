@@ -5,7 +5,8 @@
 //! # Layout
 //! - [`gateway`]: what every request is handled with
 //! - [`handle`](mod@handle): tells submissions from everything else
-//! - [`admission`]: which requests are served here; [`request_target`]: this is not an open proxy
+//! - [`admission`]: which requests are served here; [`request_target`]: this is not an open proxy; [`cross_site`]: pages of
+//!   other sites
 //! - [`submit`]: a submission's path; [`judge`]: what becomes of it; [`forward`]: to the upstream and back
 //! - [`fields`]: header fields on their way through
 //! - [`held_body`]: a body as it arrives; [`places`] and [`budget`]: what requests share; [`content_coding`]: compressed
@@ -15,6 +16,7 @@
 pub mod admission;
 pub mod budget;
 pub mod content_coding;
+pub mod cross_site;
 pub mod error_response;
 pub mod fields;
 pub mod forward;
@@ -27,5 +29,6 @@ pub mod recording;
 pub mod request_target;
 pub mod submit;
 
+pub use cross_site::CrossSite;
 pub use gateway::{Gateway, Settings};
 pub use handle::handle;

@@ -171,17 +171,17 @@ mod tests {
     fn a_stream_that_nobody_reads_stops_no_writer_and_bounds_the_queue() {
         let (opener, written, gate) = gate();
         let (queue, flush) = LogQueue::start(gate).unwrap();
-        let line = [b'x'; 1023].as_slice();
+        let line = [&[b'x'; 1023][..], b"\n"].concat();
         for _ in 0..5000 {
-            queue.add(line);
-            queue.add(b"\n");
+            queue.add(&line);
         }
         let (held, dropped) = {
             let state = queue.0.state.lock();
             (state.lines.len(), state.dropped)
         };
         assert!(held <= CAPACITY, "{held}");
-        assert!(dropped > 2 * 5000 - 2 * 2 * 1024 - 2, "{dropped}");
+        // Beside the queue, the thread holds what it took from it.
+        assert!(dropped >= 5000 - 2 * (CAPACITY / line.len()) as u64, "{dropped}");
         // Without a reader the end is not late either.
         let began = Instant::now();
         drop(flush);

@@ -13,6 +13,7 @@ use super::{
     value::{self, *},
 };
 use crate::{
+    api::CrossSite,
     rewrite::Decision,
     rules::{Action, CaptchaPattern, LegacyPlace, SitePattern, Unreadable, Via},
     submission::Kind,
@@ -147,6 +148,7 @@ pub fn plain() -> Vec<Section<Config>> {
             key!(C, server.api.body_budget, "body_budget", size(), "largest sum of all bodies that are held at one moment; further ones get 503"),
             key!(C, server.api.body_timeout, "body_timeout", time_limit(), "longest pause while a body is received from, or sent to, a client"),
             key!(C, server.api.allow, "allow", list("a list of address ranges", "10.0.0.0/8", parse), "peers beside loopback, as address ranges; empty: all that reach the listener"),
+            key!(C, server.api.cross_site, "cross_site", choice::<CrossSite>(), "\"deny\" refuses what a browser sends for a page of another site; the vendor's SDK in a page needs \"allow\""),
             key!(C, server.limits.head, "head_limit", size(), "largest request line and header section"),
             key!(C, server.limits.head_timeout, "head_timeout", time_limit(), "from the first byte of a request line and header section to the last"),
             key!(C, server.limits.keep_alive, "keep_alive", time_limit(), "how long a client's connection may be idle"),

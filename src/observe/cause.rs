@@ -40,6 +40,8 @@ pub enum Cause {
     TargetTooLong,
     /// The client's address is not allowed.
     PeerNotAllowed,
+    /// A browser sent it for a page of another site.
+    CrossSite,
     /// The client asked for a proxy: CONNECT, or the URL of another host.
     NotAProxy,
     /// The request has a transfer coding other than chunked.
@@ -83,6 +85,7 @@ impl Cause {
             | Self::BodyTooLarge
             | Self::TargetTooLong
             | Self::PeerNotAllowed
+            | Self::CrossSite
             | Self::NotAProxy
             | Self::TransferCoding
             | Self::Malformed

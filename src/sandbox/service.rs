@@ -1,16 +1,17 @@
 //! The sandbox as a service.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
     extract::{Request, State},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{StatusCode, header, uri::Authority};
 use http_body_util::{BodyExt, Limited};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -85,6 +86,7 @@ impl Sandbox {
         Router::new()
             .route("/sandbox/tasks", get(show_tasks))
             .route("/sandbox/requests", get(show_requests))
+            .layer(middleware::from_fn(check_host))
             .fallback(api)
             .with_state(self.clone())
     }
@@ -92,6 +94,28 @@ impl Sandbox {
     /// Every request so far, if they are recorded.
     pub fn received(&self) -> Vec<Received> {
         self.0.state.lock().received.clone()
+    }
+}
+
+/// Shows what it received only to who asks by an address, `localhost` or a name without a dot: a web page can make a name of
+/// its own lead here (DNS rebinding).
+async fn check_host(request: Request, next: Next) -> Response {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts
+        .next()
+        .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let is_fine = host.is_some_and(|authority| {
+        let host = authority.host();
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        address.parse::<IpAddr>().is_ok() || !host.contains('.') || host.ends_with(".localhost")
+    });
+    match is_fine && hosts.next().is_none() {
+        true => next.run(request).await,
+        false => (
+            StatusCode::FORBIDDEN,
+            "this is shown only at an IP address, localhost or a name without a dot\n",
+        )
+            .into_response(),
     }
 }
 

@@ -35,7 +35,7 @@ impl Host {
     pub fn from_url<S: AsRef<str>>(host: url::Host<S>) -> Result<Self, HostError> {
         match host {
             url::Host::Ipv4(address) => Ok(Self::Address(address.into())),
-            url::Host::Ipv6(address) => Ok(Self::Address(address.into())),
+            url::Host::Ipv6(address) => Ok(Self::of_ipv6(address)),
             url::Host::Domain(name) => {
                 let name = name.as_ref();
                 let name = name.strip_suffix('.').unwrap_or(name);
@@ -50,16 +50,21 @@ impl Host {
         }
     }
 
+    /// An IPv4 address that is written as an IPv6 one (`::ffff:192.0.2.1`; RFC 4291, section 2.5.5.2) is that address.
+    fn of_ipv6(address: Ipv6Addr) -> Self {
+        Self::Address(IpAddr::from(address).to_canonical())
+    }
+
     /// Takes the host of an authority as it is written there (RFC 3986, section 3.2.2): nothing but case and one
     /// trailing dot is normalised.
     pub fn as_written(host: &str) -> Self {
         let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let address = match in_brackets {
-            Some(address) => address.parse::<Ipv6Addr>().ok().map(IpAddr::from),
-            None => host.parse().ok(),
+            Some(address) => address.parse().ok().map(Self::of_ipv6),
+            None => host.parse().ok().map(Self::Address),
         };
         let name = host.strip_suffix('.').unwrap_or(host);
-        address.map_or_else(|| Self::Name(name.to_ascii_lowercase().into()), Self::Address)
+        address.unwrap_or_else(|| Self::Name(name.to_ascii_lowercase().into()))
     }
 
     /// Takes an authority as it is written (RFC 3986, section 3.2): host and port, without userinfo. `None` if what follows the

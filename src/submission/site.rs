@@ -1,7 +1,10 @@
 //! The target site: host and path of `websiteURL` or `pageurl`, read the way a browser reads it (WHATWG URL standard),
 //! so that `https://good.example@evil.example` is evil.example for a rule as well.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+};
 
 use super::{Host, plain_shape::skeleton::is_invisible};
 
@@ -82,7 +85,13 @@ impl Site {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.host, String::from_utf8_lossy(&self.path))
+        // Decoded, it may hold what a terminal takes for a command.
+        let path = String::from_utf8_lossy(&self.path);
+        write!(f, "{}", self.host)?;
+        path.chars().try_for_each(|c| match c.is_control() || is_invisible(c) {
+            true => write!(f, "{}", c.escape_unicode()),
+            false => f.write_char(c),
+        })
     }
 }
 
@@ -215,6 +224,7 @@ mod tests {
             ("https://ｅｖｉｌ.example", Ok("evil.example")),
             ("https://%65vil.example", Ok("evil.example")),
             ("https://bücher.example", Ok("xn--bcher-kva.example")),
+            ("https://[::ffff:203.0.113.5]/", Ok("203.0.113.5")),
             ("https://0x7f.1/", Ok("127.0.0.1")),
             ("https://[::1]:80/", Ok("[::1]")),
             ("[::1]", Ok("[::1]")),

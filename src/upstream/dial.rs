@@ -162,10 +162,13 @@ impl Dialer {
 
     /// Whether a connection from `local` to `peer`, on which nothing was sent yet, ends at one of our own listeners.
     fn is_own(&self, peer: SocketAddr, local: IpAddr) -> bool {
-        let is_here = peer.ip().is_loopback() || peer.ip() == local;
-        self.own
-            .iter()
-            .any(|own| own.port() == peer.port() && (own.ip() == peer.ip() || own.ip().is_unspecified() && is_here))
+        // An IPv4 address can be written as an IPv6 one (RFC 4291, section 2.5.5.2).
+        let ip = peer.ip().to_canonical();
+        let is_here = ip.is_loopback() || ip == local.to_canonical();
+        self.own.iter().any(|own| {
+            let own_ip = own.ip().to_canonical();
+            own.port() == peer.port() && (own_ip == ip || own_ip.is_unspecified() && is_here)
+        })
     }
 
     fn looped(&self) -> UpstreamError {
