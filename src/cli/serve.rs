@@ -28,6 +28,10 @@ pub fn run(overrides: Overrides) -> Result<(), Failure> {
 }
 
 async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
+    // First of all: a signal that nobody handles ends the process.
+    let mut signals = StopSignals::new()?;
+    let bell = Bell::default();
+    ask_at_hangup(bell.clone())?;
     match &config.file {
         Some(file) => info!(file = %file.display(), rules = config.rules.rules().len(), "configuration"),
         None => info!("no configuration file: the defaults apply"),
@@ -45,7 +49,6 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         AdminListen::Off => None,
     };
 
-    let mut signals = StopSignals::new()?;
     let (stop, stopped) = watch::channel(());
     let readiness = Readiness::default();
     let grace = config.server.shutdown_grace;
@@ -53,8 +56,6 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let reloader = Reloader::new(overrides, &config, readiness.clone());
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream));
     tokio::spawn(warn_of_a_loop(gateway.clone()));
-    let bell = Bell::default();
-    ask_at_hangup(bell.clone())?;
     reloader.follow(gateway.clone(), bell).map_err(Failure::failed)?;
     for address in own {
         info!(%address, "listening");
