@@ -64,7 +64,7 @@ fn doubt_of_unread(gateway: &Gateway, head: &Parts, is_bare: bool) -> Option<Dou
 }
 
 /// The dialect of a request that is read as a submission; `None` for any other request.
-fn submission_dialect(endpoint: Endpoint, method: &Method) -> Option<Dialect> {
+pub fn submission_dialect(endpoint: Endpoint, method: &Method) -> Option<Dialect> {
     match (endpoint, method) {
         (Endpoint::CreateTask, &Method::POST) => Some(Dialect::CreateTask),
         (Endpoint::In, &Method::GET | &Method::HEAD | &Method::POST) => Some(Dialect::Legacy),

@@ -2,7 +2,7 @@
 //! Compiled for tests and by `cargo fuzz` alone.
 //!
 //! # Layout
-//! - [`submissions`]: reading and rewriting; [`names`]: sites and site patterns
+//! - [`submissions`]: reading and rewriting; [`deny`](mod@deny): what a deny lets through; [`names`]: sites and patterns
 //! - [`files`]: configurations; [`responses`]: what an upstream sends; [`codings`]: compressed bodies
 
 #![allow(
@@ -14,6 +14,7 @@
 )]
 
 mod codings;
+mod deny;
 mod files;
 mod names;
 mod responses;
@@ -22,6 +23,7 @@ mod submissions;
 mod tests;
 
 pub use codings::content_coding;
+pub use deny::deny;
 pub use files::configuration;
 pub use names::{site, site_pattern};
 pub use responses::response;

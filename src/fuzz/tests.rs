@@ -21,7 +21,7 @@ const WORDS: &[&[u8]] = &[
     b"__nocache", b"method=userrecaptcha", b"pageurl=", b"&", b";", b"=", b"%", b"%00", b"%2E", b"\\u0000", b"\\\"", b"\\", b"{", b"}", b"[", b"]", b",", b":",
     b"\"", b"null", b"true", b"false", b"1", b"0", b"-", b"e9", b"\r\n", b"\n", b"\0", b"--b", b"--b--", b"boundary=", b"; name=\"", b"filename=", b"\xef\xbb\xbf",
     b"\xff", "\u{ad}".as_bytes(), "ß".as_bytes(), "。".as_bytes(), b"xn--", b"https://", b"//", b"/../", b"@", b"#", b"?", b"*.", b"*", b"::1", b"1.2.3.4", b"0x7f", b"[[rule]]",
-    b"sites = [", b"action = \"deny\"", b"Content-Length: ", b"Transfer-Encoding: chunked\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"0\r\n\r\n",
+    b"evil.example", b"good.example", b"websiteURL", b"evil.example", b"good.example", b"sites = [", b"action = \"deny\"", b"Content-Length: ", b"Transfer-Encoding: chunked\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"0\r\n\r\n",
 ];
 
 /// A change to some bytes.
@@ -158,4 +158,9 @@ fn response() {
 #[test]
 fn content_coding() {
     run("content_coding", super::content_coding);
+}
+
+#[test]
+fn deny() {
+    run("deny", super::deny);
 }

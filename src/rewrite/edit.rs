@@ -1,11 +1,11 @@
 //! Edits: one insertion, replacement or removal at a byte range. A rewrite is a short list of them, applied once.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
-use crate::submission::{Parameter, Parameters, Part, Syntax};
+use crate::submission::{Parameter, Parameters, Part, Syntax, hidden::Hidden};
 
 /// A change to the bytes of one part of a request. It holds the bytes it removes, so that it can be undone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Edit {
     /// The part of the request it changes.
     pub part: Part,
@@ -15,6 +15,17 @@ pub struct Edit {
     pub old: Vec<u8>,
     /// The bytes that replace them.
     pub new: Vec<u8>,
+}
+
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edit")
+            .field("part", &self.part)
+            .field("at", &self.at)
+            .field("old", &Hidden(self.old.len()))
+            .field("new", &String::from_utf8_lossy(&self.new))
+            .finish()
+    }
 }
 
 /// Applies the edits of one part to its bytes.

@@ -33,7 +33,7 @@
 pub mod certificate;
 mod json_api;
 mod keys;
-mod legacy_api;
+pub(crate) mod legacy_api;
 pub mod service;
 pub mod tasks;
 

@@ -49,12 +49,22 @@ impl Kind {
 }
 
 /// The captcha's name in the request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Name {
     /// The JSON API's `type`.
     Type(String),
     /// The legacy API's `method`.
     Method(String),
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variant = match self {
+            Self::Type(_) => "Type",
+            Self::Method(_) => "Method",
+        };
+        f.debug_tuple(variant).field(&self.shown()).finish()
+    }
 }
 
 /// The longest name that a rule can name, in bytes.

@@ -9,7 +9,7 @@
 //! - [`plain_shape`]: what a deny configuration requires of it
 //! - [`create_task`]: the JSON dialect; [`legacy`]: the five shapes of `in.php`
 //! - [`json`], [`form`], [`multipart`]: one syntax each, from bytes to [`Parameters`]; [`limits`]: of what is read
-//! - [`wishes`]: how a client wants its responses
+//! - [`wishes`]: how a client wants its responses; [`hidden`]: what `Debug` shows of a client's bytes
 //! - [`captcha`]: task types and methods; [`site`] and [`host`]: the target page; [`key_suffix`]: the suffixes of an
 //!   API key
 
@@ -17,6 +17,7 @@ pub mod captcha;
 pub mod create_task;
 pub mod endpoint;
 pub mod form;
+pub mod hidden;
 pub mod host;
 pub mod json;
 pub mod key_suffix;

@@ -1,9 +1,9 @@
 //! A list of parameters as a request contains it: the members of a JSON object, the pairs of a query or a form, the
 //! parts of a multipart body. One shape for all of them lets [`crate::rewrite`] insert, replace and remove by byte ranges.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, fmt, ops::Range};
 
-use super::{form, json};
+use super::{form, hidden::Hidden, json};
 
 /// The part of a request that byte ranges refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ pub enum Syntax {
 }
 
 /// One parameter. Its ranges are in the bytes of the list's [`Part`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Parameter<'a> {
     /// The name, unescaped.
     pub name: Cow<'a, str>,
@@ -47,7 +47,7 @@ pub struct Parameter<'a> {
 }
 
 /// A list of parameters, in the request's order.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Parameters<'a> {
     /// The part of the request that contains it.
     pub part: Part,
@@ -62,7 +62,7 @@ pub struct Parameters<'a> {
 }
 
 /// A parameter's value, as far as the gateway has to understand it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Scalar<'a> {
     /// A string, unescaped. In a query, a form or a multipart body every value is one.
     Text(Cow<'a, str>),
@@ -70,6 +70,38 @@ pub enum Scalar<'a> {
     Bare(&'a str),
     /// A JSON object or array, or a string that is not Unicode.
     Other,
+}
+
+impl fmt::Debug for Parameter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parameter")
+            .field("name", &Hidden(self.name.len()))
+            .field("span", &self.span)
+            .field("value", &self.value)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Parameters<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parameters")
+            .field("part", &self.part)
+            .field("syntax", &self.syntax)
+            .field("source", &Hidden(self.source.len()))
+            .field("items", &self.items)
+            .field("end", &self.end)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Scalar<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.debug_tuple("Text").field(&Hidden(text.len())).finish(),
+            Self::Bare(word) => f.debug_tuple("Bare").field(&Hidden(word.len())).finish(),
+            Self::Other => f.write_str("Other"),
+        }
+    }
 }
 
 impl<'a> Scalar<'a> {

@@ -1,12 +1,14 @@
 //! What is read of a submission.
 
+use std::fmt;
+
 use super::{
     Captcha, CaptchaNames, Dialect, NocacheValue, Parameter, Parameters, Part, Site, SiteError, Wishes, create_task,
-    legacy, plain_shape::Doubt,
+    hidden::Hidden, legacy, plain_shape::Doubt,
 };
 
 /// The parts of a submission's request that are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// Path and query, as received.
     pub target: &'a str,
@@ -15,6 +17,16 @@ pub struct Request<'a> {
     pub content_type: Option<&'a [u8]>,
     /// The whole body, without any content coding.
     pub body: &'a [u8],
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("target", &Hidden(self.target.len()))
+            .field("content_type", &self.content_type.map(|value| Hidden(value.len())))
+            .field("body", &Hidden(self.body.len()))
+            .finish()
+    }
 }
 
 impl<'a> Request<'a> {
