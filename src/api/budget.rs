@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::held_body::SMALL;
+/// Bodies up to this many bytes are small: they are held until they are whole, and only then is their request in flight.
+pub const SMALL: usize = 64 << 10;
 
 /// A number of bytes that all held bodies share. Bodies larger than [`SMALL`] may use three quarters of it; the rest is for
 /// small ones.

@@ -15,13 +15,10 @@ use tokio::time::Instant;
 
 use super::{
     Settings,
-    budget::{Budget, Charge, OverBudget},
+    budget::{Budget, Charge, OverBudget, SMALL},
     error_response::{BODY_INCOMPLETE, ErrorResponse, SERVICE_NOT_AVAILABLE},
 };
 use crate::observe::Cause;
-
-/// Bodies up to this many bytes are held until they are whole, and only then is their request in flight.
-pub const SMALL: usize = 64 << 10;
 
 /// A body that is arriving.
 pub struct HeldBody {

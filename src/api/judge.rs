@@ -7,12 +7,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts, uri::PathAndQuery};
 
 use super::{
-    budget::{Charge, OverBudget},
+    budget::{Charge, OverBudget, SMALL},
     content_coding::{self, Coded, DecodeError},
     error_response::ErrorResponse,
     fields::Framing,
     forward::path_and_query,
-    held_body::{SMALL, over_budget, too_large},
+    held_body::{over_budget, too_large},
 };
 use crate::{
     observe::{Cause, record::Decided},

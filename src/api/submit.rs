@@ -87,7 +87,7 @@ async fn hold(
 
 /// How a legacy client wants its responses, as far as its request has been read.
 fn wishes(head: &Parts, body: &HeldBody) -> Wishes {
-    let beginning = &body.so_far()[..body.so_far().len().min(super::held_body::SMALL)];
+    let beginning = &body.so_far()[..body.so_far().len().min(super::budget::SMALL)];
     let target = path_and_query(&head.uri);
     Wishes::of(&submission::Request {
         target: target.as_str(),

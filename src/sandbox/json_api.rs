@@ -1,5 +1,10 @@
 //! The JSON API (<https://docs.capmonster.cloud/docs/api/methods/create-task/> and its neighbours).
 
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::header;
 use serde_json::{Value, json};
 
 use super::{
@@ -32,6 +37,12 @@ const SUPPORTED: [&str; 22] = [
     "hcaptchatask",
     "hcaptchataskproxyless",
 ];
+
+/// A value as a response.
+pub fn json_response(value: &Value) -> Response {
+    let fields = [(header::CONTENT_TYPE, "application/json; charset=utf-8")];
+    (fields, Body::from(value.to_string())).into_response()
+}
 
 /// The response to a call.
 pub fn call(method: &str, body: &[u8], tasks: &mut Tasks) -> Value {

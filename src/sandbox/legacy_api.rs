@@ -10,8 +10,8 @@ use http::{HeaderValue, header};
 use serde_json::{Value, json};
 
 use super::{
+    json_api::json_response,
     keys::{key_error, key_has_nocache},
-    service::json_response,
     tasks::{Nocache, Solution, Tasks},
 };
 

@@ -4,7 +4,6 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -16,7 +15,11 @@ use http_body_util::{BodyExt, Limited};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::{json_api, legacy_api, tasks::Tasks};
+use super::{
+    json_api::{self, json_response},
+    legacy_api,
+    tasks::Tasks,
+};
 
 /// How the sandbox behaves.
 #[derive(Clone, Debug)]
@@ -175,9 +178,4 @@ async fn api(State(sandbox): State<Sandbox>, request: Request) -> Response {
         }
         method => json_response(&json_api::call(method, &body, &mut sandbox.0.state.lock().tasks)),
     }
-}
-
-pub(super) fn json_response(value: &Value) -> Response {
-    let fields = [(header::CONTENT_TYPE, "application/json; charset=utf-8")];
-    (fields, Body::from(value.to_string())).into_response()
 }

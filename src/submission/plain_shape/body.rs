@@ -1,6 +1,10 @@
 //! The body: UTF-8, with at most one Content-Type, which names no other charset.
 
-use super::{Doubt, multipart};
+use super::{
+    Doubt,
+    field_value::{is_utf8, unquoted},
+    multipart,
+};
 
 /// What a Content-Type says the body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,23 +61,6 @@ pub fn media<'a>(types: &[&'a [u8]], is_ascii: bool) -> Result<Media<'a>, Doubt>
         None if is_multipart => Err(Doubt::ContentType),
         None if kind.contains("json") => Ok(Media::Json),
         None => Ok(Media::Other),
-    }
-}
-
-/// A value, and whether it was quoted; none if a quote is anywhere else.
-pub fn unquoted(value: &str) -> Option<(&str, bool)> {
-    let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-    let (value, is_quoted) = quoted.map_or((value, false), |value| (value, true));
-    (!value.contains('"')).then_some((value, is_quoted))
-}
-
-/// Whether a charset reads a body as UTF-8 does.
-pub fn is_utf8(charset: &str, is_ascii: bool) -> bool {
-    let charset = charset.trim().to_ascii_lowercase();
-    match charset.as_str() {
-        "utf-8" | "utf8" | "us-ascii" => true,
-        "iso-8859-1" => is_ascii,
-        other => is_ascii && other.strip_prefix("windows-125").is_some_and(|digit| digit.len() == 1),
     }
 }
 

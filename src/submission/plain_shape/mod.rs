@@ -14,10 +14,11 @@
 //! # Layout
 //! - [`judge`](mod@judge): the whole list, in its order; [`doubt`]: what is wrong, in words
 //! - [`skeleton`]: what is left of a text for a reader that decodes, folds and ignores more than others
-//! - one file for each bullet above
+//! - one file for each bullet above; [`field_value`]: parameters of field values
 
 pub mod body;
 pub mod doubt;
+pub mod field_value;
 pub mod form;
 pub mod json;
 pub mod judge;

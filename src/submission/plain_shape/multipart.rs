@@ -5,7 +5,7 @@ use memchr::memmem;
 
 use super::{
     Doubt,
-    body::{is_utf8, unquoted},
+    field_value::{is_utf8, unquoted},
     names::{Spelling, spelling},
 };
 
