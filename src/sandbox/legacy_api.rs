@@ -21,8 +21,9 @@ pub type Parameters = Vec<(String, String)>;
 /// Reads all parameters of a request.
 pub async fn parameters(query: &str, content_type: Option<&str>, body: Bytes) -> Parameters {
     let mut parameters: Parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    if content_type.is_some_and(|content_type| content_type.starts_with("multipart/")) {
-        parameters.extend(multipart(content_type.unwrap_or(""), body).await);
+    let content_type = content_type.unwrap_or("");
+    if content_type.to_ascii_lowercase().starts_with("multipart/") {
+        parameters.extend(multipart(content_type, body).await);
     } else if let Ok(Value::Object(object)) = serde_json::from_slice(&body) {
         let text = |value: Value| value.as_str().map_or(value.to_string(), str::to_owned);
         parameters.extend(object.into_iter().map(|(name, value)| (name, text(value))));
