@@ -44,6 +44,8 @@ pub struct Reloader {
     seen: Contents,
     /// What was read of files that cannot be read again.
     once: Vec<Source>,
+    /// Why the configuration on disk is not in force.
+    complaint: Option<String>,
     /// The settings that the process began with.
     started: Vec<sections::InForce>,
 }
@@ -59,6 +61,7 @@ impl Reloader {
             readiness,
             seen: Vec::new(),
             once: Vec::new(),
+            complaint: None,
             started: sections::in_force(config),
         };
         reloader.note(config);
@@ -104,16 +107,19 @@ impl Reloader {
                 .iter()
                 .map(|(path, _)| (path.clone(), files::contents(path)))
                 .collect();
-            if is_asked || now != self.seen {
-                self.reload(gateway, now);
+            let is_new = is_asked || now != self.seen;
+            // What is wrong may be put right in a file that only the new configuration names.
+            if is_new || self.complaint.is_some() {
+                self.reload(gateway, now, is_new);
                 watching.follow(&self.seen);
             }
             self.readiness.end_reading();
         }
     }
 
-    /// `now` is what the files held just before. Whatever changes from there on is another change.
-    fn reload(&mut self, gateway: &Gateway, now: Contents) {
+    /// `now` is what the files held just before. Whatever changes from there on is another change. Unless the occasion is new,
+    /// the same mistakes are not reported again.
+    fn reload(&mut self, gateway: &Gateway, now: Contents, is_new: bool) {
         match config::load(&self.overrides, Reading::Again(&self.once)) {
             Ok(config) => {
                 self.note(&config);
@@ -122,12 +128,17 @@ impl Reloader {
                 let rules = config.rules.rules().len();
                 gateway.set_rules(config.rules);
                 self.readiness.set_complaint(None);
+                self.complaint = None;
                 info!(rules, "configuration reloaded");
             }
             Err(error) => {
-                // It is tried again after the next change.
                 self.seen = now;
-                error!("configuration not reloaded, the previous rules stay in force:\n{error}");
+                let complaint = error.to_string();
+                if !is_new && self.complaint.as_ref() == Some(&complaint) {
+                    return;
+                }
+                error!("configuration not reloaded, the previous rules stay in force:\n{complaint}");
+                self.complaint = Some(complaint);
                 let summary = match &error {
                     LoadError::Mistakes(report) if report.problems.len() == 1 => "1 error".to_owned(),
                     LoadError::Mistakes(report) => format!("{} errors", report.problems.len()),

@@ -372,6 +372,38 @@ fn max_connections_is_of_all_listeners_together() {
     assert_eq!(upstream.received().len(), 2);
 }
 
+/// A refused request whose body nobody reads leaves no connection behind.
+#[test]
+fn a_connection_ends_with_its_client_after_a_refusal_too() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(
+        &upstream.url,
+        "[server]\nmax_connections = 2\nbody_limit = \"64 KiB\"\n",
+    );
+    let large = post("/createTask", vec![b' '; 110_000]);
+    let two_hosts = b"POST /createTask HTTP/1.1\r\nHost: x\r\nHost: y\r\nContent-Length: 2\r\n\r\n{}".to_vec();
+    let foreign = post("http://evil.example/createTask", TASK);
+    for (request, status) in [(large, 413), (two_hosts, 400), (foreign, 421)] {
+        for _ in 0..3 {
+            // Beyond two the next one waits until one of those before has ended.
+            assert_eq!(exchange(gateway.api, &request).status(), status);
+        }
+    }
+    assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
+}
+
+/// Some clients end a body with an empty line.
+#[test]
+fn an_empty_line_behind_a_body_begins_no_head() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "[server]\nhead_timeout = \"200ms\"\n");
+    let mut client = Client::connect(gateway.api);
+    assert_eq!(client.exchange(post("/createTask", TASK)).status(), 200);
+    client.0.write_all(b"\r\n").unwrap();
+    thread::sleep(Duration::from_millis(600));
+    assert_eq!(client.exchange(post("/createTask", TASK)).status(), 200);
+}
+
 #[test]
 fn a_head_beyond_its_limit_is_refused() {
     let upstream = RawUpstream::start(OK);

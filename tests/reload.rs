@@ -132,6 +132,26 @@ fn lists_of_sites_are_followed_too() {
     wait_for_rule(&gateway, "listed");
 }
 
+/// Copied in this order, a configuration names a list that is not there yet.
+#[test]
+fn a_list_that_comes_after_its_configuration_is_found() {
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    folder.write("c.toml", for_all("one"));
+    let gateway = start(&upstream, folder, "c.toml");
+    wait_for_rule(&gateway, "one");
+    let folder = &gateway.server.folder;
+    folder.rename_over("c.toml", rule("two", "sites_file = \"new.txt\""));
+    wait(|| (reports(&gateway) == 1).then_some(()));
+    // A mistake in it is another report, and each of them one.
+    folder.write("new.txt", "https://a.example/*\n");
+    wait(|| (reports(&gateway) == 2).then_some(()));
+    folder.write("new.txt", "a.example\n");
+    wait_for_rule(&gateway, "two");
+    assert_eq!(reports(&gateway), 2);
+    assert_eq!(readyz(&gateway), (200, "ready\n".to_owned()));
+}
+
 fn wait_for_rule_default(gateway: &Gateway) {
     assert_eq!(
         exchange(gateway.api, post("/createTask", TASK)).decision(),

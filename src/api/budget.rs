@@ -38,6 +38,8 @@ impl Budget {
         Charge {
             budget: self.clone(),
             bytes: 0,
+            form: 0,
+            is_large: false,
         }
     }
 }
@@ -47,30 +49,47 @@ impl Budget {
 pub struct Charge {
     budget: Arc<Budget>,
     bytes: usize,
+    /// How many of them are of the latest form of the body: as it came, decoded, or edited.
+    form: usize,
+    /// Whether one form of the body is not small.
+    is_large: bool,
 }
 
 impl Charge {
     /// Uses more of the budget.
     pub fn add(&mut self, bytes: usize) -> Result<(), OverBudget> {
-        let mut used = self.budget.used.lock();
-        let total = self.bytes + bytes;
-        let all = used.all + bytes;
-        let large = used.large - large_part(self.bytes) + large_part(total);
-        let is_over = all > self.budget.limit || total > SMALL && large > self.budget.limit / 4 * 3;
-        if is_over {
-            return Err(OverBudget);
-        }
-        *used = Used { all, large };
-        self.bytes = total;
+        let is_large = self.is_large || self.form + bytes > SMALL;
+        self.change(self.bytes + bytes, is_large)?;
+        self.form += bytes;
         Ok(())
+    }
+
+    /// What is added from now on is another form of the body.
+    pub fn begin_form(&mut self) {
+        self.form = 0;
     }
 
     /// Gives back all but this much.
     pub fn keep(&mut self, bytes: usize) {
+        // Less is never over the budget.
+        let _ = self.change(bytes.min(self.bytes), bytes > SMALL && self.is_large);
+    }
+
+    fn change(&mut self, bytes: usize, is_large: bool) -> Result<(), OverBudget> {
+        let large = |is_large, bytes| if is_large { bytes } else { 0 };
         let mut used = self.budget.used.lock();
-        used.all = used.all - self.bytes + bytes;
-        used.large = used.large - large_part(self.bytes) + large_part(bytes);
-        self.bytes = bytes;
+        let new = Used {
+            all: used.all - self.bytes + bytes,
+            large: used.large - large(self.is_large, self.bytes) + large(is_large, bytes),
+        };
+        let limit = self.budget.limit;
+        let is_over = new.all > limit || is_large && new.large > limit / 4 * 3;
+        if is_over && bytes > self.bytes {
+            return Err(OverBudget);
+        }
+        *used = new;
+        (self.bytes, self.is_large) = (bytes, is_large);
+        Ok(())
     }
 
     /// Bytes that use this much of the budget until the last of them is dropped.
@@ -81,15 +100,8 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        let mut used = self.budget.used.lock();
-        used.all -= self.bytes;
-        used.large -= large_part(self.bytes);
+        self.keep(0);
     }
-}
-
-/// How much of a body's bytes counts as a large body's: all or nothing.
-fn large_part(bytes: usize) -> usize {
-    if bytes > SMALL { bytes } else { 0 }
 }
 
 struct Charged {
@@ -122,6 +134,16 @@ mod tests {
         assert_eq!(growing.add(1), Err(OverBudget), "it would be a large one");
         let mut small: Vec<Charge> = (0..3).map(|_| budget.charge()).collect();
         assert!(small.iter_mut().all(|charge| charge.add(SMALL) == Ok(())));
+        assert_eq!(budget.charge().add(1), Err(OverBudget));
+
+        // Two small forms of a body are not a large one.
+        let mut edited = small.pop().unwrap();
+        small.pop();
+        edited.begin_form();
+        assert_eq!(edited.add(SMALL), Ok(()));
+        edited.keep(SMALL);
+        small.extend([edited, budget.charge()]);
+        assert_eq!(small[2].add(SMALL), Ok(()));
         assert_eq!(budget.charge().add(1), Err(OverBudget));
 
         let bytes = small.pop().unwrap().of(Bytes::from_static(b"held"));

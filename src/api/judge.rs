@@ -98,6 +98,7 @@ fn verdict(
     facts: &mut Facts,
 ) -> Result<Verdict, ErrorResponse> {
     let (dialect, target, head) = request;
+    charge.begin_form();
     let decoded = decode(&body, &head.headers, limit, &mut charge)?;
     let reading = read(dialect, rules, target, head, &decoded, facts);
     let plan = rewrite::plan(&reading, rules);
@@ -114,6 +115,7 @@ fn verdict(
     let is_sent_decoded = decoded.was_coded && rules.unreadable() == Unreadable::Deny;
     let (body, framing) = match &decoded.body {
         Ok(readable) if touches(Part::Body) => {
+            charge.begin_form();
             charge.add(readable.len()).map_err(|OverBudget| over_budget())?;
             let edited = Bytes::from(rewrite::apply(readable, Part::Body, &plan.edits));
             (edited, true)

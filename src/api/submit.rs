@@ -1,6 +1,9 @@
 //! A submission's path: held until its body is there, judged, sent on.
 
-use std::sync::Arc;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
 
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, header, request::Parts};
@@ -100,7 +103,9 @@ fn wishes(head: &Parts, body: &HeldBody) -> Wishes {
 /// such threads, so that those that serve get their turn.
 async fn judge(gateway: &Gateway, case: Case) -> Result<Judged, ErrorResponse> {
     if !case.takes_long() {
-        return Ok(case.judge());
+        // A panic is a bug, and has a response like that of the other threads.
+        let judged = panic::catch_unwind(AssertUnwindSafe(|| case.judge()));
+        return judged.map_err(|_| ErrorResponse::internal());
     }
     // The semaphore is never closed.
     let permit = gateway.judges.clone().acquire_owned().await;

@@ -3,7 +3,7 @@
 //! finds no room in the queue is dropped and counted.
 
 use std::{
-    io::Write,
+    io::{ErrorKind, Write},
     mem,
     sync::Arc,
     thread,
@@ -73,8 +73,15 @@ impl LogQueue {
         self.0.filled.notify_one();
     }
 
+    /// Whether a line that is added now is most likely not dropped.
+    fn has_room(&self) -> bool {
+        self.0.state.lock().lines.len() < CAPACITY / 2
+    }
+
     fn write_lines(&self, mut stream: impl Write) {
         let mut batch = Vec::new();
+        // Lines that nobody could read, as long as that is not said.
+        let mut lost = 0;
         loop {
             let mut state = self.0.state.lock();
             state.is_writing = false;
@@ -88,20 +95,39 @@ impl LogQueue {
             batch.clear();
             mem::swap(&mut state.lines, &mut batch);
             state.is_writing = true;
-            let dropped = mem::take(&mut state.dropped);
+            lost += mem::take(&mut state.dropped);
             let is_closed = state.is_closed;
             drop(state);
-            if dropped > 0 {
-                // The queue is empty now, so this line has room in it.
-                warn!(dropped, "log lines were dropped, because nobody read the log");
+            match write_whole(&mut stream, &batch) {
+                Ok(()) if lost > 0 && self.has_room() => {
+                    warn!(dropped = lost, "log lines were dropped, because nobody read the log");
+                    lost = 0;
+                }
+                Ok(()) => {}
+                Err(unwritten) => lost += unwritten,
             }
-            // If the reader has gone, there is nobody left to tell.
-            let _ = stream.write_all(&batch).and_then(|()| stream.flush());
             if !is_closed {
                 thread::sleep(PAUSE);
             }
         }
     }
+}
+
+/// Writes lines. If the stream fails, returns how many of them it did not take whole.
+fn write_whole(stream: &mut impl Write, lines: &[u8]) -> Result<(), u64> {
+    let mut rest = lines;
+    while !rest.is_empty() {
+        match stream.write(rest) {
+            Ok(length @ 1..) => rest = &rest[length..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Whoever shares it made it non-blocking, and it is full.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(PAUSE),
+            Ok(_) | Err(_) => return Err(memchr::memchr_iter(b'\n', rest).count() as u64),
+        }
+    }
+    // A stream that fails here fails at the next lines, too.
+    let _ = stream.flush();
+    Ok(())
 }
 
 impl Drop for Flush {
@@ -203,5 +229,32 @@ mod tests {
         }
         drop(flush);
         assert_eq!(*written.lock(), expected);
+    }
+
+    #[test]
+    fn a_stream_that_does_not_block_is_waited_for_and_one_that_fails_is_counted() {
+        struct Stream(Vec<u8>, Vec<ErrorKind>);
+
+        impl Write for Stream {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                if let Some(kind) = self.1.pop() {
+                    return Err(kind.into());
+                }
+                let length = bytes.len().min(5);
+                self.0.extend_from_slice(&bytes[..length]);
+                self.1.push(ErrorKind::WouldBlock);
+                Ok(length)
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let mut stream = Stream(Vec::new(), vec![ErrorKind::Interrupted, ErrorKind::WouldBlock]);
+        assert_eq!(write_whole(&mut stream, b"one line\nand another\n"), Ok(()));
+        assert_eq!(stream.0, b"one line\nand another\n");
+        let mut full = Stream(Vec::new(), vec![ErrorKind::StorageFull]);
+        assert_eq!(write_whole(&mut full, b"one line\nand another\n"), Err(2));
     }
 }

@@ -72,8 +72,7 @@ impl http_body::Body for Received {
             return Poll::Pending;
         };
         if self.body.is_end_stream() || !matches!(frame, Some(Ok(_))) {
-            self.progress.end_body();
-            self.busy = None;
+            self.end();
         }
         Poll::Ready(frame)
     }
@@ -87,6 +86,14 @@ impl http_body::Body for Received {
     }
 }
 
+impl Received {
+    fn end(&mut self) {
+        if let Some(busy) = self.busy.take() {
+            self.progress.end_body(busy.request());
+        }
+    }
+}
+
 impl Drop for Received {
     fn drop(&mut self) {
         let Some(busy) = self.busy.take().filter(|_| !self.waits) else {
@@ -95,9 +102,11 @@ impl Drop for Received {
         // Without a runtime the process is ending.
         if let Ok(runtime) = Handle::try_current() {
             let mut body = std::mem::take(&mut self.body);
+            let progress = self.progress.clone();
             runtime.spawn(async move {
                 let rest = async { while let Some(Ok(_)) = body.frame().await {} };
                 let _ = tokio::time::timeout(LINGER, rest).await;
+                progress.end_body(busy.request());
                 drop(busy);
             });
         }

@@ -46,6 +46,8 @@ struct State {
     phase: Phase,
     /// How many parts of exchanges are in flight: a request's body and its response count alike.
     in_flight: u32,
+    /// How many requests began.
+    begun: u64,
     body: Receiving,
     /// Whether bytes were written that are not flushed.
     is_unflushed: bool,
@@ -92,6 +94,7 @@ impl Default for Progress {
             state: Mutex::new(State {
                 phase: Phase::Idle(now),
                 in_flight: 0,
+                begun: 0,
                 body: Receiving::Ended,
                 is_unflushed: false,
                 stalled: None,
@@ -111,8 +114,12 @@ impl Progress {
         let mut state = self.0.state.lock();
         state.phase = Phase::Busy;
         state.in_flight += 1;
+        state.begun += 1;
         state.body = body;
-        Busy(self.clone())
+        Busy {
+            progress: self.clone(),
+            number: state.begun,
+        }
     }
 
     /// Tells when the client has gone.
@@ -130,11 +137,14 @@ impl Progress {
         self.0.state.lock().body == Receiving::Unasked
     }
 
-    /// The body of the latest request has ended.
-    pub fn end_body(&self) {
+    /// The body of a request has ended, or nobody waits for more of it. The next request may have begun already.
+    pub fn end_body(&self, request: u64) {
         let mut state = self.0.state.lock();
-        state.body = Receiving::Ended;
-        state.consumer = None;
+        if state.begun == request {
+            state.body = Receiving::Ended;
+            state.consumer = None;
+            wake_reader(state);
+        }
     }
 
     /// hyper has no more of the body of the latest request for whoever reads it.
@@ -149,10 +159,12 @@ impl Progress {
     }
 
     /// Bytes arrived.
-    fn note_bytes(&self) {
+    fn note_bytes(&self, bytes: &[u8]) {
         let mut state = self.0.state.lock();
         state.latest_byte = Instant::now();
-        if let Phase::Idle(_) = state.phase {
+        // Empty lines in front of a head are none of it (RFC 9112, section 2.2); some clients end a body with one.
+        let is_empty_line = bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+        if matches!(state.phase, Phase::Idle(_)) && !is_empty_line {
             state.phase = Phase::Head(state.latest_byte);
         }
     }
@@ -241,18 +253,31 @@ fn wake_reader(mut state: MutexGuard<'_, State>) {
 }
 
 /// A part of an exchange that is in flight. At the end of the last one the connection becomes idle.
-pub struct Busy(Progress);
+pub struct Busy {
+    progress: Progress,
+    number: u64,
+}
+
+impl Busy {
+    /// The number of the request on its connection.
+    pub fn request(&self) -> u64 {
+        self.number
+    }
+}
 
 impl Clone for Busy {
     fn clone(&self) -> Self {
-        self.0.0.state.lock().in_flight += 1;
-        Self(self.0.clone())
+        self.progress.0.state.lock().in_flight += 1;
+        Self {
+            progress: self.progress.clone(),
+            number: self.number,
+        }
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let mut state = self.0.0.state.lock();
+        let mut state = self.progress.0.state.lock();
         state.in_flight -= 1;
         if state.in_flight == 0 {
             state.phase = Phase::Idle(Instant::now());
@@ -302,7 +327,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
         let before = buffer.filled().len();
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
         if buffer.filled().len() > before {
-            self.progress.note_bytes();
+            self.progress.note_bytes(&buffer.filled()[before..]);
             return Poll::Ready(result);
         }
         // TLS calls an end without its alert an error.
