@@ -23,7 +23,7 @@ use axum::{
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use parking_lot::Mutex;
 
-use crate::submission::Host;
+use crate::submission::{Host, host::is_own_origin};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -133,10 +133,7 @@ fn is_own_request(fields: &HeaderMap, settings: &Settings) -> bool {
         return false;
     };
     // A page of any machine can have an address as its origin, so that alone does not do.
-    let origin_is_ours = |origin: &str| {
-        let authority = origin.split_once("://").map(|(_, authority)| authority);
-        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host) || has_own_name(authority, settings))
-    };
+    let origin_is_ours = |origin: &str| is_own_origin(origin, Some(host), &settings.hosts);
     is_ours(host, settings)
         && field(header::ORIGIN).is_some_and(|origin| origin.is_none_or(origin_is_ours))
         && matches!(field(SEC_FETCH_SITE), Some(None | Some("same-origin" | "none")))
@@ -144,12 +141,9 @@ fn is_own_request(fields: &HeaderMap, settings: &Settings) -> bool {
 
 /// Whether an authority is one that it may be asked by: an address, or a name that is its own.
 fn is_ours(authority: &str, settings: &Settings) -> bool {
-    let is_address = |(host, _)| matches!(host, Host::Address(_));
-    Host::of_authority(authority).is_some_and(is_address) || has_own_name(authority, settings)
-}
-
-fn has_own_name(authority: &str, settings: &Settings) -> bool {
-    Host::of_authority(authority).is_some_and(|(host, _)| host.is_loopback() || host.is_one_of(&settings.hosts))
+    Host::of_authority(authority).is_some_and(|(host, _)| {
+        matches!(host, Host::Address(_)) || host.is_loopback() || host.is_one_of(&settings.hosts)
+    })
 }
 
 #[cfg(test)]

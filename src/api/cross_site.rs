@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, header};
 
-use crate::submission::Host;
+use crate::submission::host::is_own_origin;
 
 /// What happens to requests that a browser marks as another site's. The browser builds of the vendor's SDK send such, so they
 /// are served unless the configuration says otherwise.
@@ -20,17 +20,12 @@ pub enum CrossSite {
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether a request was sent for a page of another site, as far as its fields say: `Sec-Fetch-Site` (W3C Fetch Metadata), and
-/// an `Origin` (RFC 6454, section 7) that is not the gateway's own. A client that is no browser sends neither.
+/// an `Origin` (RFC 6454, section 7) that is not the gateway's own. Other clients than browsers send neither.
 pub fn is_cross_site(fields: &HeaderMap, names: &[String]) -> bool {
     let is_foreign_fetch = |value: &[u8]| value.eq_ignore_ascii_case(b"cross-site");
     let host = fields.get(header::HOST).and_then(|host| host.to_str().ok());
-    let is_foreign_origin = |origin: &[u8]| {
-        let origin = str::from_utf8(origin).ok().and_then(|origin| origin.split_once("://"));
-        !origin.is_some_and(|(_, authority)| {
-            host.is_some_and(|host| host.eq_ignore_ascii_case(authority))
-                || Host::of_authority(authority).is_some_and(|(host, _)| host.is_loopback() || host.is_one_of(names))
-        })
-    };
+    let is_foreign_origin =
+        |origin: &[u8]| !str::from_utf8(origin).is_ok_and(|origin| is_own_origin(origin, host, names));
     let any = |name, is_foreign: &dyn Fn(&[u8]) -> bool| {
         let mut values = fields.get_all(name).iter();
         values.any(|value| is_foreign(value.as_bytes()))

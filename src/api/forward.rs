@@ -26,11 +26,12 @@ pub async fn pass(
 ) -> Result<Response, ErrorResponse> {
     body.begin().await?;
     let target = path_and_query(&head.uri);
-    if recording.format.endpoint() == Endpoint::Res {
+    // The query is looked at only for a response of the gateway's own.
+    if recording.format.endpoint() == Endpoint::Res && body.is_whole() && !body.so_far().is_empty() {
         recording.format.set_wishes(Wishes::of(&submission::Request {
             target: target.as_str(),
             content_type: head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes),
-            body: if body.is_whole() { body.so_far() } else { b"" },
+            body: body.so_far(),
         }));
     }
     recording.place = Some(match body.is_whole() {

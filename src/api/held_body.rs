@@ -1,15 +1,11 @@
 //! A request's body as it arrives: held until it is whole, or as far as it has to be read before the rest can stream.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
-use axum::{Error, body::Body};
+use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
@@ -18,7 +14,7 @@ use super::{
     budget::{Budget, Charge, OverBudget, SMALL},
     error_response::{BODY_INCOMPLETE, ErrorResponse, SERVICE_NOT_AVAILABLE},
 };
-use crate::observe::Cause;
+use crate::{observe::Cause, upstream::Resumed};
 
 /// A body that is arriving.
 pub struct HeldBody {
@@ -115,12 +111,7 @@ impl HeldBody {
 
     /// The body, of which all has been read, with what it uses of the budget.
     pub fn into_bytes(self) -> (Bytes, Charge) {
-        let bytes = if self.more.is_empty() {
-            self.first
-        } else {
-            self.more.freeze()
-        };
-        (bytes, self.charge)
+        (bytes(self.first, self.more), self.charge)
     }
 
     /// The body as it came: what has been read, and then the rest.
@@ -130,17 +121,14 @@ impl HeldBody {
             return Body::empty();
         }
         let rest = if self.is_whole { Body::empty() } else { self.rest };
-        let bytes = if self.more.is_empty() {
-            self.first
-        } else {
-            self.more.freeze()
-        };
-        Body::new(Resumed {
-            held: Some(self.charge.of(bytes)).filter(|bytes| !bytes.is_empty()),
-            rest,
-            trailers: self.trailers,
-        })
+        let held = self.charge.of(bytes(self.first, self.more));
+        let held = Some(held).filter(|held| !held.is_empty()).map(Frame::data);
+        Resumed::body(held.into_iter().chain(self.trailers.map(Frame::trailers)), rest)
     }
+}
+
+fn bytes(first: Bytes, more: BytesMut) -> Bytes {
+    if more.is_empty() { first } else { more.freeze() }
 }
 
 fn incomplete() -> ErrorResponse {
@@ -170,41 +158,4 @@ pub fn too_large(limit: usize) -> ErrorResponse {
         Cause::BodyTooLarge,
         format!("the body is over the limit of {limit} bytes, which [server] body_limit sets"),
     )
-}
-
-/// A body whose beginning has been read.
-struct Resumed {
-    held: Option<Bytes>,
-    rest: Body,
-    trailers: Option<HeaderMap>,
-}
-
-impl http_body::Body for Resumed {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if let Some(held) = self.held.take() {
-            return Poll::Ready(Some(Ok(Frame::data(held))));
-        }
-        if !self.rest.is_end_stream() {
-            return Pin::new(&mut self.rest).poll_frame(cx);
-        }
-        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.held.is_none() && self.trailers.is_none() && self.rest.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let held = self.held.as_ref().map_or(0, Bytes::len) as u64;
-        let rest = self.rest.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower() + held);
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + held);
-        }
-        hint
-    }
 }

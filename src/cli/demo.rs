@@ -165,15 +165,12 @@ impl Case {
             content_type: None,
             body: self.body.as_bytes(),
         };
-        let sent = Sent {
-            method: if self.body.is_empty() { "GET" } else { "POST" },
-            content_types: &[],
-        };
         let dialect = if self.target.starts_with("/in.php") {
             Dialect::Legacy
         } else {
             Dialect::CreateTask
         };
+        let sent = Sent::usual(dialect, self.body.as_bytes());
         let plan = rewrite::plan(&rewrite::read(dialect, request, &sent, &config.rules), &config.rules);
         let target = marks::after(&request, Part::Target, &plan.edits, &[], style);
         let body = marks::after(&request, Part::Body, &plan.edits, &[], style);

@@ -69,7 +69,12 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
         return show(&Explanation::of_site(&config, &site, &captcha));
     }
     let input = input(args.request.as_deref().unwrap_or_default())?;
-    let reading = rewrite::read(input.dialect, input.request(), &input.sent(), &config.rules);
+    let reading = rewrite::read(
+        input.dialect,
+        input.request(),
+        &Sent::usual(input.dialect, &input.body),
+        &config.rules,
+    );
     show(&Explanation::of_request(
         &config,
         input.request(),
@@ -107,22 +112,6 @@ impl Input {
             content_type: None,
             body: &self.body,
         }
-    }
-
-    fn sent(&self) -> Sent<'static> {
-        sent(self.dialect, &self.body)
-    }
-}
-
-/// The usual fields of a request.
-fn sent(dialect: Dialect, body: &[u8]) -> Sent<'static> {
-    Sent {
-        method: if dialect == Dialect::Legacy && body.is_empty() {
-            "GET"
-        } else {
-            "POST"
-        },
-        content_types: &[],
     }
 }
 
@@ -366,10 +355,10 @@ fn says_more(flaw: Flaw, outcome: Outcome<'_>) -> bool {
     }
 }
 
-/// Whether every reader finds the same parameters, so that what is no key to us is none to anybody.
+/// Whether every reader finds the same parameters, so that a key is nowhere else.
 fn is_certain(submission: &Submission<'_>, request: &Request<'_>) -> bool {
     let mut submission = submission.clone();
-    let sent = sent(submission.dialect, request.body);
+    let sent = Sent::usual(submission.dialect, request.body);
     plain_shape::judge(&mut submission, request, &sent, &CaptchaNames::default());
     matches!(
         submission.doubt,

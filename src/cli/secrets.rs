@@ -1,5 +1,5 @@
 //! Where the secrets of an explained request are: values of members and parameters by the words of
-//! [`mask`] in their names, at any depth; userinfo and query of any URL; and what is in the place of a
+//! [`mask`] in their names, at any depth; userinfo and query of any URL; and what is given as a
 //! site or a name and does not look like one.
 
 use std::ops::Range;

@@ -86,7 +86,7 @@ fn sites(dialect: Dialect, target: &PathAndQuery, fields: &HeaderMap, body: &Byt
     let content_type = fields.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let parameters = legacy_api::parameters(query, content_type, body.clone());
     let mut all = parameters.now_or_never().expect("the body is there");
-    // What is sent as JSON or multipart is no form to anybody.
+    // Nobody reads what is sent as JSON or multipart as a form.
     let kind = content_type.unwrap_or("").to_ascii_lowercase();
     let is_form = !kind.contains("json") && !kind.contains("multipart");
     for text in [query.as_bytes(), if is_form { body } else { b"" }] {

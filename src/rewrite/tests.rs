@@ -8,10 +8,9 @@ mod law;
 
 /// Reads, decides and applies, as the gateway does: the header, and what of the request went upstream.
 fn run(rules: &RuleSet, dialect: Dialect, request: Request<'_>) -> (String, String, String) {
-    let is_get = dialect == Dialect::Legacy && request.body.is_empty();
     let sent = Sent {
-        method: if is_get { "GET" } else { "POST" },
         content_types: &request.content_type.into_iter().collect::<Vec<_>>(),
+        ..Sent::usual(dialect, request.body)
     };
     let plan = plan(&read(dialect, request, &sent, rules), rules);
     let part = |part| {

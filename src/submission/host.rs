@@ -123,6 +123,16 @@ impl Host {
     }
 }
 
+/// Whether an origin (RFC 6454, section 7) is a page of the server itself that is asked for `host`: of that authority, of
+/// this machine, or of one of its names.
+pub fn is_own_origin(origin: &str, host: Option<&str>, names: &[String]) -> bool {
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    authority.is_some_and(|authority| {
+        host.is_some_and(|host| host.eq_ignore_ascii_case(authority))
+            || Host::of_authority(authority).is_some_and(|(host, _)| host.is_loopback() || host.is_one_of(names))
+    })
+}
+
 /// The domains that a name is a subdomain of, the nearest first.
 pub fn parents(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('.').map(|(dot, _)| &name[dot + 1..])

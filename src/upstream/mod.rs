@@ -9,7 +9,8 @@
 //! - [`route`]: one origin with its connections; [`origin`]: its URL
 //! - [`dial`]: names, TCP, TLS; [`error`]: what can fail from there on
 //! - [`socket`]: a TCP connection that hyper and the pool share
-//! - [`first_frame`]: a response that is broken from the start is none
+//! - [`first_frame`]: a response that is broken from the start is a failure; [`resumed`]: a body whose beginning has
+//!   been read
 //! - [`pool`]: idle connections; [`lease`]: a response body that returns its connection to the pool
 //! - [`idle_limit`]: how long the upstream keeps an idle connection, learned from its closes
 
@@ -20,6 +21,7 @@ pub mod idle_limit;
 pub mod lease;
 pub mod origin;
 pub mod pool;
+pub mod resumed;
 pub mod route;
 pub mod send;
 pub mod settings;
@@ -28,5 +30,6 @@ pub mod socket;
 pub use dial::TlsError;
 pub use error::UpstreamError;
 pub use origin::Origin;
+pub use resumed::Resumed;
 pub use send::{Purpose, Reuse, Upstream, takes_codings_off};
 pub use settings::Settings;

@@ -31,7 +31,7 @@ impl Decided<'_> {
             }
             let mut found = 0;
             for (name, value) in form::raw_pairs(list.source, start, b"&;") {
-                // `data:image/png;base64,…` is no long name.
+                // `data:image/png;base64,…` looks like a long name.
                 let name = form::decode(&name[..name.len().min(MAX_NAME)]);
                 match spelling(&name, deciding) {
                     Spelling::Other => continue,

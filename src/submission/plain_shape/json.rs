@@ -1,4 +1,4 @@
-//! JSON: begins with `{`, and is no form as well. (The reader has held it to the grammar.)
+//! JSON: begins with `{`, and a form reader finds nothing in it that decides. (The reader has held it to the grammar.)
 
 use super::{
     Doubt,

@@ -19,6 +19,17 @@ pub struct Sent<'a> {
     pub content_types: &'a [&'a [u8]],
 }
 
+impl Sent<'_> {
+    /// What clients usually send beside a body: the method that has one, or has none, and no Content-Type.
+    pub fn usual(dialect: Dialect, body: &[u8]) -> Self {
+        let is_get = dialect == Dialect::Legacy && body.is_empty();
+        Self {
+            method: if is_get { "GET" } else { "POST" },
+            content_types: &[],
+        }
+    }
+}
+
 /// The names that decide at the top of a createTask body and in its task.
 const TOP: [&str; 1] = ["task"];
 const TASK: [&str; 3] = ["type", "websiteURL", "isEnterprise"];
