@@ -8,7 +8,7 @@
 //! - [`rewrite`] turns a decision into edits of byte ranges, and applies them
 //!
 //! The shell carries requests through it, in the order of a request's way:
-//! - [`server`] accepts connections
+//! - [`server`] accepts connections; `tls` has the certificates that they show
 //! - `api` tells submissions from everything else, and applies the core to them
 //! - `upstream` keeps connections to the vendor's API and sends a request at most once
 //!
@@ -35,6 +35,7 @@ pub mod rules;
 pub mod sandbox;
 pub mod server;
 pub mod submission;
+mod tls;
 mod upstream;
 
 pub use cli::run;

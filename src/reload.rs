@@ -25,6 +25,7 @@ use crate::{
     admin::Readiness,
     api::Gateway,
     config::{self, Config, LoadError, Overrides, Reading, Report, Source, files, sections, warnings},
+    tls::{CertificateError, Certificates},
 };
 
 /// How long files have to be quiet before they are read: an editor writes in several steps.
@@ -39,6 +40,8 @@ const COMPARE: Duration = Duration::from_secs(5);
 /// A running configuration that follows its files.
 pub struct Reloader {
     overrides: Overrides,
+    /// What the listeners show; their files are followed, too.
+    certificates: Vec<Arc<Certificates>>,
     readiness: Readiness,
     /// The files that are followed, and what was in them when they were read last.
     seen: Contents,
@@ -50,14 +53,42 @@ pub struct Reloader {
     started: Vec<sections::InForce>,
 }
 
+/// Why something on disk is not in force.
+#[derive(Debug, thiserror::Error)]
+enum Complaint {
+    #[error("configuration not reloaded, the previous rules stay in force:\n{0}")]
+    Configuration(LoadError),
+    #[error("certificate not reloaded, the previous one is still shown: {0}")]
+    Certificates(CertificateError),
+}
+
+impl Complaint {
+    /// In one line.
+    fn summary(&self) -> String {
+        let summary = match self {
+            Self::Configuration(LoadError::Mistakes(report)) if report.problems.len() == 1 => "1 error".to_owned(),
+            Self::Configuration(LoadError::Mistakes(report)) => format!("{} errors", report.problems.len()),
+            Self::Configuration(other) => other.to_string(),
+            Self::Certificates(error) => return format!("the certificate on disk is not shown ({error})"),
+        };
+        format!("the configuration on disk is not in force ({summary}); nocache-gateway check says more")
+    }
+}
+
 /// Files and what is in them; none where one cannot be read.
 type Contents = Vec<(PathBuf, Option<Vec<u8>>)>;
 
 impl Reloader {
     /// Prepares to follow the files of a configuration that is in force.
-    pub fn new(overrides: Overrides, config: &Config, readiness: Readiness) -> Self {
+    pub fn new(
+        overrides: Overrides,
+        config: &Config,
+        certificates: Vec<Arc<Certificates>>,
+        readiness: Readiness,
+    ) -> Self {
         let mut reloader = Self {
             overrides,
+            certificates,
             readiness,
             seen: Vec::new(),
             once: Vec::new(),
@@ -87,6 +118,9 @@ impl Reloader {
             // One that is not there yet may appear.
             self.seen = config::load::PLACES.map(|place| (PathBuf::from(place), None)).into();
         }
+        let of_certificates = self.certificates.iter().flat_map(|certificates| certificates.files());
+        let read = |path: PathBuf| (path.clone(), files::contents(&path));
+        self.seen.extend(of_certificates.map(read));
         self.overrides.file = file;
     }
 
@@ -120,35 +154,33 @@ impl Reloader {
     /// `now` is what the files held just before. Whatever changes from there on is another change. Unless the occasion is new,
     /// the same mistakes are not reported again.
     fn reload(&mut self, gateway: &Gateway, now: Contents, is_new: bool) {
-        match config::load(&self.overrides, Reading::Again(&self.once)) {
+        // Read before their contents are noted again: what changes in between is another change.
+        let shown = self
+            .certificates
+            .iter()
+            .try_for_each(|certificates| certificates.reload());
+        let complaint = match config::load(&self.overrides, Reading::Again(&self.once)) {
             Ok(config) => {
                 self.note(&config);
                 self.warn_of_what_needs_a_restart(&config);
                 self.warn(&warnings::warnings(&config));
                 let rules = config.rules.rules().len();
                 gateway.set_rules(config.rules);
-                self.readiness.set_complaint(None);
-                self.complaint = None;
                 info!(rules, "configuration reloaded");
+                shown.err().map(Complaint::Certificates)
             }
             Err(error) => {
                 self.seen = now;
-                let complaint = error.to_string();
-                if !is_new && self.complaint.as_ref() == Some(&complaint) {
-                    return;
-                }
-                error!("configuration not reloaded, the previous rules stay in force:\n{complaint}");
-                self.complaint = Some(complaint);
-                let summary = match &error {
-                    LoadError::Mistakes(report) if report.problems.len() == 1 => "1 error".to_owned(),
-                    LoadError::Mistakes(report) => format!("{} errors", report.problems.len()),
-                    other => other.to_string(),
-                };
-                self.readiness.set_complaint(Some(format!(
-                    "the configuration on disk is not in force ({summary}); nocache-gateway check says more"
-                )));
+                Some(Complaint::Configuration(error))
             }
+        };
+        let text = complaint.as_ref().map(Complaint::to_string);
+        let is_known = !is_new && self.complaint == text;
+        if let Some(text) = text.as_ref().filter(|_| !is_known) {
+            error!("{text}");
         }
+        self.readiness.set_complaint(complaint.as_ref().map(Complaint::summary));
+        self.complaint = text;
     }
 
     /// What `check` would warn of.

@@ -6,11 +6,12 @@ use std::{
 };
 
 /// Which modules of the crate each may use, and which crates the core must not.
-const LAW: [(&str, &[&str]); 12] = [
+const LAW: [(&str, &[&str]); 13] = [
     ("submission", &[]),
     ("rules", &["submission"]),
     ("rewrite", &["rules", "submission"]),
     ("server", &[]),
+    ("tls", &["submission"]),
     ("observe", &["rewrite", "rules", "submission"]),
     ("upstream", &["observe", "submission"]),
     ("admin", &["submission"]),
@@ -18,12 +19,21 @@ const LAW: [(&str, &[&str]); 12] = [
         "api",
         &["observe", "rewrite", "rules", "server", "submission", "upstream"],
     ),
-    ("sandbox", &[]),
+    ("sandbox", &["tls"]),
     (
         "config",
-        &["admin", "api", "rewrite", "rules", "server", "submission", "upstream"],
+        &[
+            "admin",
+            "api",
+            "rewrite",
+            "rules",
+            "server",
+            "submission",
+            "tls",
+            "upstream",
+        ],
     ),
-    ("reload", &["admin", "api", "config"]),
+    ("reload", &["admin", "api", "config", "tls"]),
     (
         "cli",
         &[
@@ -37,6 +47,7 @@ const LAW: [(&str, &[&str]); 12] = [
             "sandbox",
             "server",
             "submission",
+            "tls",
             "upstream",
         ],
     ),

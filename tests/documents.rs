@@ -118,8 +118,17 @@ fn the_schema_names_what_the_sample_names() {
     let mut of_schema = BTreeMap::new();
     for (name, section) in schema["properties"].as_object().unwrap() {
         let table = section.get("items").unwrap_or(section);
-        let keys: BTreeSet<String> = table["properties"].as_object().unwrap().keys().cloned().collect();
-        of_schema.insert(name.clone(), keys);
+        let (tables, keys): (Vec<_>, Vec<_>) = table["properties"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .partition(|(_, property)| property["type"] == "object");
+        let names = |keys: Vec<(&String, &serde_json::Value)>| keys.into_iter().map(|(key, _)| key.clone()).collect();
+        of_schema.insert(name.clone(), names(keys));
+        for (inner, table) in tables {
+            let keys = table["properties"].as_object().unwrap().iter().collect();
+            of_schema.insert(format!("{name}.{inner}"), names(keys));
+        }
     }
     let mut of_sample = sections(&read("config/nocache-gateway.toml"));
     // The sample's rules and tests are examples, which do not need every key.

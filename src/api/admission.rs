@@ -12,11 +12,7 @@ use super::{
     error_response::ErrorResponse,
     request_target,
 };
-use crate::{
-    observe::Cause,
-    server::{LocalAddress, PeerAddress},
-    upstream,
-};
+use crate::{observe::Cause, server::Entrance, upstream};
 
 /// A range of addresses (RFC 4632), such as `10.0.0.0/8`, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +40,8 @@ impl fmt::Display for PeerRange {
 
 /// Refuses a request that is not served here.
 pub fn check(gateway: &Gateway, request: &Request) -> Result<(), ErrorResponse> {
-    let peer = request.extensions().get::<PeerAddress>();
-    if !peer.is_none_or(|PeerAddress(peer)| is_allowed(peer.ip(), &gateway.settings.allow)) {
+    let entrance = request.extensions().get::<Entrance>();
+    if !entrance.is_none_or(|entrance| is_allowed(entrance.peer.ip(), &gateway.settings.allow)) {
         return Err(ErrorResponse::new(
             StatusCode::FORBIDDEN,
             "ERROR_GATEWAY_PEER_NOT_ALLOWED",
@@ -70,8 +66,7 @@ pub fn check(gateway: &Gateway, request: &Request) -> Result<(), ErrorResponse> 
             "the request has more than one Host field (RFC 9112, section 3.2)",
         ));
     }
-    let local = request.extensions().get::<LocalAddress>().copied();
-    request_target::check(request, gateway.upstream.origin(), local, &gateway.settings.names)?;
+    request_target::check(request, entrance, &gateway.names)?;
     if !upstream::takes_codings_off(request.headers()) {
         return Err(ErrorResponse::new(
             StatusCode::NOT_IMPLEMENTED,

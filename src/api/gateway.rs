@@ -13,10 +13,11 @@ use std::{
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
-use crate::{observe::Observers, rules::RuleSet, server::HeadError, upstream::Upstream};
+use crate::{observe::Observers, rules::RuleSet, server::ConnectionFault, upstream::Upstream};
 
 use super::{
-    admission::PeerRange, budget::Budget, cross_site::CrossSite, places::Places, recording::record_head_error,
+    admission::PeerRange, budget::Budget, cross_site::CrossSite, places::Places, recording::record_fault,
+    request_target::Names,
 };
 
 /// How the API listener behaves.
@@ -24,6 +25,10 @@ use super::{
 pub struct Settings {
     /// Further names of the gateway's own, for absolute-form requests.
     pub names: Vec<String>,
+    /// Names that a hosts file points at the gateway.
+    pub hosts_file_names: Vec<String>,
+    /// Names that the proxy stands for, beside the upstream's.
+    pub proxy_names: Vec<String>,
     /// The largest body of a submission, in bytes.
     pub body_limit: usize,
     /// How many bytes are held of all bodies together. What does not fit is refused.
@@ -46,6 +51,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             names: Vec::new(),
+            hosts_file_names: Vec::new(),
+            proxy_names: Vec::new(),
             body_limit: 32 << 20,
             body_budget: 256 << 20,
             allow: Vec::new(),
@@ -64,6 +71,7 @@ pub struct Gateway {
     pub(super) settings: Settings,
     rules: RwLock<Arc<RuleSet>>,
     pub(super) upstream: Upstream,
+    pub(super) names: Names,
     pub(super) places: Places,
     pub(super) budget: Arc<Budget>,
     /// So many bodies that take long to judge are judged at once.
@@ -80,6 +88,7 @@ impl Gateway {
             places: Places::new(settings.max_in_flight),
             budget: Budget::new(settings.body_budget),
             judges: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
+            names: Names::new(upstream.origins(), &settings),
             settings,
             observers: Arc::default(),
             is_stopping: Arc::default(),
@@ -99,9 +108,9 @@ impl Gateway {
         drop(old);
     }
 
-    /// Records a head that no request came of.
-    pub fn record_head_error(&self, error: HeadError) {
-        record_head_error(&self.observers, error);
+    /// Records a connection, or a head, that no request came of.
+    pub fn record_fault(&self, fault: ConnectionFault) {
+        record_fault(&self.observers, fault);
     }
 
     /// Says that requests still in flight are cut off from now on, because the gateway stops.

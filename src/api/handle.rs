@@ -9,6 +9,7 @@ use axum::{
 };
 use http::{Method, request::Parts};
 use http_body::Body as _;
+use hyper::ext::ReasonPhrase;
 use tower_http::timeout::TimeoutBody;
 
 use super::{
@@ -22,17 +23,28 @@ use crate::{
     },
 };
 
+/// The reason phrase of a CONNECT that is refused.
+const NO_TUNNEL: ReasonPhrase =
+    ReasonPhrase::from_static(b"nocache-gateway serves the API's names alone, by the listener of [server.proxy]");
+
 /// Handles a request to the API listener. It is an axum handler without a router, so that nothing else decides about
 /// paths and methods, and no field is added to a response.
 pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let endpoint = Endpoint::of(request.uri().path());
     let dialect = submission_dialect(endpoint, request.method());
     let mut recording = Recording::begin(&gateway, &request, endpoint, dialect);
+    let is_connect = request.method() == Method::CONNECT;
     let response = match admission::check(&gateway, &request) {
+        // The server opens the tunnel.
+        Ok(()) if is_connect => Ok(Response::default()),
         Ok(()) => route(&gateway, request, &mut recording).await,
         Err(refusal) => Err(refusal),
     };
-    let response = response.unwrap_or_else(|refusal| recording.refuse(&refusal));
+    let mut response = response.unwrap_or_else(|refusal| recording.refuse(&refusal));
+    if is_connect && !response.status().is_success() {
+        // Clients show of a refused CONNECT the status line alone.
+        response.extensions_mut().insert(NO_TUNNEL);
+    }
     recording.finish(response)
 }
 

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     observe::{Cause, Observers, Record, record::shown_path},
-    server::{ClientGone, HeadError},
+    server::{ClientGone, ConnectionFault, Entrance, FaultKind},
     submission::{Dialect, Endpoint},
 };
 
@@ -55,6 +55,7 @@ impl Recording {
     pub fn begin(gateway: &Gateway, request: &Request, endpoint: Endpoint, dialect: Option<Dialect>) -> Self {
         Self {
             record: Record {
+                peer: request.extensions().get().map(|entrance: &Entrance| entrance.peer.ip()),
                 client_id: client_id(request),
                 path: shown_path(request.uri().path()),
                 endpoint,
@@ -140,18 +141,24 @@ impl Drop for Recording {
     }
 }
 
-/// Records a head that no request came of.
-pub fn record_head_error(observers: &Observers, error: HeadError) {
-    let (status, cause) = match error {
-        HeadError::Refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) => {
-            (Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE), Cause::HeadTooLarge)
-        }
-        HeadError::Refused(StatusCode::URI_TOO_LONG) => (Some(StatusCode::URI_TOO_LONG), Cause::TargetTooLong),
-        HeadError::Refused(status) => (Some(status), Cause::Malformed),
-        HeadError::Http2 => (None, Cause::Malformed),
-        HeadError::TimedOut => (None, Cause::HeadTimeout),
+/// Records a connection, or a head, that no request came of.
+pub fn record_fault(observers: &Observers, fault: ConnectionFault) {
+    let (status, cause) = match fault.kind {
+        FaultKind::Refused(status) => match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (Some(status), Cause::HeadTooLarge),
+            StatusCode::URI_TOO_LONG => (Some(status), Cause::TargetTooLong),
+            _ => (Some(status), Cause::Malformed),
+        },
+        FaultKind::Http2 => (None, Cause::Malformed),
+        FaultKind::TimedOut => (None, Cause::HeadTimeout),
+        FaultKind::TlsToPlain => (Some(StatusCode::BAD_REQUEST), Cause::TlsToPlain),
+        FaultKind::PlainToTls => (None, Cause::PlainToTls),
+        FaultKind::CertificateRefused => (None, Cause::CertificateRefused),
+        FaultKind::NoCertificate => (None, Cause::NoCertificate),
+        FaultKind::Handshake => (None, Cause::TlsHandshake),
     };
     observers.observe(&Record {
+        peer: Some(fault.peer),
         status,
         cause: Some(cause),
         ..Record::with_new_id()

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::ShowArgs,
+    listeners::{NOT_PERMITTED, ShownCertificates},
     output::{Failure, block_on, has_colours, print, tell},
 };
 use crate::{
@@ -30,13 +31,24 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
         Err(error) => return Err(error.into()),
     };
     let upstream = Upstream::new(config.upstream.clone(), &config.server.listen).map_err(Failure::wrong)?;
+    let certificates = ShownCertificates::read(&config).map_err(Failure::wrong)?;
+    let missing = certificates.missing(&config);
     let looped = block_on(upstream.leads_back())?.err();
     let warnings = warnings::warnings(&config);
     let failed = expectations::failures(&config);
+    let missing = (!missing.is_empty()).then(|| format!("{NOT_PERMITTED}: {}", missing.join(", ")));
+    let unplaced: Vec<String> = looped
+        .map(|error| error.to_string())
+        .into_iter()
+        .chain(missing)
+        .collect();
     let told = if args.json {
-        let looped = looped.map(|error| json!({ "severity": "warning", "message": error.to_string() }));
-        let found = [&warnings, &failed].into_iter().flat_map(problems);
-        let found: Vec<Value> = looped.into_iter().chain(found).collect();
+        let unplaced = unplaced
+            .iter()
+            .map(|message| json!({ "severity": "warning", "message": message }));
+        let found: Vec<Value> = unplaced
+            .chain([&warnings, &failed].into_iter().flat_map(problems))
+            .collect();
         let summary = json!({
             "valid": failed.is_empty(),
             "file": config.file,
@@ -47,8 +59,8 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
         });
         print(&summary.to_string())
     } else {
-        if let Some(error) = looped {
-            tell(&format!("warning: {error}\n"));
+        for message in &unplaced {
+            tell(&format!("warning: {message}\n"));
         }
         for report in [&warnings, &failed].into_iter().filter(|report| !report.is_empty()) {
             tell(&format!("{}\n", report.render(has_colours(&stderr()))));

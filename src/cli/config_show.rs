@@ -35,7 +35,7 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
     let mut shown = String::new();
     let mut section = String::new();
     for setting in settings {
-        let Some((name, key)) = setting.path.split_once('.') else {
+        let Some((name, key)) = setting.path.rsplit_once('.') else {
             continue;
         };
         if section != name {

@@ -16,7 +16,7 @@ use crate::{
     config::{self, Config, Reading, Source},
     rewrite,
     sandbox::{Received, Sandbox, Settings},
-    server::Server,
+    server::{Listener, Server},
     submission::{Dialect, Part, Request, plain_shape::Sent},
     upstream::{self, Upstream},
 };
@@ -208,7 +208,7 @@ where
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Failure::failed)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
-    tokio::spawn(Server::new(vec![listener]).run_forever(service));
+    tokio::spawn(Server::new(vec![Listener::http(listener)]).run_forever(service));
     Ok(format!("http://{address}"))
 }
 

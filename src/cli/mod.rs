@@ -2,11 +2,13 @@
 //! wrong).
 //!
 //! # Layout
-//! A file per verb. `args`: flags that verbs share; `output`: all output, results and failures; `logging`: the log;
+//! A file per verb. `args`: flags that verbs share; `output`: all output, results and failures; `listeners`: opens the gateway's
+//! listeners; `logging`: the log;
 //! `log_queue`: lines that wait to be written; `marks`: marks changed bytes; `secrets`: finds what `explain` masks;
 //! `stop_signals`: waits for signals.
 
 mod args;
+mod ca;
 mod check;
 mod completions;
 mod config_show;
@@ -14,7 +16,9 @@ mod demo;
 mod explain;
 mod explain_batch;
 mod healthcheck;
+mod hosts;
 mod init;
+mod listeners;
 mod log_queue;
 mod logging;
 mod marks;
@@ -66,6 +70,13 @@ enum Verb {
     Healthcheck,
     /// Write a commented configuration to begin with
     Init(init::InitArgs),
+    /// Make or show the local CA, for clients whose address is fixed to https
+    Ca {
+        #[command(subcommand)]
+        verb: ca::CaVerb,
+    },
+    /// Show and check the lines of the hosts file that point names here
+    Hosts(hosts::HostsArgs),
     /// Print the JSON Schema of the configuration file, for editors
     Schema,
     /// Print completions for a shell
@@ -100,6 +111,8 @@ pub fn run() -> ExitCode {
             verb: ConfigVerb::Show(args),
         } => config_show::run(&overrides, &args),
         Verb::Init(args) => init::run(&args),
+        Verb::Ca { verb } => ca::run(verb, &overrides),
+        Verb::Hosts(args) => hosts::run(&args, &overrides),
         Verb::Schema => schema::run(),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Explain(args) if args.is_batch() => explain_batch::run(&overrides, &args),

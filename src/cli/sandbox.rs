@@ -17,7 +17,7 @@ use super::{
 use crate::{
     config::{Config, Log, Overrides, units},
     sandbox::{Sandbox, Settings, certificate},
-    server::{self, Server},
+    server::{self, Listener, Protocol, Server},
 };
 
 /// Where it listens, unless `--listen` says otherwise.
@@ -82,7 +82,11 @@ async fn serve(address: SocketAddr, setting: &str, args: &SandboxArgs) -> Result
         record: args.record,
     });
     let stop = async { _ = signals.next().await };
-    let server = Server::new(vec![listener]).tls(acceptor);
+    let protocol = acceptor.map_or(Protocol::Http, Protocol::Https);
+    let server = Server::new(vec![Listener {
+        socket: listener,
+        protocol,
+    }]);
     server.run(sandbox.service(), stop, Duration::from_secs(1)).await;
     Ok(())
 }

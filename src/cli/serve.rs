@@ -1,13 +1,13 @@
 //! `serve`: the gateway.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::handler::Handler;
-use listenfd::ListenFd;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::{
+    listeners::{self, NOT_PERMITTED, Open, ShownCertificates},
     logging,
     output::{Failure, block_on, load},
     stop_signals::StopSignals,
@@ -17,7 +17,7 @@ use crate::{
     api::{self, Gateway},
     config::{self, AdminListen, Config, Overrides},
     reload::{Bell, Reloader},
-    server::{self, Server},
+    server::{self, Listener, Server},
     upstream::Upstream,
 };
 
@@ -37,15 +37,13 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
         None => info!("no configuration file: the defaults apply"),
     }
     allow_descriptors(&config.server);
-    let listeners = match inherited()? {
-        inherited if inherited.is_empty() => bind_all(&config.server.listen)?,
-        inherited => inherited,
-    };
-    let own = listeners.iter().map(address).collect::<Result<Vec<_>, _>>()?;
+    let certificates = ShownCertificates::read(&config).map_err(Failure::wrong)?;
+    let Open { listeners, addresses } = listeners::open(&config.server, &certificates)?;
+    let own: Vec<SocketAddr> = addresses.iter().map(|(_, address)| *address).collect();
     let upstream = Upstream::new(config.upstream.clone(), &own).map_err(Failure::wrong)?;
     info!(upstream = %upstream.origin(), "forwarding");
     let admin = match config.admin.listen {
-        AdminListen::At(address) => Some(bind(address, "[admin] listen, --admin-listen")?),
+        AdminListen::At(address) => Some(listeners::bind(address, "[admin] listen, --admin-listen")?),
         AdminListen::Off => None,
     };
 
@@ -53,12 +51,14 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let readiness = Readiness::default();
     let grace = config.server.shutdown_grace;
     let is_open = config.server.api.allow.is_empty();
-    let reloader = Reloader::new(overrides, &config, readiness.clone());
+    warn_of_missing_certificates(&certificates, &config);
+    let shown = certificates.iter().cloned().collect();
+    let reloader = Reloader::new(overrides, &config, shown, readiness.clone());
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream));
     tokio::spawn(warn_of_a_loop(gateway.clone()));
     reloader.follow(gateway.clone(), bell).map_err(Failure::failed)?;
-    for address in own {
-        info!(%address, "listening");
+    for (what, address) in addresses {
+        info!(%address, "{what}");
         if !address.ip().to_canonical().is_loopback() && is_open {
             warn!(
                 %address,
@@ -70,12 +70,13 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let recorder = gateway.clone();
     let server = Server::new(listeners)
         .limits(config.server.limits)
-        .on_head_error(move |error| recorder.record_head_error(error));
+        .on_fault(move |fault| recorder.record_fault(fault));
     let serving = tokio::spawn(server.run(service, server::closed(stopped), grace));
     if let Some(listener) = admin {
-        info!(address = %address(&listener)?, "admin listening");
+        let address = listener.local_addr().map_err(Failure::failed)?;
+        info!(%address, "admin listening");
         let service = admin::service(config.admin.settings, readiness.clone());
-        tokio::spawn(Server::new(vec![listener]).run_forever(service));
+        tokio::spawn(Server::new(vec![Listener::http(listener)]).run_forever(service));
     }
 
     let name = signals.next().await;
@@ -122,6 +123,14 @@ async fn warn_of_a_loop(gateway: Arc<Gateway>) {
     }
 }
 
+/// A name that the local CA is not for is reported at the start, not with the first client that needs its certificate.
+fn warn_of_missing_certificates(certificates: &ShownCertificates, config: &Config) {
+    let names = certificates.missing(config);
+    if !names.is_empty() {
+        warn!(names = names.join(", "), "{NOT_PERMITTED}");
+    }
+}
+
 /// Raises the limit of open files to what the settings can need: many systems begin with 1,024.
 fn allow_descriptors(server: &config::Server) {
     // The clients' connections, one to the upstream per request in flight, and some for files, events and the pool.
@@ -134,59 +143,6 @@ fn allow_descriptors(server: &config::Server) {
         ),
         Err(error) => warn!("the limit of open files cannot be raised ({error})"),
     }
-}
-
-/// The listeners that a service manager opened for the API (systemd's socket activation).
-fn inherited() -> Result<Vec<TcpListener>, Failure> {
-    let mut passed = ListenFd::from_env();
-    let mut listeners = Vec::new();
-    for number in 0..passed.len() {
-        if let Some(listener) = passed.take_tcp_listener(number).map_err(Failure::failed)? {
-            listener.set_nonblocking(true).map_err(Failure::failed)?;
-            listeners.push(TcpListener::from_std(listener).map_err(Failure::failed)?);
-        }
-    }
-    Ok(listeners)
-}
-
-/// Binds all addresses. `[::1]` is left out on a machine without IPv6.
-fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
-    let mut listeners = Vec::new();
-    for &address in addresses {
-        match server::bind(address) {
-            Ok(listener) => listeners.push(listener),
-            Err(error)
-                if address.ip() == std::net::Ipv6Addr::LOCALHOST && has_no_ipv6(&error) && addresses.len() > 1 =>
-            {
-                info!("this machine has no IPv6, so {address} is left out");
-            }
-            Err(error) => return Err(bind_failure(address, &error, "[server] listen, --listen")),
-        }
-    }
-    Ok(listeners)
-}
-
-fn has_no_ipv6(error: &io::Error) -> bool {
-    const EAFNOSUPPORT: i32 = 97;
-    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
-}
-
-fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
-    server::bind(address).map_err(|error| bind_failure(address, &error, setting))
-}
-
-fn bind_failure(address: SocketAddr, error: &io::Error, setting: &str) -> Failure {
-    let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => ": is it already running? If not, choose another port",
-        io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges",
-        io::ErrorKind::AddrNotAvailable => ": this machine does not have that address",
-        _ => "",
-    };
-    Failure::Failed(format!("cannot listen on {address} ({error}){hint} ({setting})"))
-}
-
-fn address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
-    listener.local_addr().map_err(Failure::failed)
 }
 
 /// SIGHUP asks for a reload.

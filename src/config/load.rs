@@ -139,7 +139,11 @@ fn read_file(path: &Path, variable: Option<&'static str>, reading: Reading<'_>) 
         error,
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let config = read(source, folder, reading).map_err(LoadError::Mistakes)?;
+    let mut config = read(source, folder, reading).map_err(LoadError::Mistakes)?;
+    if !config.provenance.contains_key("ca.folder") {
+        let ca_folder = &mut config.server.certificates.ca_folder;
+        *ca_folder = folder.join(&ca_folder);
+    }
     Ok(Config {
         file: Some(path.to_owned()),
         ..config

@@ -11,7 +11,7 @@ use crate::{
     rules::{LegacyPlace, Rule, RuleSet, Unreadable},
     server,
     submission::{Captcha, CaptchaNames, Kind},
-    upstream,
+    tls, upstream,
 };
 
 /// Everything that can be configured.
@@ -58,6 +58,14 @@ pub struct Test {
 pub struct Server {
     /// Where it listens. Port 0 picks a free one.
     pub listen: Vec<SocketAddr>,
+    /// `[server.tls]`
+    pub tls: Tls,
+    /// `[server.proxy]`
+    pub proxy: Proxy,
+    /// `[server.hosts]`
+    pub hosts: Hosts,
+    /// The certificates of `[server.tls]`, and `[ca]`.
+    pub certificates: tls::Settings,
     /// How it responds.
     pub api: api::Settings,
     /// What it grants connections.
@@ -66,6 +74,29 @@ pub struct Server {
     pub shutdown_delay: Duration,
     /// How long requests in flight may take after a stop signal.
     pub shutdown_grace: Duration,
+}
+
+/// `[server.tls]`: the API over TLS.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// Where it listens.
+    pub listen: Vec<SocketAddr>,
+}
+
+/// `[server.proxy]`: the proxy for the upstream's names.
+#[derive(Clone, Debug, Default)]
+pub struct Proxy {
+    /// Where it listens.
+    pub listen: Vec<SocketAddr>,
+}
+
+/// `[server.hosts]`: names that the hosts file points here.
+#[derive(Clone, Debug)]
+pub struct Hosts {
+    /// Where they are served without TLS.
+    pub http: Vec<SocketAddr>,
+    /// Where they are served over TLS.
+    pub https: Vec<SocketAddr>,
 }
 
 /// `[admin]`: the admin listener.
@@ -210,6 +241,13 @@ impl Default for Config {
                     SocketAddr::from(([127, 0, 0, 1], 6622)),
                     SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 6622)),
                 ],
+                tls: Tls::default(),
+                proxy: Proxy::default(),
+                hosts: Hosts {
+                    http: vec![SocketAddr::from(([127, 0, 0, 1], 80))],
+                    https: vec![SocketAddr::from(([127, 0, 0, 1], 443))],
+                },
+                certificates: tls::Settings::default(),
                 api: api::Settings::default(),
                 limits: server::Limits::default(),
                 shutdown_delay: Duration::ZERO,

@@ -92,7 +92,10 @@ impl<'f> Reader<'f> {
         config.rules = general.rule_set(rules, said("unreadable").then_some(general.unreadable));
         general.unreadable = config.rules.unreadable();
         config.tests = self.tests(root, &config.rules);
-        let names = plain.iter().map(|section| section.name);
+        let names = plain
+            .iter()
+            .map(|section| section.name)
+            .filter(|name| !name.contains('.'));
         self.unknown("", root, &names.chain(["rule", "test"]).collect::<Vec<_>>());
     }
 
@@ -100,7 +103,9 @@ impl<'f> Reader<'f> {
     fn plain(&mut self, root: &DeTable<'_>, sections: &[Section<Config>], config: &mut Config) {
         for section in sections {
             let name = section.name;
-            let Some(value) = root.get(name) else { continue };
+            let Some(value) = sections::table(root, name) else {
+                continue;
+            };
             let DeValue::Table(table) = value.get_ref() else {
                 let help = format!("write a line [{name}] and its settings below it");
                 self.problems
@@ -122,7 +127,11 @@ impl<'f> Reader<'f> {
                 let action = table.get("action").map(|action| action.span().start);
                 config.general.default.line = action.or(first).map(|offset| self.line(offset));
             }
-            self.unknown_of(section, table);
+            let keys = section.keys.iter().map(|key| key.name);
+            let tables = sections
+                .iter()
+                .filter_map(|inner| inner.name.strip_prefix(name)?.strip_prefix('.'));
+            self.unknown(name, table, &keys.chain(tables).collect::<Vec<_>>());
         }
     }
 

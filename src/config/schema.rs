@@ -12,7 +12,12 @@ pub fn schema() -> Value {
     let default = Config::default();
     let mut properties = Map::new();
     for section in sections::plain() {
-        properties.insert(section.name.to_owned(), table(&section, &default));
+        let table = table(&section, &default);
+        match section.name.split_once('.') {
+            // Its outer table comes first.
+            Some((outer, inner)) => properties[outer]["properties"][inner] = table,
+            None => drop(properties.insert(section.name.to_owned(), table)),
+        }
     }
     let rule = table(&sections::rule(), &RuleDraft::default());
     let test = table(&sections::test(), &TestDraft::default());

@@ -4,6 +4,10 @@
 
 use serde_json::Value as Json;
 use strum::VariantArray;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 use super::{
     Config, LogFormat, LogLevel, Provenance,
@@ -159,6 +163,25 @@ pub fn plain() -> Vec<Section<Config>> {
             key!(C, server.shutdown_delay, "shutdown_delay", duration(), "between /readyz turning 503 and the listeners closing"),
             key!(C, server.shutdown_grace, "shutdown_grace", duration(), "how long requests in flight may take after a stop signal"),
         ]),
+        section("server.tls", vec![
+            key!(C, server.tls.listen, "listen", addresses_or_none("127.0.0.1:6626"), "where the API is mirrored over TLS, such as \"127.0.0.1:6626\"; empty: nowhere")
+                .flag("--tls-listen", "NOCACHE_GATEWAY_TLS_LISTEN", "ADDRESS", "Address to listen on over TLS, such as 127.0.0.1:6626"),
+            key!(C, server.certificates.certificate, "certificate", file("certificate.pem").optional(), "its certificate chain (PEM), followed like this file; without it the local CA issues one"),
+            key!(C, server.certificates.key, "key", file("key.pem").optional(), "the key of that certificate (PEM)"),
+        ]),
+        section("server.proxy", vec![
+            key!(C, server.proxy.listen, "listen", addresses_or_none("127.0.0.1:6625"), "a proxy for the upstream's names alone, such as \"127.0.0.1:6625\", for HTTPS_PROXY of clients that trust the local CA; empty: none")
+                .flag("--proxy-listen", "NOCACHE_GATEWAY_PROXY_LISTEN", "ADDRESS", "Address of the proxy for clients with a fixed address, such as 127.0.0.1:6625"),
+            key!(C, server.api.proxy_names, "names", names("2captcha.com"), "further names that it stands for"),
+        ]),
+        section("server.hosts", vec![
+            key!(C, server.api.hosts_file_names, "names", names("2captcha.com"), "names that this machine's hosts file points at the gateway; nocache-gateway hosts shows its lines"),
+            key!(C, server.hosts.http, "http", addresses(), "where these names are served without TLS, if there are any"),
+            key!(C, server.hosts.https, "https", addresses(), "where these names are served over TLS, by the local CA"),
+        ]),
+        section("ca", vec![
+            key!(C, server.certificates.ca_folder, "folder", file("nocache-gateway-ca"), "the local CA, beside this file; nocache-gateway ca init makes it"),
+        ]),
         section("upstream", vec![
             key!(C, upstream.url, "url", parsed("https://api.capmonster.cloud"), "the API; the documented alternate is https://ru.api.capmonster.cloud")
                 .flag("--upstream", "NOCACHE_GATEWAY_UPSTREAM", "URL", "The API to forward to [default: {}]"),
@@ -288,6 +311,14 @@ pub fn all_names() -> Vec<(&'static str, &'static str)> {
         .chain(of(rule()))
         .chain(of(test()))
         .collect()
+}
+
+/// The table of a section, or `None` if it is not in the file. A dot in its name is a table in a table.
+pub fn table<'t, 'i>(root: &'t DeTable<'i>, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
+    match name.split_once('.') {
+        None => root.get(name),
+        Some((outer, inner)) => table(root.get(outer)?.get_ref().as_table()?, inner),
+    }
 }
 
 /// The path of a key of a section.

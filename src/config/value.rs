@@ -144,15 +144,22 @@ pub fn address(example: &str) -> Shape<SocketAddr> {
 
 /// One address, or a list of them that is not empty.
 pub fn addresses() -> Shape<Vec<SocketAddr>> {
+    let some = addresses_or_none("127.0.0.1:6622");
+    let read = move |value: &Value<'_>, files: &mut Files<'_>| match (some.read)(value, files)? {
+        none if none.is_empty() => one(Problem::new(value.span(), "expected at least one address").label("empty")),
+        addresses => Ok(addresses),
+    };
+    Shape::new(some.schema, some.example, read, |values| all_shown(values))
+}
+
+/// One address, or a list of them.
+pub fn addresses_or_none(example: &str) -> Shape<Vec<SocketAddr>> {
     let read = |value: &Value<'_>, _: &mut Files<'_>| match value.get_ref() {
-        DeValue::Array(entries) if entries.is_empty() => {
-            one(Problem::new(value.span(), "expected at least one address").label("empty"))
-        }
         DeValue::Array(entries) => collect(entries.iter().map(socket_address)),
         _ => socket_address(value).map(|address| vec![address]),
     };
     let schema = json!({ "anyOf": [string_schema(), strings_schema()] });
-    Shape::new(schema, vec!["127.0.0.1:6622"], read, |values| all_shown(values))
+    Shape::new(schema, vec![example], read, |values| all_shown(values))
 }
 
 /// The path of a file.

@@ -14,7 +14,7 @@ use tower::service_fn;
 
 use crate::{
     api::fields::client_fields,
-    server::{Limits, serve::serve_one},
+    server::{Limits, serve_one},
     upstream::{first_frame, route::client, takes_codings_off},
 };
 

@@ -44,6 +44,16 @@ pub enum Cause {
     CrossSite,
     /// The client asked for a proxy: CONNECT, or the URL of another host.
     NotAProxy,
+    /// The client spoke TLS where there is none.
+    TlsToPlain,
+    /// The client did not speak TLS where it was due.
+    PlainToTls,
+    /// The client did not accept the certificate.
+    CertificateRefused,
+    /// There is no certificate for the name that the client asked for.
+    NoCertificate,
+    /// The TLS handshake with the client failed for another reason.
+    TlsHandshake,
     /// The request has a transfer coding other than chunked.
     TransferCoding,
     /// The request head is malformed.
@@ -87,6 +97,11 @@ impl Cause {
             | Self::PeerNotAllowed
             | Self::CrossSite
             | Self::NotAProxy
+            | Self::TlsToPlain
+            | Self::PlainToTls
+            | Self::CertificateRefused
+            | Self::NoCertificate
+            | Self::TlsHandshake
             | Self::TransferCoding
             | Self::Malformed
             | Self::HeadTooLarge

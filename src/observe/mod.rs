@@ -5,9 +5,11 @@
 //! - [`record`]: the record; [`cause`]: why a request failed
 //! - [`observers`]: who is given each record
 //! - [`log`]: one event per record; [`outage`]: when a repeated failure is worth a warning
+//! - [`misdirected`]: clients that speak to the wrong port
 
 pub mod cause;
 pub mod log;
+pub mod misdirected;
 pub mod observers;
 pub mod outage;
 pub mod record;

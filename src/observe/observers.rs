@@ -1,16 +1,18 @@
 //! Who is given each record.
 
-use super::{Record, log::Log};
+use super::{Record, log::Log, misdirected::Misdirected};
 
 /// All observers. To add one, add it here.
 #[derive(Debug, Default)]
 pub struct Observers {
     log: Log,
+    misdirected: Misdirected,
 }
 
 impl Observers {
     /// Gives a record to every observer. Called once per request.
     pub fn observe(&self, record: &Record) {
         self.log.observe(record);
+        self.misdirected.observe(record);
     }
 }

@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     fmt,
     hash::{BuildHasher, RandomState},
+    net::IpAddr,
     sync::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
@@ -25,6 +26,8 @@ use crate::{
 pub struct Record {
     /// The gateway's own id of the request.
     pub id: RequestId,
+    /// The address that it came from.
+    pub peer: Option<IpAddr>,
     /// The client's `x-request-id`, if it is 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
     pub client_id: Option<String>,
     /// The method; `None` if no request came of the head.
@@ -97,6 +100,7 @@ impl Record {
     pub fn with_new_id() -> Self {
         Self {
             id: RequestId::next(),
+            peer: None,
             client_id: None,
             method: None,
             path: String::new(),

@@ -48,6 +48,8 @@ struct State {
     in_flight: u32,
     /// How many requests began.
     begun: u64,
+    /// The first byte that arrived.
+    first_byte: Option<u8>,
     body: Receiving,
     /// Whether bytes were written that are not flushed.
     is_unflushed: bool,
@@ -95,6 +97,7 @@ impl Default for Progress {
                 phase: Phase::Idle(now),
                 in_flight: 0,
                 begun: 0,
+                first_byte: None,
                 body: Receiving::Ended,
                 is_unflushed: false,
                 stalled: None,
@@ -158,9 +161,15 @@ impl Progress {
         }
     }
 
+    /// The first byte that arrived.
+    pub fn first_byte(&self) -> Option<u8> {
+        self.0.state.lock().first_byte
+    }
+
     /// Bytes arrived.
     fn note_bytes(&self, bytes: &[u8]) {
         let mut state = self.0.state.lock();
+        state.first_byte = state.first_byte.or_else(|| bytes.first().copied());
         state.latest_byte = Instant::now();
         // Empty lines in front of a head are none of it (RFC 9112, section 2.2); some clients end a body with one.
         let is_empty_line = bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'));

@@ -87,6 +87,11 @@ impl Upstream {
         &self.settings.url
     }
 
+    /// The first, and the fallback if there is one.
+    pub fn origins(&self) -> impl Iterator<Item = &Origin> {
+        std::iter::once(&self.settings.url).chain(&self.settings.fallback)
+    }
+
     /// Fails with [`UpstreamError::Loop`] if the upstream's name leads to one of the gateway's own listeners at the moment.
     /// Names are looked up, nothing is connected to. (Each connection is checked again when it is made.)
     pub async fn leads_back(&self) -> Result<(), UpstreamError> {

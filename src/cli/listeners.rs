@@ -1,0 +1,210 @@
+//! Opens the listeners of the gateway, each with what is spoken on it.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
+
+use listenfd::ListenFd;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tracing::info;
+
+use super::output::Failure;
+use crate::{
+    config::{self, Config},
+    server::{self, Listener, Protocol},
+    submission::Host,
+    tls::{self, CertificateError, Certificates},
+};
+
+/// What to do about names without a certificate.
+pub const NOT_PERMITTED: &str = "the local CA is not for some names: it is for those that were configured when it was \
+    made; remove its folder and make another (nocache-gateway ca init)";
+
+/// The open listeners.
+#[derive(Default)]
+pub struct Open {
+    pub listeners: Vec<Listener>,
+    /// What each is, in the words of the log, and its address.
+    pub addresses: Vec<(&'static str, SocketAddr)>,
+}
+
+/// The certificates that the configured listeners show.
+#[derive(Default)]
+pub struct ShownCertificates {
+    of_tls: Option<Arc<Certificates>>,
+    /// Of the proxy, and of the names of the hosts file: always by the local CA.
+    of_names: Option<Arc<Certificates>>,
+}
+
+impl ShownCertificates {
+    /// Reads the certificates that a configuration needs.
+    pub fn read(config: &Config) -> Result<Self, CertificateError> {
+        let server = &config.server;
+        let settings = &server.certificates;
+        let hosts = hosts(config);
+        let is_proxy = !server.proxy.listen.is_empty() || !server.api.hosts_file_names.is_empty();
+        let of_tls = (!server.tls.listen.is_empty()).then(|| settings.of_listener(hosts.clone()));
+        let of_names = is_proxy.then(|| settings.of_local_ca(hosts));
+        Ok(Self {
+            of_tls: of_tls.transpose()?.map(Certificates::read).transpose()?,
+            of_names: of_names.map(Certificates::read).transpose()?,
+        })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Certificates>> {
+        self.of_tls.iter().chain(&self.of_names)
+    }
+
+    /// The configured names that clients get no certificate for, because the local CA is not for them.
+    pub fn missing(&self, config: &Config) -> Vec<String> {
+        let names = named(config);
+        let is_missing = |host: &Host| self.iter().any(|certificates| !certificates.shows(host));
+        names.filter(is_missing).map(|host| host.to_string()).collect()
+    }
+}
+
+/// The names that the configuration gives the gateway, the upstream's among them.
+pub fn named(config: &Config) -> impl Iterator<Item = Host> {
+    let api = &config.server.api;
+    let names = [&api.names, &api.hosts_file_names, &api.proxy_names];
+    let origins = [Some(&config.upstream.url), config.upstream.fallback.as_ref()];
+    let origins = origins.into_iter().flatten().map(|origin| origin.host().clone());
+    names
+        .into_iter()
+        .flatten()
+        .map(|name| Host::as_written(name))
+        .chain(origins)
+}
+
+/// Every host that a client may take the gateway for.
+fn hosts(config: &Config) -> Vec<Host> {
+    let server = &config.server;
+    let listening = [&server.tls.listen, &server.proxy.listen, &server.hosts.https];
+    let addresses = listening.into_iter().flatten().map(SocketAddr::ip);
+    let this_machine = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let addresses = addresses
+        .filter(|address| !address.is_unspecified())
+        .chain(this_machine);
+    let mut hosts: Vec<Host> = named(config).collect();
+    hosts.push(Host::as_written("localhost"));
+    for address in addresses.map(|address: IpAddr| Host::Address(address.to_canonical())) {
+        if !hosts.contains(&address) {
+            hosts.push(address);
+        }
+    }
+    hosts
+}
+
+/// Opens the listeners that are configured, or takes the API's from a service manager.
+pub fn open(server: &config::Server, certificates: &ShownCertificates) -> Result<Open, Failure> {
+    let mut open = Open::default();
+    let inherited = inherited()?;
+    if inherited.is_empty() {
+        open.bind("listening", &server.listen, Protocol::Http, "[server] listen, --listen")?;
+    }
+    for socket in inherited {
+        open.add("listening", socket, Protocol::Http)?;
+    }
+    if let Some(certificates) = &certificates.of_tls {
+        let protocol = Protocol::Https(acceptor(certificates)?);
+        open.bind(
+            "listening over TLS",
+            &server.tls.listen,
+            protocol,
+            "[server.tls] listen, --tls-listen",
+        )?;
+    }
+    let Some(certificates) = &certificates.of_names else {
+        return Ok(open);
+    };
+    let acceptor = acceptor(certificates)?;
+    let proxy = Protocol::Proxy(acceptor.clone());
+    open.bind(
+        "listening as a proxy",
+        &server.proxy.listen,
+        proxy,
+        "[server.proxy] listen, --proxy-listen",
+    )?;
+    if !server.api.hosts_file_names.is_empty() {
+        const MESSAGE: &str = "listening for the hosts file";
+        open.bind(MESSAGE, &server.hosts.http, Protocol::Http, "[server.hosts] http")?;
+        open.bind(
+            MESSAGE,
+            &server.hosts.https,
+            Protocol::Https(acceptor),
+            "[server.hosts] https",
+        )?;
+    }
+    Ok(open)
+}
+
+fn acceptor(certificates: &Arc<Certificates>) -> Result<TlsAcceptor, Failure> {
+    tls::acceptor(certificates.clone()).map_err(Failure::failed)
+}
+
+impl Open {
+    fn add(&mut self, what: &'static str, socket: TcpListener, protocol: Protocol) -> Result<(), Failure> {
+        self.addresses
+            .push((what, socket.local_addr().map_err(Failure::failed)?));
+        self.listeners.push(Listener { socket, protocol });
+        Ok(())
+    }
+
+    /// Binds all addresses. `[::1]` is left out on a machine without IPv6.
+    fn bind(
+        &mut self,
+        what: &'static str,
+        addresses: &[SocketAddr],
+        protocol: Protocol,
+        setting: &str,
+    ) -> Result<(), Failure> {
+        for &address in addresses {
+            match server::bind(address) {
+                Ok(socket) => self.add(what, socket, protocol.clone())?,
+                Err(error) if address.ip() == Ipv6Addr::LOCALHOST && has_no_ipv6(&error) && addresses.len() > 1 => {
+                    info!("this machine has no IPv6, so {address} is left out");
+                }
+                Err(error) => return Err(bind_failure(address, &error, setting)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The listeners that a service manager opened for the API (systemd's socket activation).
+fn inherited() -> Result<Vec<TcpListener>, Failure> {
+    let mut passed = ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for number in 0..passed.len() {
+        if let Some(listener) = passed.take_tcp_listener(number).map_err(Failure::failed)? {
+            listener.set_nonblocking(true).map_err(Failure::failed)?;
+            listeners.push(TcpListener::from_std(listener).map_err(Failure::failed)?);
+        }
+    }
+    Ok(listeners)
+}
+
+fn has_no_ipv6(error: &io::Error) -> bool {
+    const EAFNOSUPPORT: i32 = 97;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+/// Binds one address.
+pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
+    server::bind(address).map_err(|error| bind_failure(address, &error, setting))
+}
+
+fn bind_failure(address: SocketAddr, error: &io::Error, setting: &str) -> Failure {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => ": is it already running? If not, choose another port",
+        io::ErrorKind::PermissionDenied => {
+            ": ports below 1024 need privileges (on Linux: setcap cap_net_bind_service=+ep on the program, or the same capability in its unit file)"
+        }
+        io::ErrorKind::AddrNotAvailable => ": this machine does not have that address",
+        _ => "",
+    };
+    Failure::Failed(format!("cannot listen on {address} ({error}){hint} ({setting})"))
+}

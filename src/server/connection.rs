@@ -1,0 +1,264 @@
+//! One connection: TLS or not, HTTP on it, and what a proxy's client opens through it.
+
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{body::Body, response::Response};
+use http::{HeaderValue, Method, Request, Version, header, uri::Authority};
+use http_body::Body as _;
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    upgrade::{self, OnUpgrade},
+};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tower::{Service, ServiceExt};
+
+use super::{
+    Limits, body_guard,
+    entrance::{Entrance, Tunnel, Way},
+    fault::{self, ConnectionFault, FaultKind, TLS_HANDSHAKE},
+    listener::Protocol,
+    progress::{Overdue, Progress, Watched},
+    serve::closed,
+};
+
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type OnFault = Arc<dyn Fn(ConnectionFault) + Send + Sync>;
+
+/// The most fields of a request. Further ones get 431 (Request Header Fields Too Large).
+const MAX_FIELDS: usize = 256;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// What one connection is served with.
+#[derive(Clone)]
+pub struct Connection {
+    /// Closed when the server stops.
+    pub stopping: watch::Receiver<()>,
+    pub limits: Limits,
+    pub on_fault: OnFault,
+}
+
+/// What a service of requests is.
+pub trait Requests:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Requests for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+/// A tunnel that a proxy's client asked for.
+struct Asked {
+    authority: Authority,
+    upgrade: OnUpgrade,
+}
+
+impl Connection {
+    /// Serves a connection to its end.
+    pub async fn serve(self, stream: TcpStream, protocol: Protocol, service: impl Requests) -> Result<(), BoxError> {
+        stream.set_nodelay(true)?;
+        let entrance = Entrance {
+            local: stream.local_addr()?,
+            peer: stream.peer_addr()?,
+            way: Way::Direct,
+        };
+        let through = |way| Entrance {
+            way,
+            ..entrance.clone()
+        };
+        match protocol {
+            Protocol::Http => {
+                self.http(stream, service, entrance).await?;
+            }
+            Protocol::Https(_) if !self.unless_stopped(begins_tls(&stream)).await? => {
+                self.http(stream, service, through(Way::WithoutTls)).await?;
+            }
+            Protocol::Https(tls) => {
+                let stream = self.handshake(&tls, stream, entrance.peer).await?;
+                self.http(stream, service, entrance).await?;
+            }
+            Protocol::Proxy(tls) => {
+                let asked = self.http(stream, service.clone(), through(Way::Proxy)).await?;
+                let Some(Asked { authority, upgrade }) = asked else {
+                    return Ok(());
+                };
+                let stream = TokioIo::new(upgrade.await?);
+                let tunnel = |server_name| {
+                    let authority = authority.to_string();
+                    through(Way::Tunnel(Arc::new(Tunnel { authority, server_name })))
+                };
+                // Clients that tunnel everything ask for that port before they speak without TLS.
+                if authority.port_u16() == Some(80) {
+                    self.http(stream, service, tunnel(None)).await?;
+                } else {
+                    let stream = self.handshake(&tls, stream, entrance.peer).await?;
+                    let tunnel = tunnel(stream.get_ref().1.server_name().map(str::to_owned));
+                    self.http(stream, service, tunnel).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn handshake<I>(&self, tls: &TlsAcceptor, stream: I, peer: SocketAddr) -> Result<TlsStream<I>, BoxError>
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        let accepted = self
+            .unless_stopped(tokio::time::timeout(HANDSHAKE, tls.accept(stream)))
+            .await?;
+        if let Some(kind) = accepted.as_ref().err().and_then(fault::of_handshake) {
+            self.fault(kind, peer);
+        }
+        Ok(accepted?)
+    }
+
+    /// Waits for what comes before HTTP, unless the server stops meanwhile: nothing is in flight then.
+    async fn unless_stopped<T, E: Into<BoxError>>(
+        &self,
+        wait: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, BoxError> {
+        tokio::select! {
+            result = wait => result.map_err(Into::into),
+            () = closed(self.stopping.clone()) => Err("the server stopped".into()),
+        }
+    }
+
+    fn fault(&self, kind: FaultKind, peer: SocketAddr) {
+        (self.on_fault)(ConnectionFault { peer: peer.ip(), kind });
+    }
+
+    /// Serves HTTP. Returns the tunnel that a proxy's client asked for and was granted.
+    async fn http<I>(&self, stream: I, service: impl Requests, entrance: Entrance) -> Result<Option<Asked>, BoxError>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let progress = Progress::default();
+        let stream = Watched::new(stream, progress.clone());
+        let of_service = progress.clone();
+        let peer = entrance.peer;
+        let asked = Arc::new(Mutex::new(None));
+        let granted = asked.clone();
+        // Not a tower service: hyper would begin it later, and perhaps hear before that that the client sends no more.
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            let busy = of_service.begin(body_guard::receiving(&request));
+            let version = request.version();
+            let wished = tunnel_wished(&mut request, &entrance.way);
+            let mut request = body_guard::receive(request, &of_service, &busy);
+            request.extensions_mut().insert(of_service.client_gone());
+            request.extensions_mut().insert(entrance.clone());
+            let (service, progress, granted) = (service.clone(), of_service.clone(), granted.clone());
+            async move {
+                let mut response = service.oneshot(request).await?;
+                if response.status().is_success() && wished.is_some() {
+                    *granted.lock() = wished;
+                    return Ok(response);
+                }
+                // It may send its body all the same, which would be taken for the next request.
+                if progress.is_unasked() || ends_with_connection(version, &response) {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                Ok::<_, Infallible>(response.map(|body| body_guard::send(body, busy)))
+            }
+        });
+        let connection = http1::Builder::new()
+            .preserve_header_case(true)
+            .auto_date_header(false)
+            // hyper's own timer counts an idle connection as a slow head; `Progress` tells them apart.
+            .header_read_timeout(None)
+            .max_header_size(self.limits.head)
+            .max_headers(MAX_FIELDS)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let mut overdue = pin!(progress.overdue(&self.limits));
+        let mut stop = pin!(closed(self.stopping.clone()));
+        let mut is_stopping = false;
+        loop {
+            tokio::select! {
+                result = connection.as_mut() => {
+                    let error = result.as_ref().err();
+                    if let Some(kind) = error.and_then(|error| fault::of_head(error, progress.first_byte())) {
+                        self.fault(kind, peer);
+                    }
+                    result?;
+                    break;
+                }
+                overdue = overdue.as_mut() => {
+                    if overdue == Overdue::Head {
+                        self.fault(FaultKind::TimedOut, peer);
+                    }
+                    break;
+                }
+                () = stop.as_mut(), if !is_stopping => {
+                    is_stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                // A stop does not wait for a client that has gone.
+                () = progress.client_gone().wait(), if is_stopping => break,
+            }
+        }
+        let asked = asked.lock().take();
+        Ok(asked)
+    }
+}
+
+/// Whether a client begins a TLS handshake. One that says nothing for long is taken for one that does.
+async fn begins_tls(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [TLS_HANDSHAKE];
+    match tokio::time::timeout(HANDSHAKE, stream.peek(&mut first)).await {
+        Ok(peeked) => peeked.map(|_| first == [TLS_HANDSHAKE]),
+        Err(_) => Ok(true),
+    }
+}
+
+/// The tunnel that a request to a proxy asks for.
+fn tunnel_wished(request: &mut Request<Incoming>, way: &Way) -> Option<Asked> {
+    let is_asked = matches!(way, Way::Proxy) && request.method() == Method::CONNECT;
+    let authority = is_asked.then(|| request.uri().authority().cloned()).flatten()?;
+    Some(Asked {
+        authority,
+        upgrade: upgrade::on(request),
+    })
+}
+
+/// Serves HTTP on a stream, for the fuzz targets.
+#[cfg(any(test, fuzzing))]
+pub(crate) async fn serve_one<I>(stream: I, service: impl Requests, limits: Limits) -> Result<(), BoxError>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (_running, stopping) = watch::channel(());
+    let connection = Connection {
+        stopping,
+        limits,
+        on_fault: Arc::new(|_| {}),
+    };
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+    let entrance = Entrance {
+        local: nobody,
+        peer: nobody,
+        way: Way::Direct,
+    };
+    connection.http(stream, service, entrance).await.map(drop)
+}
+
+/// Without a length, the end of the connection is the end of a response to HTTP/1.0, which knows no chunks. hyper ends it
+/// there, but still announces that it stays open to a client that asked for that.
+fn ends_with_connection(version: Version, response: &Response<Body>) -> bool {
+    version == Version::HTTP_10
+        && response.size_hint().exact().is_none()
+        && !response.headers().contains_key(header::CONTENT_LENGTH)
+}
