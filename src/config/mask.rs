@@ -119,9 +119,19 @@ fn named_value(line: &str) -> Option<usize> {
     let mut separators = line.match_indices(['=', ':']);
     let found = separators.find(|(at, _)| {
         let before = line[..*at].trim_end_matches(['"', '\'', ' ', '\\']);
-        before.rsplit(|c| !is_of_name(c)).next().is_some_and(is_secret)
+        let name = before.rsplit(|c| !is_of_name(c)).next().unwrap_or_default();
+        is_secret(name) && !is_host_with_port(&before[..before.len() - name.len()], &line[at + 1..])
     });
     found.map(|(at, _)| at + 1)
+}
+
+/// Whether the colon between these two belongs to a URL's host and port: `http://proxy:3128`.
+fn is_host_with_port(before: &str, after: &str) -> bool {
+    let port = after.bytes().take_while(u8::is_ascii_digit).count();
+    let is_port =
+        (1..=5).contains(&port) && !after[port..].starts_with(|c: char| c.is_alphanumeric() || "_-@".contains(c));
+    let before = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || "-.".contains(c));
+    is_port && (before.ends_with("://") || before.ends_with('@'))
 }
 
 fn ends_token(c: char) -> bool {
@@ -217,6 +227,11 @@ mod tests {
         for (text, shown) in [
             ("api_key = \"a\"\nurl = \"b\"", "api_key =****\nurl = \"b\""),
             ("api-Token=a", "api-Token=*"),
+            ("a http://my.proxy:3128, b", "a http://my.proxy:3128, b"),
+            ("http://***@proxy:80", "http://***@proxy:80"),
+            ("http://pass:1234@x", "http://***********"),
+            ("http://token:1234567", "http://token:*******"),
+            ("proxy:3128", "proxy:****"),
             ("x = 1 # token: a", "x = 1 # token:**"),
             ("x = { my_pass = 'a' }", "x = { my_pass =******"),
             ("[auth]\na = 1\n[b]\na = 1", "[auth]\na =**\n[b]\na = 1"),
