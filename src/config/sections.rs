@@ -192,6 +192,7 @@ pub fn plain() -> Vec<Section<Config>> {
             key!(C, upstream.idle_timeout, "idle_timeout", time_limit(), "between two reads of a response; also how long a pooled connection may be idle"),
             key!(C, upstream.reuse_idle, "reuse_idle", duration(), "a submission reuses no connection that was idle longer"),
             key!(C, upstream.ca_file, "ca_file", file("ca.pem").optional(), "certificates (PEM) to trust as well as the built-in roots"),
+            key!(C, upstream.system_roots, "system_roots", boolean(), "trust the certificates of this system as well"),
         ]),
         section("admin", vec![
             key!(C, admin.listen, "listen", parsed("127.0.0.1:6623"), "where health is shown, or \"off\"")

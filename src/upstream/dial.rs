@@ -3,7 +3,6 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket},
-    path::{Path, PathBuf},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -15,16 +14,16 @@ use hyper_util::{
     client::legacy::connect::{HttpConnector, dns::Name},
     rt::TokioIo,
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::pki_types::ServerName;
 use tokio::sync::Semaphore;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower::{Service, ServiceExt};
 
-use super::{Origin, Settings, UpstreamError, socket::Socket};
-use crate::submission::Host;
+use super::{
+    Origin, Settings, UpstreamError,
+    socket::Socket,
+    trust::{TlsError, tls},
+};
 
 /// An open connection.
 pub enum Stream {
@@ -32,23 +31,6 @@ pub enum Stream {
     Plain(Socket),
     /// With TLS, and what it runs on.
     Tls(Box<TlsStream<Socket>>, Socket),
-}
-
-/// The reason why TLS cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// The file of [`Settings::ca_file`] cannot be read as PEM.
-    #[error("[upstream] ca_file: {path} cannot be read ({error})", path = path.display())]
-    CaFile {
-        path: PathBuf,
-        error: rustls::pki_types::pem::Error,
-    },
-    /// The file holds no certificate.
-    #[error("[upstream] ca_file: there is no certificate in {}", .0.display())]
-    NoCertificate(PathBuf),
-    /// A certificate in it is broken, or the upstream's host cannot be the name in a certificate.
-    #[error("TLS to the upstream cannot be set up: {0}")]
-    Setup(String),
 }
 
 /// Dials the upstream.
@@ -98,10 +80,7 @@ impl Dialer {
         Ok(Self {
             target: target.map_err(|error| TlsError::Setup(error.to_string()))?,
             tcp,
-            tls: origin
-                .is_https()
-                .then(|| tls(&origin, settings.ca_file.as_deref()))
-                .transpose()?,
+            tls: origin.is_https().then(|| tls(&origin, settings)).transpose()?,
             timeout: settings.connect_timeout,
             origin,
             own: own.to_vec(),
@@ -220,41 +199,6 @@ fn own_address_towards(peer: SocketAddr) -> Option<IpAddr> {
     let socket = UdpSocket::bind(any).ok()?;
     socket.connect(peer).ok()?;
     Some(socket.local_addr().ok()?.ip())
-}
-
-fn tls(origin: &Origin, ca_file: Option<&Path>) -> Result<(TlsConnector, ServerName<'static>), TlsError> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    if let Some(path) = ca_file {
-        let unreadable = |error| TlsError::CaFile {
-            path: path.to_owned(),
-            error,
-        };
-        let mut added = 0;
-        for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-            roots
-                .add(certificate.map_err(unreadable)?)
-                .map_err(|error| TlsError::Setup(format!("{}: {error}", path.display())))?;
-            added += 1;
-        }
-        if added == 0 {
-            return Err(TlsError::NoCertificate(path.to_owned()));
-        }
-    }
-    let setup = |error: rustls::Error| TlsError::Setup(error.to_string());
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(setup)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = match origin.host() {
-        Host::Address(address) => ServerName::from(*address),
-        Host::Name(name) => {
-            ServerName::try_from(name.to_string()).map_err(|error| TlsError::Setup(error.to_string()))?
-        }
-    };
-    Ok((TlsConnector::from(Arc::new(config)), name))
 }
 
 /// When the system begins to ask a connection on which nothing happens whether it is still there. The path of a suspended

@@ -25,7 +25,7 @@ pub enum UpstreamError {
     ConnectTimeout { origin: String, timeout: Duration },
     /// The TLS handshake failed.
     #[error(
-        "the upstream {origin} failed the TLS handshake ({error}); [upstream] ca_file trusts a certificate of your own"
+        "the upstream {origin} failed the TLS handshake ({error}); [upstream] ca_file trusts a certificate of your own, and system_roots those of this system"
     )]
     Tls { origin: String, error: io::Error },
     /// The connection led back to this gateway.

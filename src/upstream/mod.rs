@@ -7,7 +7,7 @@
 //! # Layout
 //! - [`send`]: [`Upstream`], which sends a request
 //! - [`route`]: one origin with its connections; [`origin`]: its URL
-//! - [`dial`]: names, TCP, TLS; [`error`]: what can fail from there on
+//! - [`dial`]: names, TCP, TLS; [`trust`]: certificates; [`error`]: what can fail from there on
 //! - [`socket`]: a TCP connection that hyper and the pool share
 //! - [`first_frame`]: a response that is broken from the start is a failure; [`resumed`]: a body whose beginning has
 //!   been read
@@ -26,10 +26,11 @@ pub mod route;
 pub mod send;
 pub mod settings;
 pub mod socket;
+pub mod trust;
 
-pub use dial::TlsError;
 pub use error::UpstreamError;
 pub use origin::Origin;
 pub use resumed::Resumed;
 pub use send::{Purpose, Reuse, Upstream, takes_codings_off};
 pub use settings::Settings;
+pub use trust::TlsError;

@@ -22,6 +22,8 @@ pub struct Settings {
     pub reuse_idle: Duration,
     /// A PEM file of certificates to trust as well as the built-in roots.
     pub ca_file: Option<PathBuf>,
+    /// Whether the certificates that the system trusts are trusted as well.
+    pub system_roots: bool,
 }
 
 impl Default for Settings {
@@ -35,6 +37,7 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(60),
             reuse_idle: Duration::from_secs(2),
             ca_file: None,
+            system_roots: false,
         }
     }
 }
