@@ -26,6 +26,7 @@ use crate::{
     api::Gateway,
     config::{self, Config, LoadError, Overrides, Reading, Report, Source, files, sections, warnings},
     tls::{CertificateError, Certificates},
+    upstream::Proxy,
 };
 
 /// How long files have to be quiet before they are read: an editor writes in several steps.
@@ -51,6 +52,8 @@ pub struct Reloader {
     complaint: Option<String>,
     /// The settings that the process began with.
     started: Vec<sections::InForce>,
+    /// The proxy among them, of which not everything is shown.
+    proxy: Option<Proxy>,
 }
 
 /// Why something on disk is not in force.
@@ -94,6 +97,7 @@ impl Reloader {
             once: Vec::new(),
             complaint: None,
             started: sections::in_force(config),
+            proxy: config.upstream.proxy.clone(),
         };
         reloader.note(config);
         for source in &reloader.once {
@@ -197,7 +201,10 @@ impl Reloader {
         let changed: Vec<String> = sections::in_force(config)
             .into_iter()
             .zip(&self.started)
-            .filter(|(now, started)| now.value != started.value && !now.is_live)
+            .filter(|(now, started)| {
+                let is_other_proxy = now.path == "upstream.proxy" && config.upstream.proxy != self.proxy;
+                (now.value != started.value || is_other_proxy) && !now.is_live
+            })
             .map(|(now, _)| now.path)
             .collect();
         if !changed.is_empty() {

@@ -33,7 +33,7 @@ const LAW: [(&str, &[&str]); 13] = [
             "upstream",
         ],
     ),
-    ("reload", &["admin", "api", "config", "tls"]),
+    ("reload", &["admin", "api", "config", "tls", "upstream"]),
     (
         "cli",
         &[

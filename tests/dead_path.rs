@@ -7,7 +7,7 @@ mod fixtures;
 
 use fixtures::{Folder, in_a_network};
 
-/// Prints a line for each poll: what was polled, the status, and the seconds it took.
+/// Two upstreams and a proxy are beyond the path. Prints a line for each poll: what was polled, the status, and the seconds it took.
 const SCRIPT: &str = r#"
 set -eu
 unshare --net sleep 120 & peer=$!
@@ -30,28 +30,39 @@ listener = socket.create_server(("192.0.2.2", 8001))
 kept = []
 while True: kept.append(listener.accept())
 ' &
-for port in 8000 8001; do
-  "$GATEWAY" --listen 127.0.0.1:1$port --admin-listen off --upstream http://192.0.2.2:$port --config empty.toml 2>gateway-$port.log &
-done
+there microsocks -i 192.0.2.2 -p 8002 >microsocks.log 2>&1 &
+gateway() { # PORT UPSTREAM CONFIG
+  "$GATEWAY" --listen 127.0.0.1:1$1 --admin-listen off --upstream http://192.0.2.2:$2 --config $3 2>gateway-$1.log &
+}
+gateway 8000 8000 empty.toml
+gateway 8001 8001 empty.toml
+gateway 8002 8001 proxy.toml
 poll() { # NAME PORT
   curl --silent --output /dev/null --max-time 50 \
     --write-out "$1 %{http_code} %{time_total}\n" --data '{"clientKey":"K","taskId":1}' "http://127.0.0.1:1$2/getTaskResult" || true
 }
-until (exec 3<>/dev/tcp/192.0.2.2/8001) 2>/dev/null; do sleep 0.05; done
-until grep -q listening sandbox.log && grep -q listening gateway-8000.log && grep -q listening gateway-8001.log; do sleep 0.05; done
+for port in 8001 8002; do
+  until (exec 3<>/dev/tcp/192.0.2.2/$port) 2>/dev/null; do sleep 0.05; done
+done
+for log in sandbox gateway-8000 gateway-8001 gateway-8002; do
+  until grep -q listening $log.log; do sleep 0.05; done
+done
 poll alive 8000
 poll waiting 8001 &
 waiting=$!
+poll proxied 8002 &
+proxied=$!
 sleep 1
 there ip address delete 192.0.2.2/24 dev far
 poll pooled 8000
-wait $waiting
+wait $waiting $proxied
 "#;
 
 #[test]
 fn a_dead_path_costs_no_client_its_whole_timeout() {
     let folder = Folder::new();
     folder.write("empty.toml", "");
+    folder.write("proxy.toml", "[upstream]\nproxy = \"socks5://192.0.2.2:8002\"\n");
     let (printed, errors) = in_a_network(&folder, SCRIPT);
     println!("{printed}");
     let poll = |name: &str| {
@@ -64,7 +75,7 @@ fn a_dead_path_costs_no_client_its_whole_timeout() {
     };
     assert_eq!(poll("alive").0, "200", "{printed}{errors}");
     // The system counts in doubling steps, so 10 s are up to 20 s; the upstream's timeout is 60 s.
-    for (name, limit) in [("pooled", 21.0), ("waiting", 31.0)] {
+    for (name, limit) in [("pooled", 21.0), ("waiting", 31.0), ("proxied", 31.0)] {
         let (status, seconds) = poll(name);
         assert!(status == "503" && (5.0..limit).contains(&seconds), "{printed}{errors}");
     }

@@ -5,7 +5,9 @@
 
 mod fixtures;
 
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
 
 use fixtures::{
     Folder, RawUpstream,
@@ -118,5 +120,50 @@ fn no_secret_reaches_a_log_or_a_response_at_any_level() {
         }
         served.end("sandbox", &mut hunt);
     }
+    hunt.end();
+}
+
+/// The user and the password of `[upstream] proxy`, as they are written and as they are sent, whatever the proxy does.
+#[test]
+fn no_credentials_of_a_proxy_reach_a_log_or_a_response() {
+    let mut hunt = Hunt::default();
+    let closes = RawUpstream::serve(|_, _| false);
+    let refuses = RawUpstream::start(
+        b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
+    );
+    let joins = RawUpstream::serve(|request, stream| {
+        let response: &[u8] = match request.first_line().starts_with("CONNECT") {
+            true => b"HTTP/1.1 200 OK\r\n\r\n",
+            false => fixtures::OK,
+        };
+        std::io::Write::write_all(stream, response).is_ok()
+    });
+    // It sends back what it gets.
+    let echoes = TcpListener::bind("127.0.0.1:0").unwrap();
+    let echo = format!("http://{}", echoes.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in echoes.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+        }
+    });
+    let nowhere = refused();
+    for level in ["info", "trace"] {
+        for scheme in ["http", "socks5", "socks5h"] {
+            for url in [&closes.url, &refuses.url, &joins.url, &echo, &nowhere] {
+                let userinfo = hunt.plant("KEY!:KEY!");
+                hunt.seek(&BASE64_STANDARD.encode(&userinfo), "Proxy-Authorization");
+                let address = url.trim_start_matches("http://");
+                let config =
+                    format!("[upstream]\nconnect_timeout = \"500ms\"\nproxy = \"{scheme}://{userinfo}@{address}\"\n");
+                let (served, api, _) = gateway("http://upstream.invalid", level, &config);
+                let name = format!("{level}, {scheme}, {url}");
+                let response = exchange(api, &request("POST /createTask", "", fixtures::TASK), false);
+                assert!(response.starts_with(b"HTTP/1.1 "), "{name}");
+                hunt.keep(format!("{name}: a response"), response);
+                served.end(&name, &mut hunt);
+            }
+        }
+    }
+    assert!(joins.received().len() >= 4, "CONNECT and the request, at both levels");
     hunt.end();
 }

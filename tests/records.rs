@@ -244,6 +244,36 @@ fn a_failure_of_the_upstream_is_one_warning_with_its_cause() {
             "502",
         ),
         (format!("https://{}", tls.address), "", "tls", "502"),
+        (
+            PROXIED.to_owned(),
+            "[upstream]\nproxy = \"http://no-such-host.invalid:3128\"\n",
+            "proxy-resolve",
+            "502",
+        ),
+        (
+            PROXIED.to_owned(),
+            &through(&refused(), "proxy"),
+            "proxy-connect",
+            "502",
+        ),
+        (
+            PROXIED.to_owned(),
+            &through(&silent.url, "connect_timeout = \"200ms\"\nproxy"),
+            "proxy-timeout",
+            "502",
+        ),
+        (
+            PROXIED.to_owned(),
+            &through(&RawUpstream::start(b"HTTP/1.1 403 Forbidden\r\n\r\n").url, "proxy"),
+            "proxy-refused",
+            "502",
+        ),
+        (
+            PROXIED.to_owned(),
+            &through(&RawUpstream::start(b"SSH-2.0-OpenSSH_9.2\r\n").url, "proxy"),
+            "proxy-protocol",
+            "502",
+        ),
         (closes_at_once(), "", "closed-unsent closed", "502"),
         (RawUpstream::serve(|_, _| false).url, "", "closed", "502"),
         (
@@ -292,6 +322,14 @@ fn a_failure_of_the_upstream_is_one_warning_with_its_cause() {
         );
         assert_eq!(found_status, status, "{cause}");
     }
+}
+
+/// An upstream that nothing but a proxy could reach.
+const PROXIED: &str = "http://upstream.invalid";
+
+/// The setting for a proxy, behind others.
+fn through(proxy: &str, settings: &str) -> String {
+    format!("[upstream]\n{settings} = \"{proxy}\"\n")
 }
 
 /// A listener whose queue is full, so that it accepts no connection; and what fills it.

@@ -238,6 +238,22 @@ fn settings_that_want_a_restart_are_named() {
     wait_for_rule(&gateway, "two");
 }
 
+/// What is shown of a proxy is the same for every password.
+#[test]
+fn another_password_of_the_proxy_wants_a_restart() {
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    let config = |password: &str| format!("[upstream]\nproxy = \"http://me:{password}@127.0.0.1:1\"\n");
+    folder.write("c.toml", config("SECRET-1"));
+    let gateway = start(&upstream, folder, "c.toml");
+    gateway.server.folder.rename_over("c.toml", config("SECRET-2"));
+    let line = gateway
+        .server
+        .wait_for("these settings changed, but take effect only at the next start", 1);
+    assert_eq!(line[0]["settings"], "upstream.proxy");
+    assert!(!format!("{:?}", gateway.server.log()).contains("SECRET"));
+}
+
 fn mkfifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }

@@ -96,8 +96,12 @@ fn summary(config: &Config) -> String {
         0 => String::new(),
         count => format!("\n  {:<9} {count}, all passed", "tests"),
     };
+    let proxy = match config.upstream.proxy {
+        Some(_) => row("through", "upstream.proxy"),
+        None => String::new(),
+    };
     format!(
-        "{first}{}{}{}\n  {:<9} {rules}, with {} site patterns{}{tests}",
+        "{first}{}{}{proxy}{}\n  {:<9} {rules}, with {} site patterns{}{tests}",
         row("listens", "server.listen"),
         row("forwards", "upstream.url"),
         row("admin", "admin.listen"),

@@ -41,7 +41,8 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let Open { listeners, addresses } = listeners::open(&config.server, &certificates)?;
     let own: Vec<SocketAddr> = addresses.iter().map(|(_, address)| *address).collect();
     let upstream = Upstream::new(config.upstream.clone(), &own).map_err(Failure::wrong)?;
-    info!(upstream = %upstream.origin(), "forwarding");
+    let proxy = config.upstream.proxy.as_ref().map(tracing::field::display);
+    info!(upstream = %upstream.origin(), proxy, "forwarding");
     let admin = match config.admin.listen {
         AdminListen::At(address) => Some(listeners::bind(address, "[admin] listen, --admin-listen")?),
         AdminListen::Off => None,

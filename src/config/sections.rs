@@ -187,6 +187,7 @@ pub fn plain() -> Vec<Section<Config>> {
                 .flag("--upstream", "NOCACHE_GATEWAY_UPSTREAM", "URL", "The API to forward to [default: {}]"),
             key!(C, upstream.fallback, "fallback", parsed("https://ru.api.capmonster.cloud").optional(), "used only if no connection to url can be made"),
             key!(C, upstream.connect_to, "connect_to", address("203.0.113.5:443").optional(), "dial this address instead; Host and SNI stay those of url"),
+            key!(C, upstream.proxy, "proxy", parsed("http://me:pw@proxy.example:3128").optional(), "make every connection through it: http (by CONNECT), socks5 or socks5h (it looks names up)"),
             key!(C, upstream.connect_timeout, "connect_timeout", time_limit(), "from the lookup of the name to the end of the TLS handshake"),
             key!(C, upstream.timeout, "timeout", time_limit(), "until the response begins"),
             key!(C, upstream.idle_timeout, "idle_timeout", time_limit(), "between two reads of a response; also how long a pooled connection may be idle"),

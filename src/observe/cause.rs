@@ -14,6 +14,16 @@ pub enum Cause {
     Tls,
     /// The upstream is the gateway itself.
     Loop,
+    /// The proxy's name did not resolve.
+    ProxyResolve,
+    /// No connection to the proxy could be made.
+    ProxyConnect,
+    /// No connection through the proxy could be made in time.
+    ProxyTimeout,
+    /// The proxy made no connection to the upstream.
+    ProxyRefused,
+    /// The proxy does not respond as such a proxy does.
+    ProxyProtocol,
     /// The upstream closed a new connection before anything was written to it.
     ClosedUnsent,
     /// The upstream closed the connection before its response.
@@ -84,6 +94,11 @@ impl Cause {
             | Self::ConnectTimeout
             | Self::Tls
             | Self::Loop
+            | Self::ProxyResolve
+            | Self::ProxyConnect
+            | Self::ProxyTimeout
+            | Self::ProxyRefused
+            | Self::ProxyProtocol
             | Self::ClosedUnsent
             | Self::Closed
             | Self::NotHttp

@@ -1,29 +1,29 @@
-//! Makes connections: name, TCP (both address families, by hyper-util's connector), TLS (rustls).
+//! Makes connections: name, TCP (both address families, by hyper-util's connector), perhaps a proxy, TLS (rustls).
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket},
-    sync::Arc,
-    task::{Context, Poll},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::BoxFuture};
 use http::Uri;
-use hyper_util::{
-    client::legacy::connect::{HttpConnector, dns::Name},
-    rt::TokioIo,
-};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use rustls::pki_types::ServerName;
-use tokio::sync::Semaphore;
+use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tower::{Service, ServiceExt};
+use tokio_socks::TargetAddr;
+use tower::ServiceExt;
 
 use super::{
     Origin, Settings, UpstreamError,
+    proxy::{Protocol, Proxy},
+    refusal::Refusal,
+    resolver::{Resolver, Unresolved},
     socket::Socket,
     trust::{TlsError, tls},
+    tunnel,
 };
+use crate::submission::Host;
 
 /// An open connection.
 pub enum Stream {
@@ -33,12 +33,16 @@ pub enum Stream {
     Tls(Box<TlsStream<Socket>>, Socket),
 }
 
-/// Dials the upstream.
+/// Dials the upstream, perhaps through a proxy.
 #[derive(Clone)]
 pub struct Dialer {
     origin: Origin,
-    /// What is resolved and dialled: the origin, or `connect_to`.
-    target: Uri,
+    /// The origin, or `connect_to`.
+    target: TargetAddr<'static>,
+    proxy: Option<Proxy>,
+    /// What is resolved and dialled: the target, or the proxy.
+    peer: Uri,
+    resolver: Resolver,
     tcp: HttpConnector<Resolver>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     timeout: Duration,
@@ -50,6 +54,7 @@ impl std::fmt::Debug for Dialer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Dialer")
             .field("target", &self.target)
+            .field("proxy", &self.proxy)
             .finish_non_exhaustive()
     }
 }
@@ -62,14 +67,17 @@ impl Dialer {
         settings: &Settings,
         own: &[SocketAddr],
     ) -> Result<Self, TlsError> {
-        let origin = origin.clone();
-        // As written: a trailing dot keeps the resolver from trying search domains.
-        let authority = match connect_to {
-            Some(address) => address.to_string(),
-            None => format!("{}:{}", origin.written_host(), origin.port()),
+        let target = match (connect_to, origin.host()) {
+            (Some(address), _) => TargetAddr::Ip(address),
+            (None, Host::Address(address)) => TargetAddr::Ip((*address, origin.port()).into()),
+            // As written: a trailing dot keeps the resolver from trying search domains.
+            (None, Host::Name(_)) => TargetAddr::Domain(origin.written_host().to_owned().into(), origin.port()),
         };
-        let target = format!("http://{authority}").parse::<Uri>();
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(Arc::new(Semaphore::new(LOOKUPS))));
+        let proxy = settings.proxy.clone();
+        let authority = proxy.as_ref().map_or_else(|| target.to_string(), Proxy::authority);
+        let peer = format!("http://{authority}").parse::<Uri>();
+        let resolver = Resolver::default();
+        let mut tcp = HttpConnector::new_with_resolver(resolver.clone());
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(settings.connect_timeout));
@@ -78,11 +86,14 @@ impl Dialer {
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         tcp.set_tcp_user_timeout(Some(DEAD_PATH));
         Ok(Self {
-            target: target.map_err(|error| TlsError::Setup(error.to_string()))?,
+            target,
+            proxy,
+            peer: peer.map_err(|error| TlsError::Setup(error.to_string()))?,
+            resolver,
             tcp,
-            tls: origin.is_https().then(|| tls(&origin, settings)).transpose()?,
+            tls: origin.is_https().then(|| tls(origin, settings)).transpose()?,
             timeout: settings.connect_timeout,
-            origin,
+            origin: origin.clone(),
             own: own.to_vec(),
         })
     }
@@ -101,17 +112,14 @@ impl Dialer {
     }
 
     async fn dial_all(&self) -> Result<Stream, UpstreamError> {
-        let tcp = self.tcp.clone().oneshot(self.target.clone()).await;
-        let stream = tcp.map(TokioIo::into_inner).map_err(|error| self.tcp_error(&error))?;
-        if let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr())
-            && self.is_own(peer, local.ip())
-        {
-            return Err(self.looped());
-        }
-        let Some((tls, name)) = &self.tls else {
-            return Ok(Stream::Plain(Socket::new(stream)));
+        let stream = match &self.proxy {
+            None => self.connect().await?,
+            Some(proxy) => self.connect_through(proxy).await?,
         };
         let socket = Socket::new(stream);
+        let Some((tls, name)) = &self.tls else {
+            return Ok(Stream::Plain(socket));
+        };
         match tls.connect(name.clone(), socket.clone()).await {
             Ok(stream) => Ok(Stream::Tls(Box::new(stream), socket)),
             Err(error) => Err(UpstreamError::Tls {
@@ -121,10 +129,47 @@ impl Dialer {
         }
     }
 
-    /// Fails if the upstream's name currently leads to one of our own listeners. Nothing is connected to. A name that
-    /// does not resolve leads nowhere.
+    /// Connects to the proxy, else to the target.
+    async fn connect(&self) -> Result<TcpStream, UpstreamError> {
+        let tcp = self.tcp.clone().oneshot(self.peer.clone()).await;
+        let stream = tcp.map(TokioIo::into_inner).map_err(|error| self.tcp_error(&error))?;
+        if let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr())
+            && self.is_own(peer, local.ip())
+        {
+            return Err(self.looped());
+        }
+        Ok(stream)
+    }
+
+    /// Connects to the target through the proxy. If its name is looked up here, each address is tried: the proxy may reach
+    /// only some of them.
+    async fn connect_through(&self, proxy: &Proxy) -> Result<TcpStream, UpstreamError> {
+        let targets = match (proxy.protocol(), &self.target) {
+            (Protocol::Socks5, TargetAddr::Domain(name, port)) => {
+                let found = self.resolver.look_up(name, *port).await;
+                found.map_err(|unresolved| self.unresolved(&unresolved))?.collect()
+            }
+            _ => Vec::new(),
+        };
+        let Some((last, others)) = targets.split_last() else {
+            return tunnel::open(self.connect().await?, proxy, &self.target).await;
+        };
+        for address in others {
+            match tunnel::open(self.connect().await?, proxy, &TargetAddr::Ip(*address)).await {
+                Err(UpstreamError::ProxyRefused {
+                    refusal: Refusal::Reply(_),
+                    ..
+                }) => {}
+                opened => return opened,
+            }
+        }
+        tunnel::open(self.connect().await?, proxy, &TargetAddr::Ip(*last)).await
+    }
+
+    /// Fails if the upstream's name, or the proxy's, currently leads to one of our own listeners. Nothing is connected to. A
+    /// name that does not resolve leads nowhere.
     pub async fn leads_back(&self) -> Result<(), UpstreamError> {
-        let (Some(host), Some(port)) = (self.target.host(), self.target.port_u16()) else {
+        let (Some(host), Some(port)) = (self.peer.host(), self.peer.port_u16()) else {
             return Ok(());
         };
         let look_up = tokio::net::lookup_host(format!("{host}:{port}"));
@@ -150,42 +195,67 @@ impl Dialer {
         })
     }
 
-    fn looped(&self) -> UpstreamError {
-        UpstreamError::Loop {
-            origin: self.origin.to_string(),
-        }
-    }
-
     /// The connector's error is a chain without public types; the original error is in it.
     fn tcp_error(&self, error: &(dyn std::error::Error + 'static)) -> UpstreamError {
-        let origin = self.origin.to_string();
         let mut cause = Some(error);
         while let Some(error) = cause {
-            if let Some(Unresolved(kind, text)) = error.downcast_ref() {
-                return UpstreamError::Resolve {
-                    host: self.origin.host().to_string(),
-                    error: io::Error::new(*kind, text.clone()),
+            if let Some(unresolved) = error.downcast_ref::<Unresolved>() {
+                return match &self.proxy {
+                    None => self.unresolved(unresolved),
+                    Some(proxy) => UpstreamError::ProxyResolve {
+                        proxy: proxy.shown(),
+                        error: unresolved.to_io(),
+                    },
                 };
             }
             match error.downcast_ref::<io::Error>() {
                 Some(error) if error.kind() == io::ErrorKind::TimedOut => return self.timed_out(),
-                Some(error) => {
-                    let error = io::Error::new(error.kind(), error.to_string());
-                    return UpstreamError::Connect { origin, error };
-                }
+                Some(error) => return self.unconnected(io::Error::new(error.kind(), error.to_string())),
                 None => cause = error.source(),
             }
         }
-        UpstreamError::Connect {
-            origin,
-            error: io::Error::other(error.to_string()),
+        self.unconnected(io::Error::other(error.to_string()))
+    }
+
+    /// The upstream's name did not resolve.
+    fn unresolved(&self, unresolved: &Unresolved) -> UpstreamError {
+        UpstreamError::Resolve {
+            host: self.origin.host().to_string(),
+            error: unresolved.to_io(),
+        }
+    }
+
+    fn unconnected(&self, error: io::Error) -> UpstreamError {
+        match &self.proxy {
+            None => UpstreamError::Connect {
+                origin: self.origin.to_string(),
+                error,
+            },
+            Some(proxy) => UpstreamError::ProxyConnect {
+                proxy: proxy.shown(),
+                error,
+            },
+        }
+    }
+
+    fn looped(&self) -> UpstreamError {
+        match &self.proxy {
+            None => UpstreamError::Loop {
+                origin: self.origin.to_string(),
+            },
+            Some(proxy) => UpstreamError::ProxyLoop { proxy: proxy.shown() },
         }
     }
 
     fn timed_out(&self) -> UpstreamError {
-        UpstreamError::ConnectTimeout {
-            origin: self.origin.to_string(),
-            timeout: self.timeout,
+        let (origin, timeout) = (self.origin.to_string(), self.timeout);
+        match &self.proxy {
+            None => UpstreamError::ConnectTimeout { origin, timeout },
+            Some(proxy) => UpstreamError::ProxyTimeout {
+                proxy: proxy.shown(),
+                origin,
+                timeout,
+            },
         }
     }
 }
@@ -211,42 +281,3 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long bytes may stay unacknowledged, a question included, before the connection counts as dead (RFC 5482).
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const DEAD_PATH: Duration = Duration::from_secs(10);
-
-/// How many lookups may run at once. Each holds a thread until the system's resolver gives up, perhaps long after anyone
-/// waits for it, and other work needs threads too.
-const LOOKUPS: usize = 32;
-
-/// The system's resolver, with an error type of its own.
-#[derive(Clone, Debug)]
-struct Resolver(Arc<Semaphore>);
-
-/// A name that did not resolve.
-#[derive(Debug, thiserror::Error)]
-#[error("{1}")]
-struct Unresolved(io::ErrorKind, String);
-
-impl Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = Unresolved;
-    type Future = BoxFuture<'static, Result<Self::Response, Unresolved>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unresolved>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let free = self.0.clone();
-        async move {
-            // The semaphore is never closed.
-            let permit = free.acquire_owned().await;
-            let looked_up = tokio::task::spawn_blocking(move || {
-                let addresses = (name.as_str(), 0).to_socket_addrs();
-                drop(permit);
-                addresses
-            });
-            let unresolved = |error: io::Error| Unresolved(error.kind(), error.to_string());
-            looked_up.await.map_err(io::Error::from).flatten().map_err(unresolved)
-        }
-        .boxed()
-    }
-}

@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use super::refusal::Refusal;
 use crate::observe::Cause;
 
 /// The reason why there is no response from the upstream. Its `Display` says what happened and which setting helps, and
@@ -33,6 +34,42 @@ pub enum UpstreamError {
         "the upstream {origin} is this gateway itself: a hosts file or a DNS entry points its name here; [upstream] connect_to dials the real address"
     )]
     Loop { origin: String },
+    /// The proxy's name did not resolve.
+    #[error(
+        "the name of the proxy {proxy} could not be resolved ({error}); check [upstream] proxy and the DNS of this machine"
+    )]
+    ProxyResolve { proxy: String, error: io::Error },
+    /// No TCP connection to the proxy.
+    #[error(
+        "no connection to the proxy {proxy} ({error}); check [upstream] proxy, and whether it is reachable from this machine"
+    )]
+    ProxyConnect { proxy: String, error: io::Error },
+    /// No connection through the proxy in time.
+    #[error(
+        "no connection to the upstream {origin} through the proxy {proxy} within {timeout:?} ([upstream] connect_timeout): the proxy did not respond in time, or the upstream did not; check [upstream] proxy"
+    )]
+    ProxyTimeout {
+        proxy: String,
+        origin: String,
+        timeout: Duration,
+    },
+    /// The proxy made no connection to the upstream.
+    #[error(
+        "the proxy {proxy} made no connection to {target} ({refusal}); check [upstream] proxy, and whether the proxy allows and reaches that address"
+    )]
+    ProxyRefused {
+        proxy: String,
+        target: String,
+        refusal: Refusal,
+    },
+    /// What the proxy sent is not what such a proxy sends, or it sent nothing.
+    #[error(
+        "the proxy {proxy} does not respond as such a proxy does ({what}); check scheme, host and port of [upstream] proxy"
+    )]
+    ProxyProtocol { proxy: String, what: String },
+    /// The proxy is this gateway.
+    #[error("the proxy {proxy} is this gateway itself; [upstream] proxy has to name another, or be left out")]
+    ProxyLoop { proxy: String },
     /// A new connection ended before anything was written to it.
     #[error("the upstream closed a new connection at once ({0}); nothing was sent on it")]
     Unsent(hyper::Error),
@@ -88,7 +125,12 @@ impl UpstreamError {
             Self::Connect { .. } => Cause::Connect,
             Self::ConnectTimeout { .. } => Cause::ConnectTimeout,
             Self::Tls { .. } => Cause::Tls,
-            Self::Loop { .. } => Cause::Loop,
+            Self::Loop { .. } | Self::ProxyLoop { .. } => Cause::Loop,
+            Self::ProxyResolve { .. } => Cause::ProxyResolve,
+            Self::ProxyConnect { .. } => Cause::ProxyConnect,
+            Self::ProxyTimeout { .. } => Cause::ProxyTimeout,
+            Self::ProxyRefused { .. } => Cause::ProxyRefused,
+            Self::ProxyProtocol { .. } => Cause::ProxyProtocol,
             Self::Unsent(_) => Cause::ClosedUnsent,
             Self::Body(_) => Cause::ClientBody,
             Self::Closed(_) => Cause::Closed,

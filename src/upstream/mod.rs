@@ -7,7 +7,8 @@
 //! # Layout
 //! - [`send`]: [`Upstream`], which sends a request
 //! - [`route`]: one origin with its connections; [`origin`]: its URL
-//! - [`dial`]: names, TCP, TLS; [`trust`]: certificates; [`error`]: what can fail from there on
+//! - [`dial`]: TCP and TLS; [`resolver`]: names; [`trust`]: certificates; [`error`]: what can fail from there on
+//! - [`proxy`]: the setting; [`tunnel`]: how a proxy is asked for a connection; [`refusal`]: what it says instead
 //! - [`socket`]: a TCP connection that hyper and the pool share
 //! - [`first_frame`]: a response that is broken from the start is a failure; [`resumed`]: a body whose beginning has
 //!   been read
@@ -21,15 +22,20 @@ pub mod idle_limit;
 pub mod lease;
 pub mod origin;
 pub mod pool;
+pub mod proxy;
+pub mod refusal;
+pub mod resolver;
 pub mod resumed;
 pub mod route;
 pub mod send;
 pub mod settings;
 pub mod socket;
 pub mod trust;
+pub mod tunnel;
 
 pub use error::UpstreamError;
 pub use origin::Origin;
+pub use proxy::Proxy;
 pub use resumed::Resumed;
 pub use send::{Purpose, Reuse, Upstream, takes_codings_off};
 pub use settings::Settings;

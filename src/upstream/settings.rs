@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::Origin;
+use super::{Origin, Proxy};
 
 /// Where the upstream is and how long it may take.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct Settings {
     pub fallback: Option<Origin>,
     /// An address to dial instead of the URL's host; Host field and SNI remain the URL's.
     pub connect_to: Option<SocketAddr>,
+    /// The proxy that every connection is made through.
+    pub proxy: Option<Proxy>,
     /// From the lookup of the name to the end of the TLS handshake.
     pub connect_timeout: Duration,
     /// Until the response's header section has arrived.
@@ -32,6 +34,7 @@ impl Default for Settings {
             url: Origin::vendor(),
             fallback: None,
             connect_to: None,
+            proxy: None,
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
