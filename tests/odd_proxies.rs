@@ -318,3 +318,60 @@ fn a_proxy_that_is_the_gateway_itself_is_a_loop() {
     );
     assert_eq!(server.wait_for("submission", 1)[0]["cause"], "loop");
 }
+
+/// The first try of a machine behind a proxy is to set these.
+#[test]
+fn proxy_variables_are_named_and_not_obeyed() {
+    let upstream = RawUpstream::start(OK);
+    let nowhere = refused();
+    let secret = nowhere.replace("http://", "http://me:secret@");
+    let folder = || Folder::new();
+    let config = format!("[upstream]\nproxy = \"{nowhere}\"\n");
+    for (variables, config, named) in [
+        (&["HTTP_PROXY"][..], "", "HTTP_PROXY is set"),
+        (&["https_proxy"], "", "https_proxy is set"),
+        (&["HTTPS_PROXY", "all_proxy"], "", "HTTPS_PROXY, all_proxy are set"),
+        (&["HTTP_PROXY"], &config, ""),
+        (&["NO_PROXY"], "", ""),
+    ] {
+        let folder = folder();
+        let file = folder.write("c.toml", config);
+        let command = |args: &[&str]| {
+            let mut command = program();
+            command
+                .args(args)
+                .args(["--upstream", &upstream.url, "--config"])
+                .arg(&file);
+            command.envs(variables.iter().map(|name| (name, &secret)));
+            command
+        };
+        let check = |args: &[&str]| {
+            let output = command(args).output().unwrap();
+            assert!(output.status.success());
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+        };
+        let is_told = |text: &str| match named {
+            "" => !text.contains("_PROXY") && !text.contains("_proxy is"),
+            named => text.matches(&format!("{named} and not obeyed")).count() == 1,
+        };
+        for args in [&["check"][..], &["check", "--json"]] {
+            let text = check(args);
+            assert!(is_told(&text) && !text.contains("secret"), "{text}");
+        }
+        let server = Server::start(
+            command(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"]),
+            folder,
+        );
+        let status = exchange(server.address("listening"), post("/createTask", TASK)).status();
+        assert_eq!(
+            status,
+            if named.is_empty() && variables == ["HTTP_PROXY"] {
+                502
+            } else {
+                200
+            }
+        );
+        let log = format!("{:?}", server.log());
+        assert!(is_told(&log) && !log.contains("secret"), "{log}");
+    }
+}

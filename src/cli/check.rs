@@ -8,6 +8,7 @@ use super::{
     args::ShowArgs,
     listeners::{NOT_PERMITTED, ShownCertificates},
     output::{Failure, block_on, has_colours, print, tell},
+    proxy_variables,
 };
 use crate::{
     config::{
@@ -41,6 +42,7 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
         .map(|error| error.to_string())
         .into_iter()
         .chain(missing)
+        .chain(proxy_variables::warning(&config))
         .collect();
     let told = if args.json {
         let unplaced = unplaced

@@ -4,7 +4,8 @@
 //! # Layout
 //! A file per verb. `args`: flags that verbs share; `output`: all output, results and failures; `listeners`: opens the gateway's
 //! listeners; `logging`: the log;
-//! `log_queue`: lines that wait to be written; `marks`: marks changed bytes; `secrets`: finds what `explain` masks;
+//! `log_queue`: lines that wait to be written; `marks`: marks changed bytes; `proxy_variables`: proxies that
+//! are not used; `secrets`: finds what `explain` masks;
 //! `stop_signals`: waits for signals.
 
 mod args;
@@ -23,6 +24,7 @@ mod log_queue;
 mod logging;
 mod marks;
 mod output;
+mod proxy_variables;
 mod sandbox;
 mod schema;
 mod secrets;

@@ -10,6 +10,7 @@ use super::{
     listeners::{self, NOT_PERMITTED, Open, ShownCertificates},
     logging,
     output::{Failure, block_on, load},
+    proxy_variables,
     stop_signals::StopSignals,
 };
 use crate::{
@@ -43,6 +44,9 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let upstream = Upstream::new(config.upstream.clone(), &own).map_err(Failure::wrong)?;
     let proxy = config.upstream.proxy.as_ref().map(tracing::field::display);
     info!(upstream = %upstream.origin(), proxy, "forwarding");
+    if let Some(warning) = proxy_variables::warning(&config) {
+        warn!("{warning}");
+    }
     let admin = match config.admin.listen {
         AdminListen::At(address) => Some(listeners::bind(address, "[admin] listen, --admin-listen")?),
         AdminListen::Off => None,
