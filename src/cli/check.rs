@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::ShowArgs,
-    listeners::{NOT_PERMITTED, ShownCertificates},
+    listeners::{self, NOT_PERMITTED, ShownCertificates},
     output::{Failure, block_on, has_colours, print, tell},
     proxy_variables,
 };
@@ -31,7 +31,8 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
         }
         Err(error) => return Err(error.into()),
     };
-    let upstream = Upstream::new(config.upstream.clone(), &config.server.listen).map_err(Failure::wrong)?;
+    let upstream =
+        Upstream::new(config.upstream.clone(), &listeners::addresses(&config.server)).map_err(Failure::wrong)?;
     let certificates = ShownCertificates::read(&config).map_err(Failure::wrong)?;
     let missing = certificates.missing(&config);
     let looped = block_on(upstream.leads_back())?.err();

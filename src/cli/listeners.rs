@@ -98,6 +98,15 @@ fn hosts(config: &Config) -> Vec<Host> {
     hosts
 }
 
+/// Where the gateway of a configuration listens.
+pub fn addresses(server: &config::Server) -> Vec<SocketAddr> {
+    let mut addresses = [&server.listen[..], &server.tls.listen, &server.proxy.listen].concat();
+    if !server.api.hosts_file_names.is_empty() {
+        addresses.extend(server.hosts.http.iter().chain(&server.hosts.https));
+    }
+    addresses
+}
+
 /// Opens the listeners that are configured, or takes the API's from a service manager.
 pub fn open(server: &config::Server, certificates: &ShownCertificates) -> Result<Open, Failure> {
     let mut open = Open::default();
