@@ -62,7 +62,7 @@ impl LogQueue {
     }
 
     /// Adds a line, or drops it if there is no room.
-    fn add(&self, line: &[u8]) {
+    pub fn add(&self, line: &[u8]) {
         let mut state = self.0.state.lock();
         if state.lines.len() + line.len() > CAPACITY {
             state.dropped += 1;
@@ -76,6 +76,12 @@ impl LogQueue {
     /// Whether a line that is added now is most likely not dropped.
     fn has_room(&self) -> bool {
         self.0.state.lock().lines.len() < CAPACITY / 2
+    }
+
+    /// The lines that wait, taken.
+    #[cfg(test)]
+    pub fn waiting(&self) -> Vec<u8> {
+        mem::take(&mut self.0.state.lock().lines)
     }
 
     fn write_lines(&self, mut stream: impl Write) {

@@ -15,6 +15,7 @@ use tracing_subscriber::{
 };
 
 use super::{
+    json_log::JsonLog,
     log_queue::{Flush, LogQueue},
     output::Failure,
 };
@@ -28,11 +29,15 @@ pub fn init(log: Log) -> Result<Flush, Failure> {
         LogFormat::Pretty => true,
         LogFormat::Json => false,
     };
-    let layer = fmt::layer().with_writer(queue).with_target(false);
     let layer = if is_pretty {
-        layer.with_ansi(super::output::has_colours(&stderr())).boxed()
+        let colours = super::output::has_colours(&stderr());
+        fmt::layer()
+            .with_writer(queue)
+            .with_target(false)
+            .with_ansi(colours)
+            .boxed()
     } else {
-        layer.json().flatten_event(true).boxed()
+        JsonLog(queue).boxed()
     };
     let level = LevelFilter::from_level(log.level.into());
     // A dependency's own steps say nothing about a request, and some would show its bytes.

@@ -4,7 +4,7 @@
 //! # Layout
 //! A file per verb. `args`: flags that verbs share; `output`: all output, results and failures; `listeners`: opens the gateway's
 //! listeners; `logging`: the log;
-//! `log_queue`: lines that wait to be written; `marks`: marks changed bytes; `proxy_variables`: proxies that
+//! `json_log`: the form of its lines; `log_queue`: lines that wait to be written; `marks`: marks changed bytes; `proxy_variables`: proxies that
 //! are not used; `secrets`: finds what `explain` masks;
 //! `stop_signals`: waits for signals.
 
@@ -19,6 +19,7 @@ mod explain_batch;
 mod healthcheck;
 mod hosts;
 mod init;
+mod json_log;
 mod listeners;
 mod log_queue;
 mod logging;
