@@ -114,7 +114,8 @@ fn bodies_that_arrive_slowly_take_a_quarter_of_the_places() {
     let upstream = RawUpstream::start(OK);
     let gateway = Gateway::start(&upstream.url, "[server]\nmax_in_flight = 8\n");
     let length = 100 << 10;
-    let [task, other] = ["/createTask", "/getBalance"].map(|target| post(target, " ".repeat(length)));
+    // So large that they are still arriving when the first 64 KiB have been read.
+    let [task, other] = ["/createTask", "/getBalance"].map(|target| post(target, " ".repeat(1 << 20)));
     let (mut slow, refused) = refused_beside(gateway.api, ["/createTask", "/getBalance"], length, &task);
     assert!(refused.text().contains("max_in_flight"), "{}", refused.text());
     assert_eq!(exchange(gateway.api, &other).status(), 503);

@@ -2,7 +2,7 @@
 
 mod fixtures;
 
-use std::{io::Write, process::Stdio, thread, time::Duration};
+use std::{fs, io::Write, process::Stdio, thread, time::Duration};
 
 use fixtures::{
     Client, Folder, Gateway, OK, RawUpstream, SandboxServer, Server, TASK, exchange, get, get_from, post, program,
@@ -740,4 +740,23 @@ fn init_writes_once_and_completions_are_there() {
             "{shell}"
         );
     }
+}
+
+/// The threads of the process: one that runs everything and serves, or as many more as are to serve.
+#[cfg(target_os = "linux")]
+#[test]
+fn several_threads_serve() {
+    let upstream = RawUpstream::start(OK);
+    let threads = |config: &str| {
+        let gateway = Gateway::start(&upstream.url, config);
+        for _ in 0..4 {
+            assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 200);
+        }
+        fs::read_dir(format!("/proc/{}/task", gateway.server.pid()))
+            .unwrap()
+            .count()
+    };
+    // Beside those that serve there are those of the log and of the reload, and perhaps of lookups.
+    let one = threads("");
+    assert_eq!(threads("[server]\nworkers = 5\n"), one + 5);
 }

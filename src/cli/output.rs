@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::runtime::Builder;
+
 use crate::config::{self, Config, LoadError, Overrides, Reading, mask::mask};
 
 /// The reason why a verb ends without success.
@@ -99,9 +101,20 @@ pub fn report_usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// Runs a future to its end. A resolver that still blocks then is not waited for.
+/// Runs a future to its end, on this thread. A resolver that still blocks then is not waited for.
 pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    block_on_threads(1, future)
+}
+
+/// Runs a future to its end, and what it spawns on so many threads.
+pub fn block_on_threads<T>(threads: usize, future: impl Future<Output = T>) -> Result<T, Failure> {
+    let mut builder = match threads {
+        // Tasks that wake one another on one thread cost no system call for it.
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    let runtime = builder
+        .worker_threads(threads)
         .enable_all()
         .build()
         .map_err(Failure::failed)?;

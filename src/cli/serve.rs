@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use super::{
     listeners::{self, NOT_PERMITTED, Open, ShownCertificates},
     logging,
-    output::{Failure, block_on, load},
+    output::{Failure, block_on_threads, load},
     proxy_variables,
     stop_signals::StopSignals,
 };
@@ -25,7 +25,7 @@ use crate::{
 pub fn run(overrides: Overrides) -> Result<(), Failure> {
     let config = load(&overrides)?;
     let _flush = logging::init(config.log)?;
-    block_on(serve(overrides, config))?
+    block_on_threads(config.server.workers, serve(overrides, config))?
 }
 
 async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {

@@ -70,6 +70,8 @@ pub struct Server {
     pub api: api::Settings,
     /// What it grants connections.
     pub limits: server::Limits,
+    /// How many threads serve.
+    pub workers: usize,
     /// Between the signal to stop, when `/readyz` turns 503, and the closing of the listeners.
     pub shutdown_delay: Duration,
     /// How long requests in flight may take after a stop signal.
@@ -250,6 +252,7 @@ impl Default for Config {
                 certificates: tls::Settings::default(),
                 api: api::Settings::default(),
                 limits: server::Limits::default(),
+                workers: 1,
                 shutdown_delay: Duration::ZERO,
                 shutdown_grace: Duration::from_secs(30),
             },

@@ -160,6 +160,7 @@ pub fn plain() -> Vec<Section<Config>> {
             key!(C, server.api.max_in_flight, "max_in_flight", count(), "requests in flight at once; further ones get 503"),
             key!(C, server.api.decision_header, "decision_header", boolean(), "x-nocache-gateway on responses to submissions"),
             key!(C, server.api.request_id, "request_id", boolean(), "the request's id as a parameter of that field; the log always has it"),
+            key!(C, server.workers, "workers", count(), "threads that serve; one serves thousands of requests per second"),
             key!(C, server.shutdown_delay, "shutdown_delay", duration(), "between /readyz turning 503 and the listeners closing"),
             key!(C, server.shutdown_grace, "shutdown_grace", duration(), "how long requests in flight may take after a stop signal"),
         ]),
