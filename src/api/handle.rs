@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Body,
     extract::{Request, State},
     response::Response,
 };
 use http::{Method, request::Parts};
 use http_body::Body as _;
 use hyper::ext::ReasonPhrase;
-use tower_http::timeout::TimeoutBody;
 
 use super::{
     Gateway, admission, error_response::ErrorResponse, forward, held_body::HeldBody, recording::Recording, submit,
@@ -55,7 +53,7 @@ async fn route(gateway: &Arc<Gateway>, request: Request, recording: &mut Recordi
     let body = if body.is_end_stream() {
         body
     } else {
-        recording.counted(Body::new(TimeoutBody::new(gateway.settings.body_timeout, body)))
+        recording.counted(body)
     };
     let body = HeldBody::new(body, &head.headers, &gateway.settings, &gateway.budget);
     match recording.record.dialect {

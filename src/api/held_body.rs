@@ -1,6 +1,6 @@
 //! A request's body as it arrives: held until it is whole, or as far as it has to be read before the rest can stream.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode, header};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
+use tower_http::timeout::TimeoutBody;
 
 use super::{
     Settings,
@@ -28,6 +29,8 @@ pub struct HeldBody {
     /// Whether the client waits to be asked for it (RFC 9110, section 10.1.1) and is larger than what is asked for at once.
     waits: bool,
     charge: Charge,
+    /// The longest pause between two frames.
+    longest_pause: Duration,
     /// A body that drips could otherwise hold its place for ever.
     deadline: Instant,
 }
@@ -48,6 +51,7 @@ impl HeldBody {
             announced,
             waits: fields.contains_key(header::EXPECT) && announced.is_some_and(|length| length > asked_for),
             charge: budget.charge(),
+            longest_pause: settings.body_timeout,
             deadline: Instant::now() + 2 * settings.body_timeout,
         }
     }
@@ -79,7 +83,8 @@ impl HeldBody {
     /// Reads to the end, or until there is more than `limit`.
     pub async fn read(&mut self, limit: usize) -> Result<(), ErrorResponse> {
         while !self.is_whole && self.so_far().len() <= limit {
-            let frame = match tokio::time::timeout_at(self.deadline, self.rest.frame()).await {
+            let pause = Instant::now() + self.longest_pause;
+            let frame = match tokio::time::timeout_at(self.deadline.min(pause), self.rest.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(None) => {
                     self.is_whole = true;
@@ -120,7 +125,10 @@ impl HeldBody {
             // An absent body stays absent: otherwise it would be framed as one of unknown length.
             return Body::empty();
         }
-        let rest = if self.is_whole { Body::empty() } else { self.rest };
+        let rest = match self.is_whole {
+            true => Body::empty(),
+            false => Body::new(TimeoutBody::new(self.longest_pause, self.rest)),
+        };
         let held = self.charge.of(bytes(self.first, self.more));
         let held = Some(held).filter(|held| !held.is_empty()).map(Frame::data);
         Resumed::body(held.into_iter().chain(self.trailers.map(Frame::trailers)), rest)

@@ -66,7 +66,7 @@ pub fn check(request: &Request, entrance: Option<&Entrance>, names: &Names) -> R
     match entrance.map_or(&Way::Direct, |entrance| &entrance.way) {
         Way::Direct if is_connect => Err(refused(
             StatusCode::METHOD_NOT_ALLOWED,
-            "CONNECT is not served here, only on the listener of [server.proxy]; or give your client this address instead of the API's",
+            "this listener is not a proxy: only that of [server.proxy] serves CONNECT; or give your client this address instead of the API's",
         )),
         Way::Direct => match authority {
             Some(authority) if !names.is_served(authority, entrance) => Err(refused(

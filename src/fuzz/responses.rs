@@ -7,7 +7,9 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
+use futures_util::FutureExt;
 use http::StatusCode;
+use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::service_fn;
@@ -15,7 +17,7 @@ use tower::service_fn;
 use crate::{
     api::fields::client_fields,
     server::{Limits, serve_one},
-    upstream::{first_frame, route::client, takes_codings_off},
+    upstream::{Resumed, route::client, takes_codings_off},
 };
 
 /// The bytes of an upstream's connection: the client gets a response that is whole, or whose end is missing; never nothing.
@@ -72,8 +74,9 @@ async fn exchange(sent: &[u8]) -> Result<Response, StatusCode> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS || !takes_codings_off(response.headers()) {
         return Err(StatusCode::BAD_GATEWAY);
     }
-    let response = first_frame::check(response.map(Body::new)).map_err(|_| StatusCode::BAD_GATEWAY)?;
-    let (mut head, body) = response.into_parts();
+    let (mut head, mut body) = response.into_parts();
+    let first = body.frame().now_or_never().flatten().transpose();
+    let body = Resumed::body(first.map_err(|_| StatusCode::BAD_GATEWAY)?, Body::new(body));
     head.headers = client_fields(&head.headers, true, None);
     head.version = http::Version::HTTP_11;
     Ok(Response::from_parts(head, body))

@@ -93,7 +93,7 @@ pub enum UpstreamError {
     TransferCoding,
     /// The body of the response broke off before any of it was passed on.
     #[error("the upstream's response broke off at its beginning ({0}); the request reached it and was not sent again")]
-    CutOff(axum::Error),
+    CutOff(hyper::Error),
     /// The head of the response did not arrive in time.
     #[error(
         "the upstream did not respond within {0:?} ([upstream] timeout); the request may have reached it and was not sent again"

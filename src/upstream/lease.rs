@@ -4,19 +4,25 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::pool::{Connection, IdleLimit, Pool};
+use super::{
+    pool::{Connection, IdleLimit, Pool},
+    resumed,
+};
 
 /// A response body that returns its connection to the pool at its end. Dropped before that, it closes the connection: an
 /// unread response would come before the next one.
 #[derive(Debug)]
 pub struct Leased {
+    /// The first frame, if it has been read.
+    first: Option<Frame<Bytes>>,
     body: Incoming,
     lease: Option<(Connection, Arc<Pool>)>,
     limit: IdleLimit,
@@ -26,6 +32,7 @@ impl Leased {
     /// Ties a body to its connection.
     pub fn new(body: Incoming, limit: IdleLimit, connection: Connection, pool: Arc<Pool>) -> Self {
         let mut leased = Self {
+            first: None,
             body,
             lease: Some((connection, pool)),
             limit,
@@ -34,22 +41,28 @@ impl Leased {
         leased
     }
 
+    /// Reads the first frame, if it is there already. Fails if the body is broken there: the client's side would end the
+    /// connection before it has written a byte of the response, and a client that gets nothing at all may submit again.
+    pub fn begin(&mut self) -> Result<(), hyper::Error> {
+        // It has ended, or nothing is there yet, if there is no frame.
+        self.first = self.frame().now_or_never().flatten().transpose()?;
+        Ok(())
+    }
+
+    /// Whether all of it has been read from the connection.
+    pub fn is_whole(&self) -> bool {
+        self.lease.is_none()
+    }
+
     fn end_lease_at_end(&mut self) {
         if http_body::Body::is_end_stream(&self.body)
-            && let Some((mut connection, pool)) = self.lease.take()
+            && let Some((connection, pool)) = self.lease.take()
         {
-            let limit = self.limit;
-            tokio::spawn(async move {
-                // Ready once hyper has finished the exchange; an error if the connection is closed. A response that came
-                // before its request was written may leave the connection busy for ever.
-                let ready = tokio::time::timeout(pool.max_idle_time(), connection.sender.ready());
-                match (ready.await, limit) {
-                    (_, IdleLimit::Closes) | (Err(_), _) => {}
-                    (Ok(Ok(())), IdleLimit::Announced(limit)) => pool.put(connection, Some(limit)),
-                    (Ok(Ok(())), IdleLimit::Unknown) => pool.put(connection, None),
-                    (Ok(Err(_)), _) => pool.note_close(Duration::ZERO),
-                }
-            });
+            match self.limit {
+                IdleLimit::Closes => {}
+                IdleLimit::Announced(limit) => pool.put(connection, Some(limit)),
+                IdleLimit::Unknown => pool.put(connection, None),
+            }
         }
     }
 }
@@ -59,16 +72,19 @@ impl http_body::Body for Leased {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         self.end_lease_at_end();
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.first.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        resumed::size_hint(&self.first, self.body.size_hint())
     }
 }

@@ -10,14 +10,12 @@
 //! - [`dial`]: TCP and TLS; [`resolver`]: names; [`trust`]: certificates; [`error`]: what can fail from there on
 //! - [`proxy`]: the setting; [`tunnel`]: how a proxy is asked for a connection; [`refusal`]: what it says instead
 //! - [`socket`]: a TCP connection that hyper and the pool share
-//! - [`first_frame`]: a response that is broken from the start is a failure; [`resumed`]: a body whose beginning has
-//!   been read
+//! - [`resumed`]: a body whose beginning has been read
 //! - [`pool`]: idle connections; [`lease`]: a response body that returns its connection to the pool
 //! - [`idle_limit`]: how long the upstream keeps an idle connection, learned from its closes
 
 pub mod dial;
 pub mod error;
-pub mod first_frame;
 pub mod idle_limit;
 pub mod lease;
 pub mod origin;

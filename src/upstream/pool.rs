@@ -75,33 +75,30 @@ impl Pool {
         }
     }
 
-    /// How long a connection may be idle.
-    pub fn max_idle_time(&self) -> Duration {
-        self.max_idle_time
-    }
-
     /// Takes the connection with the shortest idle time, if it is open and the request may reuse it.
     pub fn take(&self, reuse: Reuse) -> Option<Connection> {
         let mut state = self.state.lock();
         loop {
             state.tidy(self.max_idle_time);
+            // Not one whose exchange hyper has still to finish: of a request that was not written whole yet, perhaps.
+            let latest = state.idle.iter().rposition(|idle| idle.connection.sender.is_ready())?;
             let now = Instant::now();
-            let idle_time = now - state.idle.last()?.since;
+            let idle_time = now - state.idle[latest].since;
             if let Reuse::IdleLess(limit) = reuse
                 && idle_time >= limit
             {
                 return None;
             }
-            let connection = state.idle.pop()?.connection;
+            let connection = state.idle.remove(latest).connection;
             match connection.socket.pending() {
-                Pending::Nothing if connection.sender.is_ready() => return Some(connection),
-                Pending::Nothing | Pending::Bytes => {}
+                Pending::Nothing => return Some(connection),
+                Pending::Bytes => {}
                 Pending::End => state.closes.note(idle_time, now),
             }
         }
     }
 
-    /// Adds a connection.
+    /// Adds a connection whose response has ended.
     pub fn put(&self, connection: Connection, announced: Option<Duration>) {
         let mut state = self.state.lock();
         state.tidy(self.max_idle_time);
@@ -113,11 +110,6 @@ impl Pool {
             since: Instant::now(),
             announced,
         });
-    }
-
-    /// Records that the upstream closed a connection without having announced it, after this idle time.
-    pub fn note_close(&self, idle_time: Duration) {
-        self.state.lock().closes.note(idle_time, Instant::now());
     }
 
     /// Removes connections that were closed while idle. Called when one ends.

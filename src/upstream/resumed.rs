@@ -40,18 +40,18 @@ impl http_body::Body for Resumed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let read = self
-            .read
-            .iter()
-            .filter_map(Frame::data_ref)
-            .map(Bytes::len)
-            .sum::<usize>() as u64;
-        let rest = self.rest.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower() + read);
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + read);
-        }
-        hint
+        size_hint(&self.read, self.rest.size_hint())
     }
+}
+
+/// The size of a body of which these frames have been read.
+pub fn size_hint<'f>(read: impl IntoIterator<Item = &'f Frame<Bytes>>, rest: SizeHint) -> SizeHint {
+    let data = read.into_iter().filter_map(Frame::data_ref);
+    let read = data.map(Bytes::len).sum::<usize>() as u64;
+    let mut hint = SizeHint::new();
+    hint.set_lower(rest.lower() + read);
+    if let Some(upper) = rest.upper() {
+        hint.set_upper(upper + read);
+    }
+    hint
 }

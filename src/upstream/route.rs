@@ -103,13 +103,23 @@ impl Route {
         })
     }
 
-    /// The response with its body, at whose end the connection returns to the pool.
-    pub fn streaming(&self, response: http::Response<Incoming>, connection: Connection) -> Response {
+    /// The response with its body, at whose end the connection returns to the pool. Fails if the body is broken from its
+    /// start.
+    pub fn streaming(
+        &self,
+        response: http::Response<Incoming>,
+        connection: Connection,
+    ) -> Result<Response, UpstreamError> {
         let (head, body) = response.into_parts();
         let limit = idle_limit(&head);
-        let body = Leased::new(body, limit, connection, self.pool.clone());
-        let body = TimeoutBody::new(self.idle_timeout, body.map_err(axum::Error::new));
-        Response::from_parts(head, Body::new(body))
+        let mut body = Leased::new(body, limit, connection, self.pool.clone());
+        body.begin().map_err(UpstreamError::CutOff)?;
+        let body = match body.is_whole() {
+            // Nothing is waited for.
+            true => Body::new(body),
+            false => Body::new(TimeoutBody::new(self.idle_timeout, body.map_err(axum::Error::new))),
+        };
+        Ok(Response::from_parts(head, body))
     }
 }
 

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tracing::warn;
 
 use super::{
-    Origin, Settings, TlsError, UpstreamError, first_frame,
+    Origin, Settings, TlsError, UpstreamError,
     route::{Fetched, Route},
     socket::{Marked, Socket},
 };
@@ -153,8 +153,7 @@ impl Upstream {
                 }
                 Ok(response) if !takes_codings_off(response.headers()) => return Err(UpstreamError::TransferCoding),
                 Ok(response) => {
-                    let response = route.streaming(response, fetched.connection);
-                    return first_frame::check(response).map_err(UpstreamError::CutOff);
+                    return route.streaming(response, fetched.connection);
                 }
                 Err(error) => error,
             };

@@ -3,7 +3,7 @@
 //! response has to know whether the request was written as a whole.
 
 use std::{
-    io::{self, IoSlice},
+    io::{self, IoSlice, Read},
     mem::MaybeUninit,
     net::Shutdown,
     pin::Pin,
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 
@@ -125,17 +125,31 @@ fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
+/// The most bytes that are read at once: as many are written with zeros before.
+const MAX_READ: usize = 64 << 10;
+
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.stream.poll_read_ready(cx))?;
-            match self.0.stream.try_read(buffer.initialize_unfilled()) {
-                Ok(length) => {
+            let room = buffer.remaining().min(MAX_READ);
+            let mut length = 0;
+            let read = self.0.stream.try_io(Interest::READABLE, || {
+                length = (&*SockRef::from(&self.0.stream)).read(buffer.initialize_unfilled_to(room))?;
+                match length {
+                    // It has emptied the socket. tokio takes this for "would block", so that the next read waits without
+                    // a call that finds out.
+                    1.. if length < room => Err(io::ErrorKind::WouldBlock.into()),
+                    _ => Ok(()),
+                }
+            });
+            match read {
+                Err(error) if length == 0 && error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if length == 0 => return Poll::Ready(Err(error)),
+                Ok(()) | Err(_) => {
                     buffer.advance(length);
                     return Poll::Ready(Ok(()));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }
