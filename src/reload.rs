@@ -48,12 +48,20 @@ pub struct Reloader {
     seen: Contents,
     /// What was read of files that cannot be read again.
     once: Vec<Source>,
-    /// Why the configuration on disk is not in force.
-    complaint: Option<String>,
+    /// What on disk is not in force, and was said.
+    complaint: Option<Known>,
     /// The settings that the process began with.
     started: Vec<sections::InForce>,
     /// The proxy among them, of which not everything is shown.
     proxy: Option<Proxy>,
+}
+
+/// A complaint that was said.
+#[derive(PartialEq, Eq)]
+struct Known {
+    /// Then it may be put right in a file that only the new configuration names, and that is not followed yet.
+    is_of_configuration: bool,
+    text: String,
 }
 
 /// Why something on disk is not in force.
@@ -122,9 +130,11 @@ impl Reloader {
             // One that is not there yet may appear.
             self.seen = config::load::PLACES.map(|place| (PathBuf::from(place), None)).into();
         }
-        let of_certificates = self.certificates.iter().flat_map(|certificates| certificates.files());
-        let read = |path: PathBuf| (path.clone(), files::contents(&path));
-        self.seen.extend(of_certificates.map(read));
+        self.seen.extend(
+            self.certificates
+                .iter()
+                .flat_map(|certificates| certificates.followed()),
+        );
         self.overrides.file = file;
     }
 
@@ -146,8 +156,12 @@ impl Reloader {
                 .map(|(path, _)| (path.clone(), files::contents(path)))
                 .collect();
             let is_new = is_asked || now != self.seen;
-            // What is wrong may be put right in a file that only the new configuration names.
-            if is_new || self.complaint.is_some() {
+            if is_new
+                || self
+                    .complaint
+                    .as_ref()
+                    .is_some_and(|complaint| complaint.is_of_configuration)
+            {
                 self.reload(gateway, now, is_new);
                 watching.follow(&self.seen);
             }
@@ -158,7 +172,6 @@ impl Reloader {
     /// `now` is what the files held just before. Whatever changes from there on is another change. Unless the occasion is new,
     /// the same mistakes are not reported again.
     fn reload(&mut self, gateway: &Gateway, now: Contents, is_new: bool) {
-        // Read before their contents are noted again: what changes in between is another change.
         let shown = self
             .certificates
             .iter()
@@ -178,13 +191,15 @@ impl Reloader {
                 Some(Complaint::Configuration(error))
             }
         };
-        let text = complaint.as_ref().map(Complaint::to_string);
-        let is_known = !is_new && self.complaint == text;
-        if let Some(text) = text.as_ref().filter(|_| !is_known) {
-            error!("{text}");
-        }
         self.readiness.set_complaint(complaint.as_ref().map(Complaint::summary));
-        self.complaint = text;
+        let complaint = complaint.map(|complaint| Known {
+            is_of_configuration: matches!(complaint, Complaint::Configuration(_)),
+            text: complaint.to_string(),
+        });
+        if let Some(complaint) = complaint.as_ref().filter(|_| is_new || self.complaint != complaint) {
+            error!("{}", complaint.text);
+        }
+        self.complaint = complaint;
     }
 
     /// What `check` would warn of.

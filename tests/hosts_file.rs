@@ -131,6 +131,17 @@ fn hosts_tells_what_is_missing_and_writes_nothing() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("2 of 3 names do not point at the gateway"));
     assert_eq!(std::fs::read_to_string(&hosts).unwrap(), text);
+    // Comments of any encoding, a byte order mark, and an upstream that is looked up elsewhere.
+    let config = CONFIG.replace(
+        "http://127.0.0.1:6624\"",
+        "http://2captcha.com\"\nproxy = \"socks5h://127.0.0.1:1\"",
+    );
+    let file = folder.write("proxied.toml", config);
+    let hosts = folder.write("hosts", [b"\xef\xbb\xbf", HOSTS.as_bytes(), b"# \xfcber\n"].concat());
+    let mut command = program();
+    command.arg("--config").arg(&file).args(["hosts", "--file"]).arg(&hosts);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
     let none = run(&["--config", folder.write("none.toml", "").to_str().unwrap(), "hosts"]);
     assert_eq!(none.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&none.stderr).contains("[server.hosts]\nnames = [\"2captcha.com\"]"));

@@ -185,6 +185,15 @@ fn it_is_no_open_proxy() {
         "{}",
         refused.text()
     );
+    for content in [
+        "Content-Length: 2\r\n\r\n{}",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+    ] {
+        let request = format!("CONNECT api.capmonster.cloud:443 HTTP/1.1\r\nHost: x\r\n{content}");
+        let response = Client::connect(proxy.address).exchange(request);
+        assert_eq!(response.first_line(), "HTTP/1.1 400 Bad Request", "{content:?}");
+    }
     let direct = Client::connect(proxy.address).exchange(post("/createTask", TASK));
     assert_eq!(direct.status(), 421);
     assert!(

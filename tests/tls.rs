@@ -114,11 +114,14 @@ fn a_certificate_that_changes_is_shown_to_the_next_connection() {
     let before = shown();
     let mut open = TlsClient::connect(address, "localhost", &trusted).unwrap();
 
-    // Half of it is there: the first is still shown, and the log and /readyz say why.
+    // Half of it is there: the first is still shown, and the log and /readyz say why, and rules are not loaded again for it.
     fs::write(path.join("cert.pem"), &second.0).unwrap();
     let ready = || exchange(gateway.admin, get_ready()).text().to_owned();
     wait(|| ready().contains("the certificate on disk is not shown").then_some(()));
     assert_eq!(shown(), before);
+    let loaded = gateway.server.count("configuration reloaded");
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(gateway.server.count("configuration reloaded"), loaded);
     fs::write(path.join("key.pem"), &second.1).unwrap();
     let after = wait(|| Some(shown()).filter(|shown| *shown != before));
     wait(|| (ready() == "ready\n").then_some(()));
@@ -158,6 +161,7 @@ fn a_client_at_the_wrong_port_is_told_and_warned_about_once() {
     for _ in 0..3 {
         let response = exchange(address, post("/createTask", TASK));
         assert_eq!(response.status(), 400);
+        assert_eq!(response.field("connection"), Some("close"));
         let description = "this port speaks TLS: give your client the address with https:// instead of http://";
         assert!(response.text().contains(description), "{}", response.text());
         assert!(TlsClient::connect(address, "localhost", &other).is_err());
@@ -204,6 +208,183 @@ fn client_hello(ca: &Path) -> Vec<u8> {
     bytes
 }
 
+/// Node and others close without an alert if they do not trust a certificate.
+#[test]
+fn a_client_that_ends_its_handshake_is_warned_of() {
+    let upstream = RawUpstream::start(OK);
+    let (gateway, address) = start(&upstream, "");
+    let hello = client_hello(&local_ca(&gateway.server.folder));
+    let mut client = TcpStream::connect(address).unwrap();
+    client.write_all(&hello).unwrap();
+    assert!(client.read(&mut [0; 4096]).unwrap() > 0, "the certificate");
+    drop(client);
+    let warned = gateway.server.wait_for(
+        "a client ended its TLS handshake without a word: perhaps it does not trust the certificate (nocache-gateway ca show)",
+        1,
+    );
+    assert_eq!(warned[0]["cause"], "handshake-ended");
+}
+
+/// A handshake is held to the time of a head, and an idle client to that of an idle connection.
+#[test]
+fn a_handshake_that_does_not_go_on_ends() {
+    let upstream = RawUpstream::start(OK);
+    let limits = "[server]\nhead_timeout = \"500ms\"\nkeep_alive = \"2s\"\n[log]\nlevel = \"debug\"";
+    let (gateway, address) = start(&upstream, limits);
+    let ended_after = |bytes: &[u8]| {
+        let mut client = Client::connect(address).0;
+        client.write_all(bytes).unwrap();
+        let began = Instant::now();
+        let _closed_or_reset = client.read(&mut [0]);
+        began.elapsed().as_millis()
+    };
+    let (begun, silent) = (ended_after(&[22, 3, 1]), ended_after(b""));
+    assert!((400..1900).contains(&begun), "{begun} ms");
+    assert!((1900..10_000).contains(&silent), "{silent} ms");
+    let timed_out = gateway
+        .server
+        .log()
+        .iter()
+        .filter(|line| line["cause"] == "head-timeout")
+        .count();
+    assert_eq!(timed_out, 1, "an idle connection is no failure");
+}
+
+/// rustls would log it as a warning.
+#[test]
+fn a_name_that_a_client_asks_for_is_not_logged() {
+    let upstream = RawUpstream::start(OK);
+    let (gateway, address) = start(&upstream, "[log]\nlevel = \"trace\"");
+    let hello = client_hello(&local_ca(&gateway.server.folder));
+    let at = hello.windows(9).position(|bytes| bytes == b"localhost").unwrap();
+    for name in [b"SECRETKEY", b"SECRET!EY", b"SECRET EY", b"127.0.0.1"] {
+        let mut odd = hello.clone();
+        odd[at..at + 9].copy_from_slice(name);
+        let mut client = Client::connect(address).0;
+        client.write_all(&odd).unwrap();
+        let _closed_or_reset = client.read_to_end(&mut Vec::new());
+    }
+    assert_eq!(exchange(gateway.api, post("/createTask", TASK)).decision(), SET);
+    gateway.server.wait_for("submission", 1);
+    for line in gateway.server.log() {
+        let line = line.to_string();
+        // Names that are addresses were logged in hexadecimal digits.
+        assert!(!line.contains("SECRET") && !line.contains("3132372e"), "{line}");
+    }
+}
+
+/// A pipe can be read once. Neither it nor what it turns into holds up the reload of rules.
+#[cfg(unix)]
+#[test]
+fn a_certificate_from_a_pipe_is_read_once() {
+    let upstream = RawUpstream::start(OK);
+    let folder = Folder::new();
+    let (chain, key) = certificate();
+    let pipe = folder.path().join("cert.pem");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    folder.write("key.pem", &key);
+    let trusted = folder.write("trusted.pem", &chain);
+    let config = format!("{LISTENS}certificate = \"cert.pem\"\nkey = \"key.pem\"\n");
+    let file = folder.write("gateway.toml", &config);
+    let path = folder.path().to_owned();
+    let writer = std::thread::spawn(move || fs::write(pipe, chain).unwrap());
+    let gateway = Gateway::start_with(&upstream.url, &file, folder);
+    writer.join().unwrap();
+    let address = gateway.server.logged_address("listening over TLS");
+    assert!(TlsClient::connect(address, "localhost", &trusted).is_ok());
+    fs::write(path.join("gateway.toml"), config + "[default]\naction = \"keep\"\n").unwrap();
+    gateway.server.wait_for("configuration reloaded", 1);
+    assert_eq!(
+        exchange(gateway.api, post("/createTask", TASK)).decision(),
+        "kept;action=keep;rule=default;reason=action-keep"
+    );
+    assert!(TlsClient::connect(address, "localhost", &trusted).is_ok());
+}
+
+/// Programs of the time before SNI get a certificate for every name.
+#[test]
+fn a_client_that_names_no_host_gets_a_certificate_for_all() {
+    let upstream = RawUpstream::start(OK);
+    let (gateway, address) = start(&upstream, "[server.proxy]\nnames = [\"2captcha.com\"]");
+    let ca = local_ca(&gateway.server.folder);
+    for name in ["2captcha.com", "localhost"] {
+        let output = std::process::Command::new("openssl")
+            .args([
+                "s_client",
+                "-verify_return_error",
+                "-brief",
+                "-noservername",
+                "-verify_hostname",
+                name,
+            ])
+            .args(["-connect", &address.to_string(), "-CAfile", ca.to_str().unwrap()])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("Verification: OK"), "{name}: {told}");
+    }
+}
+
+/// A name that is none would make an authority for every name, or one that no client can use.
+#[test]
+fn only_hosts_are_names_of_the_gateway() {
+    for (name, expected) in [
+        ("", false),
+        (".", false),
+        ("*.2captcha.com", false),
+        ("2captcha.com:443", false),
+        ("https://2captcha.com", false),
+        ("2captcha.com/", false),
+        ("a b", false),
+        ("user@2captcha.com", false),
+        ("com", false),
+        ("co.uk", false),
+        ("..", false),
+        ("2captcha.com", true),
+        ("2CAPTCHA.com.", true),
+        ("bücher.example", true),
+        ("gateway", true),
+        ("192.0.2.7", true),
+        ("[2001:db8::1]", true),
+    ] {
+        for section in ["server", "server.proxy", "server.hosts"] {
+            let folder = Folder::new();
+            let file = folder.write("gateway.toml", format!("[{section}]\nnames = [\"{name}\"]\n"));
+            let made = ca_init(&file, &[]);
+            assert_eq!(made.status.success(), expected, "{section} {name:?}: {made:?}");
+            assert_eq!(local_ca(&folder).exists(), expected, "{section} {name:?}");
+            let told = String::from_utf8_lossy(&made.stderr);
+            assert!(expected || told.contains("gateway.toml:2:"), "{told}");
+        }
+        let folder = Folder::new();
+        let made = ca_init(&folder.write("gateway.toml", ""), &[name]);
+        assert_eq!(made.status.success(), expected, "--name {name:?}: {made:?}");
+    }
+}
+
+/// Not for mail, programs or clients.
+#[test]
+fn the_local_ca_is_for_servers_alone() {
+    let (folder, _) = with_local_ca(LISTENS);
+    let output = std::process::Command::new("openssl")
+        .args(["x509", "-noout", "-purpose", "-in", local_ca(&folder).to_str().unwrap()])
+        .output()
+        .unwrap();
+    let purposes = String::from_utf8(output.stdout).unwrap();
+    let of_ca = |name: &str| purposes.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(of_ca("SSL server CA").ends_with("Yes"), "{purposes}");
+    for purpose in ["SSL client CA", "S/MIME signing CA", "S/MIME encryption CA"] {
+        assert!(of_ca(purpose).ends_with("No"), "{purposes}");
+    }
+}
+
 /// A connection on which a handshake is due holds up nobody.
 #[test]
 fn a_silent_client_does_not_hold_up_a_stop() {
@@ -247,7 +428,7 @@ fn what_is_wrong_with_a_certificate_is_said_at_the_start() {
             &*own.0,
             &*own.1,
             "certificate = \"none.pem\"\nkey = \"key.pem\"\n",
-            "none.pem cannot be read",
+            "none.pem: No such file",
         ),
     ] {
         let folder = Folder::new();
@@ -272,16 +453,29 @@ fn a_local_ca_that_is_not_whole_is_refused() {
     let (other, _) = with_local_ca(LISTENS);
     let path = |folder: &Folder, name: &str| folder.path().join("nocache-gateway-ca").join(name);
     let key = path(&folder, "ca-key.pem");
-    let file = file.to_str().unwrap();
-    fs::copy(path(&other, "ca-key.pem"), &key).unwrap();
-    let output = run(&["--config", file, "check"]);
-    assert!(
-        String::from_utf8_lossy(&output.stderr)
-            .contains("the certificate is not one that nocache-gateway ca init made with this key")
-    );
-    fs::remove_file(&key).unwrap();
-    let output = run(&["--config", file, "check"]);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("there is no local CA in "));
+    let told = |verb: &[&str]| {
+        let output = run(&[&["--config", file.to_str().unwrap()], verb].concat());
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (prepare, verb, expected) in [
+        (
+            "key of another",
+            "check",
+            "were not made by nocache-gateway ca init together (",
+        ),
+        ("no key", "check", "ca-key.pem: No such file"),
+        ("no key", "ca init", "there is a local CA, or half of one, in "),
+        ("nothing", "check", "there is no local CA in "),
+    ] {
+        match prepare {
+            "key of another" => drop(fs::copy(path(&other, "ca-key.pem"), &key).unwrap()),
+            "no key" => drop(fs::remove_file(&key)),
+            _ => fs::remove_file(path(&folder, "ca.pem")).unwrap(),
+        }
+        let told = told(&verb.split(' ').collect::<Vec<_>>());
+        assert!(told.contains(expected), "{prepare}, {verb}: {told}");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::{
     Gateway, admission, error_response::ErrorResponse, forward, held_body::HeldBody, recording::Recording, submit,
 };
 use crate::{
+    observe::Cause,
     rules::Unreadable,
     submission::{
         Dialect, Endpoint,
@@ -39,7 +40,7 @@ pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
         Err(refusal) => Err(refusal),
     };
     let mut response = response.unwrap_or_else(|refusal| recording.refuse(&refusal));
-    if is_connect && !response.status().is_success() {
+    if is_connect && recording.record.cause == Some(Cause::NotAProxy) {
         // Clients show of a refused CONNECT the status line alone.
         response.extensions_mut().insert(NO_TUNNEL);
     }

@@ -155,6 +155,7 @@ pub fn record_fault(observers: &Observers, fault: ConnectionFault) {
         FaultKind::PlainToTls => (None, Cause::PlainToTls),
         FaultKind::CertificateRefused => (None, Cause::CertificateRefused),
         FaultKind::NoCertificate => (None, Cause::NoCertificate),
+        FaultKind::HandshakeEnded => (None, Cause::HandshakeEnded),
         FaultKind::Handshake => (None, Cause::TlsHandshake),
     };
     observers.observe(&Record {

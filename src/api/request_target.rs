@@ -5,6 +5,7 @@
 
 use axum::extract::Request;
 use http::{HeaderMap, Method, StatusCode, header, uri::Authority};
+use http_body::Body as _;
 
 use super::{Settings, error_response::ErrorResponse};
 use crate::{
@@ -80,6 +81,12 @@ pub fn check(request: &Request, entrance: Option<&Entrance>, names: &Names) -> R
             "ERROR_GATEWAY_WITHOUT_TLS",
             Cause::PlainToTls,
             "this port speaks TLS: give your client the address with https:// instead of http://, or the port of [server] listen",
+        )),
+        Way::Proxy if is_connect && !request.body().is_end_stream() => Err(ErrorResponse::new(
+            StatusCode::BAD_REQUEST,
+            "ERROR_GATEWAY_MALFORMED",
+            Cause::Malformed,
+            "CONNECT has no content (RFC 9110, section 9.3.6)",
         )),
         Way::Proxy => match authority {
             // The target of CONNECT is host and port alone (RFC 9112, section 3.2.3).

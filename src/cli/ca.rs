@@ -9,7 +9,7 @@ use super::{
     output::{Failure, load, print},
 };
 use crate::{
-    config::Overrides,
+    config::{Overrides, value::host_name},
     submission::Host,
     tls::{LocalCa, folder},
 };
@@ -25,13 +25,8 @@ pub enum CaVerb {
 #[derive(Debug, Args)]
 pub struct InitArgs {
     /// A further name or address that it is for (several: again)
-    #[arg(long = "name", value_name = "NAME", value_parser = host)]
+    #[arg(long = "name", value_name = "NAME", value_parser = host_name)]
     names: Vec<Host>,
-}
-
-fn host(text: &str) -> Result<Host, String> {
-    let parsed = url::Host::parse(text).map_err(|error| error.to_string())?;
-    Host::from_url(parsed).map_err(|error| error.to_string())
 }
 
 pub fn run(verb: CaVerb, overrides: &Overrides) -> Result<(), Failure> {
@@ -41,8 +36,7 @@ pub fn run(verb: CaVerb, overrides: &Overrides) -> Result<(), Failure> {
     match verb {
         CaVerb::Init(args) => {
             hosts.extend(args.names);
-            folder::create(path, &hosts).map_err(Failure::wrong)?;
-            let ca = folder::read(path).map_err(Failure::failed)?;
+            let ca = folder::create(path, &hosts).map_err(Failure::wrong)?;
             print(&format!(
                 "{}\nNothing trusts it yet: nocache-gateway ca show says how programs are made to.",
                 about(&ca, path, &hosts)

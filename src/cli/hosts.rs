@@ -74,10 +74,14 @@ pub fn run(args: &HostsArgs, overrides: &Overrides) -> Result<(), Failure> {
         "Lines for the hosts file ({HOSTS_FILES}):\n\n{lines}\n\
          Then make the system read it anew: ipconfig /flushdns on Windows, sudo killall -HUP mDNSResponder on macOS."
     ))?;
-    let text = fs::read_to_string(&args.file)
+    let bytes = fs::read(&args.file)
         .map_err(|error| Failure::failed(format!("{} cannot be read: {error}", args.file.display())))?;
+    // Comments may be in the encoding of the system.
+    let text = String::from_utf8_lossy(&bytes)
+        .trim_start_matches('\u{feff}')
+        .to_owned();
     let missing = report(names, address, &text, &args.file)?;
-    if let Some(problem) = loop_ahead(&config, &text) {
+    if let Some(problem) = loop_ahead(&config, address, &text) {
         tell(&problem);
         return Err(Failure::failed("the gateway would call itself"));
     }
@@ -133,11 +137,13 @@ fn lookup(text: &str, name: &str) -> Option<IpAddr> {
 }
 
 /// What is wrong if the hosts file points the upstream's own name at this machine.
-fn loop_ahead(config: &Config, text: &str) -> Option<String> {
+fn loop_ahead(config: &Config, address: IpAddr, text: &str) -> Option<String> {
     let upstream = &config.upstream;
     let host = upstream.url.host().to_string();
-    let is_here = lookup(text, &host).is_some_and(|address| address.is_loopback());
-    (is_here && upstream.connect_to.is_none()).then(|| {
+    let is_here = lookup(text, &host).is_some_and(|found| found == address || found.is_loopback());
+    // Whoever else dials it looks it up elsewhere.
+    let is_dialled_here = upstream.connect_to.is_none() && upstream.proxy.is_none();
+    (is_here && is_dialled_here).then(|| {
         format!(
             "warning: the hosts file points the upstream's own name {host} at this machine; [upstream] connect_to must \
              name its real address (ask another resolver: nslookup {host} 1.1.1.1)"

@@ -147,7 +147,7 @@ pub fn plain() -> Vec<Section<Config>> {
         section("server", vec![
             key!(C, server.listen, "listen", addresses(), "where the API is mirrored: one address or a list; port 0 picks a free one")
                 .flag("--listen", "NOCACHE_GATEWAY_LISTEN", "ADDRESS", "Address to listen on (comma-separated for several) [default: {}; sandbox: 127.0.0.1:6624]"),
-            key!(C, server.api.names, "names", names("gateway.internal"), "further names of its own, for absolute-form requests"),
+            key!(C, server.api.names, "names", hosts("gateway.internal"), "further names of its own, for absolute-form requests"),
             key!(C, server.api.body_limit, "body_limit", size(), "largest body of a submission; everything else streams"),
             key!(C, server.api.body_budget, "body_budget", size(), "largest sum of all bodies that are held at one moment; further ones get 503"),
             key!(C, server.api.body_timeout, "body_timeout", time_limit(), "longest pause while a body is received from, or sent to, a client"),
@@ -173,10 +173,10 @@ pub fn plain() -> Vec<Section<Config>> {
         section("server.proxy", vec![
             key!(C, server.proxy.listen, "listen", addresses_or_none("127.0.0.1:6625"), "a proxy for the upstream's names alone, such as \"127.0.0.1:6625\", for HTTPS_PROXY of clients that trust the local CA; empty: none")
                 .flag("--proxy-listen", "NOCACHE_GATEWAY_PROXY_LISTEN", "ADDRESS", "Address of the proxy for clients with a fixed address, such as 127.0.0.1:6625"),
-            key!(C, server.api.proxy_names, "names", names("2captcha.com"), "further names that it stands for"),
+            key!(C, server.api.proxy_names, "names", hosts("2captcha.com"), "further names that it stands for"),
         ]),
         section("server.hosts", vec![
-            key!(C, server.api.hosts_file_names, "names", names("2captcha.com"), "names that this machine's hosts file points at the gateway; nocache-gateway hosts shows its lines"),
+            key!(C, server.api.hosts_file_names, "names", hosts("2captcha.com"), "names that this machine's hosts file points at the gateway; nocache-gateway hosts shows its lines"),
             key!(C, server.hosts.http, "http", addresses(), "where these names are served without TLS, if there are any"),
             key!(C, server.hosts.https, "https", addresses(), "where these names are served over TLS, by the local CA"),
         ]),

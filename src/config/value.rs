@@ -21,7 +21,10 @@ use super::{
     files::{Files, Reading},
     report::{Problem, Source},
     units,
+    warnings::is_public_suffix,
 };
+use crate::submission::Host;
+
 /// A value with its span.
 pub type Value<'i> = Spanned<DeValue<'i>>;
 
@@ -355,6 +358,33 @@ pub(super) fn list<T: Display + 'static>(
 /// A list of names.
 pub fn names(example: &str) -> Shape<Vec<String>> {
     list("a list of names", example, owned)
+}
+
+/// A list of hosts, each a name or an address, as they compare.
+pub fn hosts(example: &str) -> Shape<Vec<String>> {
+    list("a list of host names", example, |value| {
+        let text = string(value)?;
+        host_name(text).map(|host| host.to_string()).map_err(|message| {
+            let label = "a host alone belongs here, such as \"gateway.internal\"";
+            vec![Problem::new(value.span(), message).label(label)]
+        })
+    })
+}
+
+/// A host that a certificate can be for: neither a pattern nor a whole public suffix.
+pub fn host_name(text: &str) -> Result<Host, String> {
+    let invalid = || format!("\"{text}\" is not a valid host");
+    let parsed = url::Host::parse(text).map_err(|_| invalid())?;
+    let host = Host::from_url(parsed).map_err(|error| format!("{}: {error}", invalid()))?;
+    let is_plain = |name: &str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    match host.name() {
+        Some(name) if !is_plain(name) => Err(invalid()),
+        Some(name) if is_public_suffix(name) => Err(format!("\"{name}\" is a public suffix and not a host")),
+        _ => Ok(host),
+    }
 }
 
 /// All values, or all mistakes.

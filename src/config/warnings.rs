@@ -6,7 +6,7 @@ use toml::{
 };
 
 use super::{Config, Report, report::Problem};
-use crate::rules::{Rule, SitePattern};
+use crate::rules::Rule;
 
 /// Warnings about a valid configuration.
 pub fn warnings(config: &Config) -> Report {
@@ -27,7 +27,7 @@ pub fn warnings(config: &Config) -> Report {
                     ),
                     ..at()
                 });
-            } else if is_public_suffix(pattern) {
+            } else if pattern.domain().is_some_and(is_public_suffix) {
                 problems.push(Problem {
                     message: format!("\"{pattern}\" is a public suffix: this matches every site under it"),
                     help: Some("a site is one label longer, such as \"example.co.uk\"".to_owned()),
@@ -82,11 +82,9 @@ fn places(config: &Config) -> Vec<Vec<Place>> {
         .collect()
 }
 
-/// Whether a pattern is a whole public suffix such as `com` or `co.uk` (<https://publicsuffix.org>, the ICANN section).
-fn is_public_suffix(pattern: &SitePattern) -> bool {
-    let suffix_of = |domain: &str| {
-        let suffix = psl::suffix(domain.as_bytes())?;
-        Some(suffix.is_known() && suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes() == domain.as_bytes())
-    };
-    pattern.domain().and_then(suffix_of).unwrap_or(false)
+/// Whether a domain is a whole public suffix such as `com` or `co.uk` (<https://publicsuffix.org>, the ICANN section).
+pub fn is_public_suffix(domain: &str) -> bool {
+    psl::suffix(domain.as_bytes()).is_some_and(|suffix| {
+        suffix.is_known() && suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes() == domain.as_bytes()
+    })
 }

@@ -62,6 +62,8 @@ pub enum Cause {
     CertificateRefused,
     /// There is no certificate for the name that the client asked for.
     NoCertificate,
+    /// The client ended the TLS handshake without a word.
+    HandshakeEnded,
     /// The TLS handshake with the client failed for another reason.
     TlsHandshake,
     /// The request has a transfer coding other than chunked.
@@ -116,6 +118,7 @@ impl Cause {
             | Self::PlainToTls
             | Self::CertificateRefused
             | Self::NoCertificate
+            | Self::HandshakeEnded
             | Self::TlsHandshake
             | Self::TransferCoding
             | Self::Malformed

@@ -45,6 +45,9 @@ impl Misdirected {
             Cause::CertificateRefused => warning!(
                 "a client does not trust the certificate: nocache-gateway ca show says how to make it trust the local CA"
             ),
+            Cause::HandshakeEnded => warning!(
+                "a client ended its TLS handshake without a word: perhaps it does not trust the certificate (nocache-gateway ca show)"
+            ),
             Cause::NoCertificate => warning!(
                 "a client asks for a name that there is no certificate for: list it in [server] names, [server.proxy] names or [server.hosts] names"
             ),

@@ -1,6 +1,6 @@
 //! One connection: TLS or not, HTTP on it, and what a proxy's client opens through it.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
 
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, Method, Request, Version, header, uri::Authority};
@@ -34,9 +34,6 @@ pub type OnFault = Arc<dyn Fn(ConnectionFault) + Send + Sync>;
 
 /// The most fields of a request. Further ones get 431 (Request Header Fields Too Large).
 const MAX_FIELDS: usize = 256;
-
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// What one connection is served with.
 #[derive(Clone)]
@@ -81,7 +78,7 @@ impl Connection {
             Protocol::Http => {
                 self.http(stream, service, entrance).await?;
             }
-            Protocol::Https(_) if !self.unless_stopped(begins_tls(&stream)).await? => {
+            Protocol::Https(_) if !self.unless_stopped(self.begins_tls(&stream)).await? => {
                 self.http(stream, service, through(Way::WithoutTls)).await?;
             }
             Protocol::Https(tls) => {
@@ -115,13 +112,21 @@ impl Connection {
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        let accepted = self
-            .unless_stopped(tokio::time::timeout(HANDSHAKE, tls.accept(stream)))
-            .await?;
-        if let Some(kind) = accepted.as_ref().err().and_then(fault::of_handshake) {
-            self.fault(kind, peer);
+        let handshake = tokio::time::timeout(self.limits.head_timeout, tls.accept(stream));
+        match self
+            .unless_stopped(async { Ok::<_, BoxError>(handshake.await) })
+            .await?
+        {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => {
+                self.fault(fault::of_handshake(&error), peer);
+                Err(error.into())
+            }
+            Err(elapsed) => {
+                self.fault(FaultKind::TimedOut, peer);
+                Err(elapsed.into())
+            }
         }
-        Ok(accepted?)
     }
 
     /// Waits for what comes before HTTP, unless the server stops meanwhile: nothing is in flight then.
@@ -133,6 +138,13 @@ impl Connection {
             result = wait => result.map_err(Into::into),
             () = closed(self.stopping.clone()) => Err("the server stopped".into()),
         }
+    }
+
+    /// Whether a client begins a TLS handshake. One that says nothing is idle, and its connection ends like any other.
+    async fn begins_tls(&self, stream: &TcpStream) -> Result<bool, BoxError> {
+        let mut first = [0];
+        let peeked = tokio::time::timeout(self.limits.keep_alive, stream.peek(&mut first)).await?;
+        Ok(peeked? > 0 && first == [TLS_HANDSHAKE])
     }
 
     fn fault(&self, kind: FaultKind, peer: SocketAddr) {
@@ -148,6 +160,7 @@ impl Connection {
         let stream = Watched::new(stream, progress.clone());
         let of_service = progress.clone();
         let peer = entrance.peer;
+        let is_misdirected = matches!(entrance.way, Way::WithoutTls);
         let asked = Arc::new(Mutex::new(None));
         let granted = asked.clone();
         // Not a tower service: hyper would begin it later, and perhaps hear before that that the client sends no more.
@@ -166,7 +179,7 @@ impl Connection {
                     return Ok(response);
                 }
                 // It may send its body all the same, which would be taken for the next request.
-                if progress.is_unasked() || ends_with_connection(version, &response) {
+                if progress.is_unasked() || is_misdirected || ends_with_connection(version, &response) {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
                 }
@@ -212,15 +225,6 @@ impl Connection {
         }
         let asked = asked.lock().take();
         Ok(asked)
-    }
-}
-
-/// Whether a client begins a TLS handshake. One that says nothing for long is taken for one that does.
-async fn begins_tls(stream: &TcpStream) -> io::Result<bool> {
-    let mut first = [TLS_HANDSHAKE];
-    match tokio::time::timeout(HANDSHAKE, stream.peek(&mut first)).await {
-        Ok(peeked) => peeked.map(|_| first == [TLS_HANDSHAKE]),
-        Err(_) => Ok(true),
     }
 }
 

@@ -31,6 +31,8 @@ pub enum FaultKind {
     CertificateRefused,
     /// There is no certificate for the name that the client asked for.
     NoCertificate,
+    /// The client ended the TLS handshake without a word: some do if they do not accept the certificate.
+    HandshakeEnded,
     /// The TLS handshake failed for another reason.
     Handshake,
 }
@@ -54,17 +56,20 @@ pub fn of_head(error: &hyper::Error, first: Option<u8>) -> Option<FaultKind> {
     }
 }
 
-/// What went wrong in a TLS handshake; `None` if the client just left.
-pub fn of_handshake(error: &io::Error) -> Option<FaultKind> {
+/// What went wrong in a TLS handshake.
+pub fn of_handshake(error: &io::Error) -> FaultKind {
     use AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown, UnknownCA, UnsupportedCertificate};
-    let error = error.get_ref().map(|error| error as &(dyn Error + 'static));
-    Some(match error?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::AlertReceived(
+    let of_tls = error
+        .get_ref()
+        .and_then(|error| (error as &(dyn Error + 'static)).downcast_ref::<rustls::Error>());
+    match of_tls {
+        None => FaultKind::HandshakeEnded,
+        Some(rustls::Error::AlertReceived(
             BadCertificate | CertificateExpired | CertificateUnknown | UnknownCA | UnsupportedCertificate,
-        ) => FaultKind::CertificateRefused,
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => FaultKind::PlainToTls,
+        )) => FaultKind::CertificateRefused,
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => FaultKind::PlainToTls,
         // rustls says so in words alone.
-        rustls::Error::General(text) if text.contains("no server certificate") => FaultKind::NoCertificate,
-        _ => FaultKind::Handshake,
-    })
+        Some(rustls::Error::General(text)) if text.contains("no server certificate") => FaultKind::NoCertificate,
+        Some(_) => FaultKind::Handshake,
+    }
 }

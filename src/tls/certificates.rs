@@ -2,8 +2,9 @@
 
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, fs, io,
     path::PathBuf,
+    slice,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -33,8 +34,14 @@ pub enum Source {
 /// The certificates of a listener, which can be read again while it listens.
 pub struct Certificates {
     source: Source,
+    /// Whether its files can be read again: a pipe cannot.
+    is_followed: bool,
     shown: RwLock<Arc<Shown>>,
+    read: Mutex<Contents>,
 }
+
+/// Files and what was read of them; none where one could not be read.
+pub type Contents = Vec<(PathBuf, Option<Vec<u8>>)>;
 
 enum Shown {
     Own(Arc<CertifiedKey>),
@@ -44,15 +51,42 @@ enum Shown {
 impl Certificates {
     /// Reads the certificate, or the authority, that connections are shown.
     pub fn read(source: Source) -> Result<Arc<Self>, CertificateError> {
-        let shown = RwLock::new(Arc::new(source.read()?));
-        Ok(Arc::new(Self { source, shown }))
+        let paths = source.files();
+        let is_followed = paths
+            .iter()
+            .all(|path| fs::metadata(path).is_ok_and(|metadata| metadata.is_file()));
+        let read = paths.each_ref().map(fs::read);
+        Ok(Arc::new(Self {
+            shown: RwLock::new(Arc::new(source.shown(&read)?)),
+            source,
+            is_followed,
+            read: Mutex::new(contents(paths, read)),
+        }))
     }
 
-    /// Reads it again. What was shown before is still shown if that fails.
+    /// Reads it again, if it can be. What was shown before is still shown if that fails.
     pub fn reload(&self) -> Result<(), CertificateError> {
-        let shown = Arc::new(self.source.read()?);
-        *self.shown.write() = shown;
+        if !self.is_followed {
+            return Ok(());
+        }
+        let paths = self.source.files();
+        let read = paths.each_ref().map(|path| match fs::metadata(path)?.is_file() {
+            true => fs::read(path),
+            // Even to open a pipe would wait for its writer.
+            false => Err(io::Error::other("this is no longer a regular file")),
+        });
+        let shown = self.source.shown(&read);
+        *self.read.lock() = contents(paths, read);
+        *self.shown.write() = Arc::new(shown?);
         Ok(())
+    }
+
+    /// The files that are followed, with what was read of them last.
+    pub fn followed(&self) -> Contents {
+        match self.is_followed {
+            true => self.read.lock().clone(),
+            false => Vec::new(),
+        }
     }
 
     /// Whether a client that asks for a host gets a certificate. Whether one that the user brings is for it is not known.
@@ -62,21 +96,27 @@ impl Certificates {
             Shown::Issued(issued) => issued.ca.permits(host),
         }
     }
+}
 
-    /// The files that are read.
-    pub fn files(&self) -> [PathBuf; 2] {
-        match &self.source {
-            Source::Files { certificate, key } => [certificate.clone(), key.clone()],
-            Source::LocalCa { folder, .. } => [folder::CERTIFICATE, folder::KEY].map(|name| folder.join(name)),
-        }
-    }
+fn contents(paths: [PathBuf; 2], read: [io::Result<Vec<u8>>; 2]) -> Contents {
+    paths.into_iter().zip(read.map(Result::ok)).collect()
 }
 
 impl Source {
-    fn read(&self) -> Result<Shown, CertificateError> {
+    /// The files that are read: certificate and key.
+    fn files(&self) -> [PathBuf; 2] {
+        match self {
+            Self::Files { certificate, key } => [certificate.clone(), key.clone()],
+            Self::LocalCa { folder, .. } => [folder::CERTIFICATE, folder::KEY].map(|name| folder.join(name)),
+        }
+    }
+
+    fn shown(&self, read: &[io::Result<Vec<u8>>; 2]) -> Result<Shown, CertificateError> {
         Ok(match self {
-            Self::Files { certificate, key } => Shown::Own(own_certificate::read(certificate, key)?),
-            Self::LocalCa { folder, hosts } => Shown::Issued(Box::new(Issued::new(folder::read(folder)?, hosts))),
+            Self::Files { certificate, key } => Shown::Own(own_certificate::of_files([certificate, key], read)?),
+            Self::LocalCa { folder, hosts } => {
+                Shown::Issued(Box::new(Issued::new(folder::of_files(folder, read)?, hosts)))
+            }
         })
     }
 }
@@ -84,10 +124,8 @@ impl Source {
 /// What the local CA issues, each when a client asks for it first.
 struct Issued {
     ca: LocalCa,
-    /// The names that clients may ask for.
-    names: Vec<Host>,
-    /// What a client without a name gets: addresses.
-    addresses: Vec<Host>,
+    /// The names that clients may ask for, and addresses. A client that asks for none gets one certificate for all.
+    hosts: Vec<Host>,
     issued: Mutex<HashMap<Option<Host>, Fresh>>,
 }
 
@@ -98,37 +136,26 @@ struct Fresh {
 
 impl Issued {
     fn new(ca: LocalCa, hosts: &[Host]) -> Self {
-        let permitted = hosts.iter().filter(|host| ca.permits(host)).cloned();
-        let (names, addresses) = permitted.partition(|host| host.name().is_some());
         Self {
+            hosts: hosts.iter().filter(|host| ca.permits(host)).cloned().collect(),
             ca,
-            names,
-            addresses,
             issued: Mutex::default(),
         }
     }
 
-    /// The certificate for a name, or for the addresses.
+    /// The certificate for a name, or for all.
     fn certificate(&self, name: Option<Host>) -> Option<Arc<CertifiedKey>> {
         let hosts = match &name {
-            Some(name) => self
-                .names
-                .iter()
-                .filter(|known| *known == name)
-                .take(1)
-                .cloned()
-                .collect(),
-            None => self.addresses.clone(),
+            Some(name) if self.hosts.contains(name) => slice::from_ref(name),
+            Some(_) => return None,
+            None => &self.hosts,
         };
-        if hosts.is_empty() {
-            return None;
-        }
         let now = SystemTime::now();
         let mut issued = self.issued.lock();
         if let Some(fresh) = issued.get(&name).filter(|fresh| now < fresh.until) {
             return Some(fresh.certificate.clone());
         }
-        let issue = self.ca.issue(&hosts);
+        let issue = self.ca.issue(hosts);
         let certificate = issue.inspect_err(|error| warn!("{error}")).ok()?;
         let fresh = Fresh {
             certificate: certificate.clone(),

@@ -47,10 +47,10 @@ pub struct NewCa {
 pub enum LocalCaError {
     #[error("the certificate cannot be read: {0}")]
     Certificate(rustls::pki_types::pem::Error),
-    #[error("the key cannot be read: {0}")]
+    #[error("the private file cannot be read ({0})")]
     Key(rcgen::Error),
     /// The key is not the certificate's, or the certificate was not made here.
-    #[error("the certificate is not one that nocache-gateway ca init made with this key: {0}")]
+    #[error("the certificate and the private file beside it were not made by nocache-gateway ca init together ({0})")]
     NotOurs(String),
 }
 
@@ -61,6 +61,8 @@ impl LocalCa {
         let mut params = params(&key);
         params.not_before = OffsetDateTime::now_utc() - SKEW;
         params.not_after = OffsetDateTime::now_utc() + LIFETIME;
+        // The constraints hold names of servers alone; without this it could issue for a mail address or a program.
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let this_machine = [
             GeneralSubtree::DnsName("localhost".to_owned()),
             GeneralSubtree::IpAddress(CidrSubnet::V4([127, 0, 0, 0], [255, 0, 0, 0])),

@@ -1,6 +1,6 @@
 //! A certificate that the user brings.
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -9,15 +9,28 @@ use rustls::{
 
 use super::CertificateError;
 
-/// Reads a certificate chain and its key from PEM files.
-pub fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, CertificateError> {
+/// The certificate chain and its key of two PEM files that were read.
+pub fn of_files(
+    [certificate, key]: [&Path; 2],
+    read: &[io::Result<Vec<u8>>; 2],
+) -> Result<Arc<CertifiedKey>, CertificateError> {
+    let bytes = |path: &Path, read: &io::Result<Vec<u8>>| match read {
+        Ok(bytes) => Ok(bytes.clone()),
+        Err(error) => Err(CertificateError::Io(
+            path.to_owned(),
+            io::Error::new(error.kind(), error.to_string()),
+        )),
+    };
+    let (chain, private) = (bytes(certificate, &read[0])?, bytes(key, &read[1])?);
     let of_certificate = |error| CertificateError::Pem(certificate.to_owned(), error);
-    let chain = CertificateDer::pem_file_iter(certificate).map_err(of_certificate)?;
-    let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(of_certificate)?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&chain)
+        .collect::<Result<_, _>>()
+        .map_err(of_certificate)?;
     if chain.is_empty() {
         return Err(CertificateError::Empty(certificate.to_owned()));
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| CertificateError::Pem(key.to_owned(), error))?;
+    let private =
+        PrivateKeyDer::from_pem_slice(&private).map_err(|error| CertificateError::Pem(key.to_owned(), error))?;
     certified(chain, private).map_err(|error| CertificateError::Unusable(certificate.to_owned(), error))
 }
 

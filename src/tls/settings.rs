@@ -58,7 +58,7 @@ pub enum CertificateError {
     Io(PathBuf, std::io::Error),
     /// A local CA is there already.
     #[error(
-        "there is a local CA in {path} already, which clients may trust; it was left as it is. To make another, remove that folder first",
+        "there is a local CA, or half of one, in {path} already, which clients may trust; it was left as it is. To make another, remove that folder first",
         path = .0.display()
     )]
     Exists(PathBuf),
