@@ -49,6 +49,9 @@ sites = ["shut.example"]
 action = "deny"
 """
 
+# What gateway and sandbox log once they serve, for whoever has to find out why a case failed.
+LOG = []
+
 # What each case is: the site that is asked for, the key, and what the gateway is in front of. The names of the sites
 # are equally long, so that requests for two of them can be compared to the byte.
 CASES = {
@@ -73,7 +76,7 @@ def start(arguments, ready):
             raise RuntimeError(f"{arguments} ended with {process.wait()}")
         message = json.loads(line).get("message", "").split(":")[0]
         missing = [text for text in missing if text != message]
-    threading.Thread(target=process.stderr.read, daemon=True).start()
+    threading.Thread(target=LOG.extend, args=[process.stderr], daemon=True).start()
     return process
 
 
@@ -193,7 +196,7 @@ def play(client, case):
             for connection in held:
                 connection.close()
             with urllib.request.urlopen(f"http://{SANDBOX}/sandbox/requests") as response:
-                return {"kind": kind, "text": text, "requests": json.load(response)}
+                return {"kind": kind, "text": text, "requests": json.load(response), "log": LOG}
         finally:
             for process in reversed(running):
                 process.terminate()

@@ -36,8 +36,13 @@ def of_each_client(*cases):
         @functools.wraps(test)
         def every(self):
             for name, client in CLIENTS.items():
+                runs = [self.seen[name][case] for case in cases]
                 with self.subTest(name):
-                    test(self, client, *(self.seen[name][case] for case in cases))
+                    try:
+                        test(self, client, *runs)
+                    except AssertionError as failure:
+                        logs = "".join(line for run in runs for line in run["log"])
+                        raise AssertionError(f"{failure}\nWhat was logged:\n{logs}") from None
 
         return every
 
