@@ -8,7 +8,7 @@
 //! - [`local_ca`]: the authority; [`folder`]: its files
 //! - [`own_certificate`]: a certificate that the user brings
 //! - [`certificates`]: the certificate for a connection, by the name that its client asks for
-//! - [`acceptor`]: the handshake
+//! - [`acceptor`](mod@acceptor): the handshake
 
 pub mod acceptor;
 pub mod certificates;
