@@ -369,6 +369,39 @@ fn only_hosts_are_names_of_the_gateway() {
     }
 }
 
+#[test]
+fn what_is_probably_not_intended_is_told_by_check_and_the_start() {
+    let upstream = RawUpstream::start(OK);
+    let (folder, file) = with_local_ca(LISTENS);
+    let key = folder.path().join("nocache-gateway-ca/ca-key.pem");
+    #[cfg(unix)]
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    fs::write(&file, format!("{LISTENS}[server.proxy]\nnames = [\"2captcha.com\"]\n")).unwrap();
+    let output = run(&["--config", file.to_str().unwrap(), "check"]);
+    assert_eq!(output.status.code(), Some(0));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let gateway = Gateway::start_with(&upstream.url, &file, folder);
+    let logged = gateway
+        .server
+        .wait_for("listeners, names or certificates are probably not as intended", 3);
+    for (number, expected) in [
+        "[server.proxy] has names and no listen",
+        "others can read the private key ",
+        "the local CA is not for 2captcha.com: ",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert!(told.contains(expected), "{told}");
+        assert!(
+            logged[number]["doubt"].as_str().unwrap().starts_with(expected),
+            "{logged:?}"
+        );
+    }
+    let summary = String::from_utf8(output.stdout).unwrap();
+    assert!(summary.contains("over TLS  [127.0.0.1:0]"), "{summary}");
+}
+
 /// Not for mail, programs or clients.
 #[test]
 fn the_local_ca_is_for_servers_alone() {

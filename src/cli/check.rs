@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::ShowArgs,
-    listeners::{self, NOT_PERMITTED, ShownCertificates},
+    listeners::{self, ShownCertificates},
     output::{Failure, block_on, has_colours, print, tell},
     proxy_variables,
 };
@@ -34,15 +34,13 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
     let upstream =
         Upstream::new(config.upstream.clone(), &listeners::addresses(&config.server)).map_err(Failure::wrong)?;
     let certificates = ShownCertificates::read(&config).map_err(Failure::wrong)?;
-    let missing = certificates.missing(&config);
     let looped = block_on(upstream.leads_back())?.err();
     let warnings = warnings::warnings(&config);
     let failed = expectations::failures(&config);
-    let missing = (!missing.is_empty()).then(|| format!("{NOT_PERMITTED}: {}", missing.join(", ")));
     let unplaced: Vec<String> = looped
         .map(|error| error.to_string())
         .into_iter()
-        .chain(missing)
+        .chain(listeners::doubts(&config, &certificates))
         .chain(proxy_variables::warning(&config))
         .collect();
     let told = if args.json {

@@ -19,10 +19,6 @@ use crate::{
     tls::{self, CertificateError, Certificates},
 };
 
-/// What to do about names without a certificate.
-pub const NOT_PERMITTED: &str = "the local CA is not for some names: it is for those that were configured when it was \
-    made; remove its folder and make another (nocache-gateway ca init)";
-
 /// The open listeners.
 #[derive(Default)]
 pub struct Open {
@@ -57,13 +53,40 @@ impl ShownCertificates {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Certificates>> {
         self.of_tls.iter().chain(&self.of_names)
     }
+}
 
-    /// The configured names that clients get no certificate for, because the local CA is not for them.
-    pub fn missing(&self, config: &Config) -> Vec<String> {
-        let names = named(config);
-        let is_missing = |host: &Host| self.iter().any(|certificates| !certificates.shows(host));
-        names.filter(is_missing).map(|host| host.to_string()).collect()
+/// What is valid and probably not intended about listeners, names and certificates.
+pub fn doubts(config: &Config, certificates: &ShownCertificates) -> Vec<String> {
+    let server = &config.server;
+    let mut doubts = Vec::new();
+    let is_missing = |host: &Host| certificates.iter().any(|certificates| !certificates.shows(host));
+    let missing: Vec<String> = named(config).filter(is_missing).map(|host| host.to_string()).collect();
+    if !missing.is_empty() {
+        doubts.push(format!(
+            "the local CA is not for {}: it is for the names that were configured when it was made; remove its folder and \
+             make another (nocache-gateway ca init)",
+            missing.join(", ")
+        ));
     }
+    for (is_idle, message) in [
+        (
+            server.tls.listen.is_empty() && server.certificates.certificate.is_some(),
+            "[server.tls] has a certificate and no listen, so nothing is served over TLS there",
+        ),
+        (
+            server.proxy.listen.is_empty() && !server.api.proxy_names.is_empty(),
+            "[server.proxy] has names and no listen, so there is no proxy",
+        ),
+    ] {
+        doubts.extend(is_idle.then(|| message.to_owned()));
+    }
+    let readable = certificates
+        .iter()
+        .filter_map(|certificates| certificates.key_others_can_read());
+    doubts.extend(readable.map(|key| format!("others can read the private key {}: chmod 600 it", key.display())));
+    doubts.sort_unstable();
+    doubts.dedup();
+    doubts
 }
 
 /// The names that the configuration gives the gateway, the upstream's among them.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::{
-    listeners::{self, NOT_PERMITTED, Open, ShownCertificates},
+    listeners::{self, Open, ShownCertificates},
     logging,
     output::{Failure, block_on_threads, load},
     proxy_variables,
@@ -56,7 +56,9 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let readiness = Readiness::default();
     let grace = config.server.shutdown_grace;
     let is_open = config.server.api.allow.is_empty();
-    warn_of_missing_certificates(&certificates, &config);
+    for doubt in listeners::doubts(&config, &certificates) {
+        warn!(doubt, "listeners, names or certificates are probably not as intended");
+    }
     let shown = certificates.iter().cloned().collect();
     let reloader = Reloader::new(overrides, &config, shown, readiness.clone());
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream));
@@ -125,14 +127,6 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
 async fn warn_of_a_loop(gateway: Arc<Gateway>) {
     if let Err(error) = gateway.upstream().leads_back().await {
         warn!(cause = %error.cause(), "{error}");
-    }
-}
-
-/// A name that the local CA is not for is reported at the start, not with the first client that needs its certificate.
-fn warn_of_missing_certificates(certificates: &ShownCertificates, config: &Config) {
-    let names = certificates.missing(config);
-    if !names.is_empty() {
-        warn!(names = names.join(", "), "{NOT_PERMITTED}");
     }
 }
 

@@ -81,6 +81,18 @@ impl Certificates {
         Ok(())
     }
 
+    /// The file of the private key, if it is a local CA's and others than its owner can read it.
+    pub fn key_others_can_read(&self) -> Option<PathBuf> {
+        let [_, key] = self.source.files();
+        let is_local_ca = matches!(self.source, Source::LocalCa { .. });
+        #[cfg(unix)]
+        let is_open = fs::metadata(&key)
+            .is_ok_and(|metadata| std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0);
+        #[cfg(not(unix))]
+        let is_open = false;
+        (is_local_ca && is_open).then_some(key)
+    }
+
     /// The files that are followed, with what was read of them last.
     pub fn followed(&self) -> Contents {
         match self.is_followed {
