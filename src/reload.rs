@@ -176,14 +176,14 @@ impl Reloader {
             .certificates
             .iter()
             .try_for_each(|certificates| certificates.reload());
-        let complaint = match config::load(&self.overrides, Reading::Again(&self.once)) {
+        let loaded = config::load(&self.overrides, Reading::Again(&self.once));
+        let rules = loaded.as_ref().ok().map(|config| config.rules.rules().len());
+        let complaint = match loaded {
             Ok(config) => {
                 self.note(&config);
                 self.warn_of_what_needs_a_restart(&config);
                 self.warn(&warnings::warnings(&config));
-                let rules = config.rules.rules().len();
                 gateway.set_rules(config.rules);
-                info!(rules, "configuration reloaded");
                 shown.err().map(Complaint::Certificates)
             }
             Err(error) => {
@@ -192,6 +192,9 @@ impl Reloader {
             }
         };
         self.readiness.set_complaint(complaint.as_ref().map(Complaint::summary));
+        if let Some(rules) = rules {
+            info!(rules, "configuration reloaded");
+        }
         let complaint = complaint.map(|complaint| Known {
             is_of_configuration: matches!(complaint, Complaint::Configuration(_)),
             text: complaint.to_string(),

@@ -8,8 +8,8 @@ const MEMORY: Duration = Duration::from_secs(10 * 60);
 /// Closes within this time are one event.
 const EVENT: Duration = Duration::from_secs(1);
 
-/// How much idle times may differ that one limit ended.
-const SLACK: Duration = Duration::from_millis(100);
+/// How much idle times may differ that one limit ended: a busy machine sees a close late.
+const SLACK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
 pub struct Closes {
@@ -36,6 +36,12 @@ impl Event {
 }
 
 impl Closes {
+    /// Records that the upstream closed a connection that had been idle for this long after its first response. No limit is
+    /// shorter than `SLACK`: then the close came with the response, and was seen a moment later.
+    pub fn note_first(&mut self, idle_time: Duration, now: Instant) {
+        self.note(if idle_time < SLACK { Duration::ZERO } else { idle_time }, now);
+    }
+
     /// Records that the upstream closed a connection that had been idle for this long.
     pub fn note(&mut self, idle_time: Duration, now: Instant) {
         match &mut self.event {
@@ -69,6 +75,15 @@ impl Closes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_close_that_comes_with_the_response_leaves_nothing_to_reuse() {
+        let now = Instant::now();
+        let mut closes = Closes::default();
+        closes.note_first(Duration::from_millis(7), now);
+        closes.note_first(Duration::from_millis(320), now);
+        assert_eq!(closes.shortest(now), Some(Duration::ZERO));
+    }
 
     #[test]
     fn the_shortest_event_counts_and_is_forgotten() {

@@ -20,6 +20,8 @@ pub struct Connection {
     /// Sends requests.
     pub sender: SendRequest<Body>,
     pub socket: Socket,
+    /// How many responses have come on it.
+    pub responses: usize,
     /// The task that reads and writes it.
     pub driver: AbortHandle,
 }
@@ -66,6 +68,16 @@ struct Idle {
     announced: Option<Duration>,
 }
 
+impl Idle {
+    /// Records that the upstream closed it.
+    fn note_close(&self, closes: &mut Closes, now: Instant) {
+        match self.connection.responses {
+            1 => closes.note_first(now - self.since, now),
+            _ => closes.note(now - self.since, now),
+        }
+    }
+}
+
 impl Pool {
     /// An empty pool. Connections that were idle for `max_idle_time` are closed.
     pub fn new(max_idle_time: Duration) -> Self {
@@ -89,22 +101,23 @@ impl Pool {
             {
                 return None;
             }
-            let connection = state.idle.remove(latest).connection;
-            match connection.socket.pending() {
-                Pending::Nothing => return Some(connection),
+            let idle = state.idle.remove(latest);
+            match idle.connection.socket.pending() {
+                Pending::Nothing => return Some(idle.connection),
                 Pending::Bytes => {}
-                Pending::End => state.closes.note(idle_time, now),
+                Pending::End => idle.note_close(&mut state.closes, now),
             }
         }
     }
 
     /// Adds a connection whose response has ended.
-    pub fn put(&self, connection: Connection, announced: Option<Duration>) {
+    pub fn put(&self, mut connection: Connection, announced: Option<Duration>) {
         let mut state = self.state.lock();
         state.tidy(self.max_idle_time);
         if state.idle.len() == MAX_IDLE {
             state.idle.remove(0);
         }
+        connection.responses += 1;
         state.idle.push(Idle {
             connection,
             since: Instant::now(),
@@ -128,7 +141,7 @@ impl State {
         self.idle.retain(|idle| {
             let is_open = !idle.connection.sender.is_closed();
             if !is_open {
-                closes.note(now - idle.since, now);
+                idle.note_close(closes, now);
             }
             is_open
         });

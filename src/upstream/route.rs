@@ -99,6 +99,7 @@ impl Route {
         Ok(Connection {
             sender,
             socket,
+            responses: 0,
             driver: driver.abort_handle(),
         })
     }
