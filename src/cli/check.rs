@@ -101,8 +101,16 @@ fn summary(config: &Config) -> String {
         Some(_) => row("through", "upstream.proxy"),
         None => String::new(),
     };
+    let server = &config.server;
+    let further = [
+        ("over TLS", "server.tls.listen", !server.tls.listen.is_empty()),
+        ("as proxy", "server.proxy.listen", !server.proxy.listen.is_empty()),
+        ("hosts", "server.hosts.names", !server.api.hosts_file_names.is_empty()),
+    ];
+    let further = further.into_iter().filter(|(.., is_there)| *is_there);
+    let further: String = further.map(|(name, path, _)| row(name, path)).collect();
     format!(
-        "{first}{}{}{proxy}{}\n  {:<9} {rules}, with {} site patterns{}{tests}",
+        "{first}{}{further}{}{proxy}{}\n  {:<9} {rules}, with {} site patterns{}{tests}",
         row("listens", "server.listen"),
         row("forwards", "upstream.url"),
         row("admin", "admin.listen"),
