@@ -2,10 +2,9 @@
 //! wrong).
 //!
 //! # Layout
-//! A file per verb. `args`: flags that verbs share; `output`: all output, results and failures; `listeners`: opens the gateway's
-//! listeners; `logging`: the log;
-//! `json_log`: the form of its lines; `log_queue`: lines that wait to be written; `marks`: marks changed bytes; `proxy_variables`: proxies that
-//! are not used; `secrets`: finds what `explain` masks;
+//! A file per verb. `args`: flags that verbs share; `output`: all output, results and failures; `listeners`: opens the
+//! gateway's listeners; `logging`: the log; `json_log`: the form of its lines; `log_queue`: lines that wait to be written;
+//! `marks`: marks changed bytes; `proxy_variables`: proxies that are not used; `secrets`: finds what `explain` masks;
 //! `stop_signals`: waits for signals.
 
 mod args;
