@@ -4,7 +4,7 @@
 
 mod fixtures;
 
-use fixtures::{Folder, SandboxServer, Server, TASK, exchange, post, program};
+use fixtures::{Folder, SandboxServer, Server, TASK, exchange, gateway_command, post, program};
 
 /// A company's proxy may end TLS itself, by a certificate that its machines trust.
 #[test]
@@ -18,21 +18,8 @@ fn the_roots_of_the_system_are_trusted_if_that_is_set() {
     let unset = config("unset.toml", "");
     let empty = folder.write("empty.pem", "");
     for (file, roots, expected) in [(&set, &certificate, 200), (&unset, &certificate, 502)] {
-        let mut command = program();
-        command.args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "off",
-            "--upstream",
-            &url,
-        ]);
-        command
-            .arg("--config")
-            .arg(file)
-            .env("SSL_CERT_FILE", roots)
-            .env_remove("SSL_CERT_DIR");
+        let mut command = gateway_command(&url, file);
+        command.env("SSL_CERT_FILE", roots).env_remove("SSL_CERT_DIR");
         let server = Server::start(command, Folder::new());
         let response = exchange(server.address("listening"), post("/createTask", TASK));
         assert_eq!(response.status(), expected, "{}", response.text());

@@ -5,7 +5,7 @@ mod fixtures;
 use std::{
     fs,
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     path::Path,
     process::Stdio,
     time::{Duration, Instant},
@@ -19,7 +19,7 @@ use fixtures::{
 const LISTENS: &str = "[server.tls]\nlisten = \"127.0.0.1:0\"\n";
 
 /// A gateway with a TLS listener and a local CA.
-fn start(upstream: &RawUpstream, config: &str) -> (Gateway, std::net::SocketAddr) {
+fn start(upstream: &RawUpstream, config: &str) -> (Gateway, SocketAddr) {
     let (folder, file) = with_local_ca(&format!("{config}\n{LISTENS}"));
     let gateway = Gateway::start_with(&upstream.url, &file, folder);
     let address = gateway.server.logged_address("listening over TLS");
@@ -314,22 +314,21 @@ fn a_client_that_names_no_host_gets_a_certificate_for_all() {
     let (gateway, address) = start(&upstream, "[server.proxy]\nnames = [\"2captcha.com\"]");
     let ca = local_ca(&gateway.server.folder);
     for name in ["2captcha.com", "localhost"] {
-        let output = std::process::Command::new("openssl")
-            .args([
-                "s_client",
-                "-verify_return_error",
-                "-brief",
-                "-noservername",
-                "-verify_hostname",
-                name,
-            ])
-            .args(["-connect", &address.to_string(), "-CAfile", ca.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
+        let told = openssl(address, &ca, &["-noservername"], name);
         assert!(told.contains("Verification: OK"), "{name}: {told}");
     }
+}
+
+/// What OpenSSL's client says of the certificate it gets, if it is to be for `host`.
+fn openssl(address: SocketAddr, ca: &Path, asks_for: &[&str], host: &str) -> String {
+    let output = std::process::Command::new("openssl")
+        .args(["s_client", "-verify_return_error", "-brief", "-verify_hostname", host])
+        .args(["-connect", &address.to_string(), "-CAfile", ca.to_str().unwrap()])
+        .args(asks_for)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A name that is none would make an authority for every name, or one that no client can use.
@@ -581,23 +580,7 @@ fn what_the_local_ca_issues_holds_before_openssl() {
     let upstream = RawUpstream::start(OK);
     let (gateway, address) = start(&upstream, "");
     let ca = local_ca(&gateway.server.folder);
-    let verified = |name: &str| {
-        let output = std::process::Command::new("openssl")
-            .args([
-                "s_client",
-                "-verify_return_error",
-                "-brief",
-                "-servername",
-                "localhost",
-                "-verify_hostname",
-                name,
-            ])
-            .args(["-connect", &address.to_string(), "-CAfile", ca.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    };
+    let verified = |name: &str| openssl(address, &ca, &["-servername", "localhost"], name);
     assert!(
         verified("localhost").contains("Verification: OK"),
         "{}",

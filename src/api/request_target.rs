@@ -203,7 +203,7 @@ mod tests {
             ("api.capmonster.cloud:+443", false, false),
             ("gate.internal:99999", false, false),
         ] {
-            // What is no authority at all the HTTP library refuses.
+            // The HTTP library refuses what is not an authority.
             let Ok(authority) = authority.parse::<Authority>() else {
                 assert!(!direct && !proxied, "{authority}");
                 continue;

@@ -16,7 +16,7 @@ use crate::{
     config::{self, Config, Reading, Source},
     rewrite,
     sandbox::{Received, Sandbox, Settings},
-    server::{Listener, Server},
+    server::{Listener, Requests, Server},
     submission::{Dialect, Part, Request, plain_shape::Sent},
     upstream::{self, Upstream},
 };
@@ -195,17 +195,7 @@ async fn spawn_gateway(upstream: &str) -> Result<String, Failure> {
 }
 
 /// Serves on a free port until the process ends. Returns the URL.
-async fn spawn<S>(service: S) -> Result<String, Failure>
-where
-    S: tower::Service<
-            http::Request<axum::body::Body>,
-            Response = axum::response::Response,
-            Error = std::convert::Infallible,
-        > + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-{
+async fn spawn(service: impl Requests) -> Result<String, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Failure::failed)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     tokio::spawn(Server::new(vec![Listener::http(listener)]).run_forever(service));

@@ -92,7 +92,7 @@ pub fn captcha(name: &str, config: &Config) -> Result<Captcha, Failure> {
         let hint =
             closest(name, kinds.iter().copied()).map_or(String::new(), |kind| format!("; did you mean \"{kind}\"?"));
         Failure::wrong(format!(
-            "error: --captcha takes {}, a JSON type name or \"method=…\", not \"{name}\"{hint}",
+            "--captcha takes {}, a JSON type name or \"method=…\", not \"{name}\"{hint}",
             kinds.join(", ")
         ))
     })
@@ -138,7 +138,7 @@ fn input(request: &str) -> Result<Input, Failure> {
     let path = PathBuf::from(request);
     fs::read(&path)
         .map(create_task)
-        .map_err(|error| Failure::wrong(format!("error: {} cannot be read: {error}", path.display())))
+        .map_err(|error| Failure::wrong(format!("{} cannot be read: {error}", path.display())))
 }
 
 /// Everything there is to say about a request or a site.

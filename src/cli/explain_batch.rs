@@ -78,8 +78,9 @@ fn sites(args: &ExplainArgs) -> Result<Vec<String>, Failure> {
             std::io::stdin().read_to_string(&mut text).map_err(Failure::failed)?;
             text
         }
-        Some(path) => fs::read_to_string(path)
-            .map_err(|error| Failure::wrong(format!("error: {path} cannot be read: {error}")))?,
+        Some(path) => {
+            fs::read_to_string(path).map_err(|error| Failure::wrong(format!("{path} cannot be read: {error}")))?
+        }
     };
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     Ok(lines

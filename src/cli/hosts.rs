@@ -60,7 +60,7 @@ pub fn run(args: &HostsArgs, overrides: &Overrides) -> Result<(), Failure> {
     let names = &config.server.api.hosts_file_names;
     if names.is_empty() {
         return Err(Failure::wrong(format!(
-            "error: no names are configured: list those of the service that your program has fixed, such as\n\n\
+            "no names are configured: list those of the service that your program has fixed, such as\n\n\
              [server.hosts]\nnames = [\"2captcha.com\"]\n\n\
              The vendor emulates these: {}\n\
              and these, which have protocols of their own, pass through unread and are not tested: {}",

@@ -30,9 +30,9 @@ pub fn run(args: &InitArgs) -> Result<(), Failure> {
         Ok(()) => print(&format!(
             "{path} is written: every line in it is commented out and shows a default. Then: nocache-gateway check --config {path}"
         )),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Failure::wrong(format!(
-            "error: {path} is there already and was left as it is"
-        ))),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(Failure::wrong(format!("{path} is there already and was left as it is")))
+        }
         Err(error) => Err(Failure::failed(format!("{path} cannot be written: {error}"))),
     }
 }

@@ -30,9 +30,10 @@ pub struct Open {
 /// The certificates that the configured listeners show.
 #[derive(Default)]
 pub struct ShownCertificates {
-    of_tls: Option<Arc<Certificates>>,
-    /// Of the proxy, and of the names of the hosts file: always by the local CA.
-    of_names: Option<Arc<Certificates>>,
+    /// What the user brings for the TLS listener.
+    own: Option<Arc<Certificates>>,
+    /// Of all other listeners with TLS.
+    local_ca: Option<Arc<Certificates>>,
 }
 
 impl ShownCertificates {
@@ -40,18 +41,27 @@ impl ShownCertificates {
     pub fn read(config: &Config) -> Result<Self, CertificateError> {
         let server = &config.server;
         let settings = &server.certificates;
-        let hosts = hosts(config);
-        let is_proxy = !server.proxy.listen.is_empty() || !server.api.hosts_file_names.is_empty();
-        let of_tls = (!server.tls.listen.is_empty()).then(|| settings.of_listener(hosts.clone()));
-        let of_names = is_proxy.then(|| settings.of_local_ca(hosts));
+        let has_tls = !server.tls.listen.is_empty();
+        let own = if has_tls { settings.own()? } else { None };
+        let [http, https] = of_hosts_file(server);
+        let stands_for_others = ![&server.proxy.listen, http, https].into_iter().all(<[_]>::is_empty);
+        let local_ca = (stands_for_others || has_tls && own.is_none()).then(|| settings.local_ca(hosts(config)));
         Ok(Self {
-            of_tls: of_tls.transpose()?.map(Certificates::read).transpose()?,
-            of_names: of_names.map(Certificates::read).transpose()?,
+            own: own.map(Certificates::read).transpose()?,
+            local_ca: local_ca.map(Certificates::read).transpose()?,
         })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Certificates>> {
-        self.of_tls.iter().chain(&self.of_names)
+        self.own.iter().chain(&self.local_ca)
+    }
+}
+
+/// Where the names of the hosts file are served: without TLS, and with it.
+fn of_hosts_file(server: &config::Server) -> [&[SocketAddr]; 2] {
+    match server.api.hosts_file_names.is_empty() {
+        true => [&[]; 2],
+        false => [&server.hosts.http, &server.hosts.https],
     }
 }
 
@@ -59,15 +69,6 @@ impl ShownCertificates {
 pub fn doubts(config: &Config, certificates: &ShownCertificates) -> Vec<String> {
     let server = &config.server;
     let mut doubts = Vec::new();
-    let is_missing = |host: &Host| certificates.iter().any(|certificates| !certificates.shows(host));
-    let missing: Vec<String> = named(config).filter(is_missing).map(|host| host.to_string()).collect();
-    if !missing.is_empty() {
-        doubts.push(format!(
-            "the local CA is not for {}: it is for the names that were configured when it was made; remove its folder and \
-             make another (nocache-gateway ca init)",
-            missing.join(", ")
-        ));
-    }
     for (is_idle, message) in [
         (
             server.tls.listen.is_empty() && server.certificates.certificate.is_some(),
@@ -84,8 +85,15 @@ pub fn doubts(config: &Config, certificates: &ShownCertificates) -> Vec<String> 
         .iter()
         .filter_map(|certificates| certificates.key_others_can_read());
     doubts.extend(readable.map(|key| format!("others can read the private key {}: chmod 600 it", key.display())));
-    doubts.sort_unstable();
-    doubts.dedup();
+    let is_missing = |host: &Host| certificates.iter().any(|certificates| !certificates.shows(host));
+    let missing: Vec<String> = named(config).filter(is_missing).map(|host| host.to_string()).collect();
+    if !missing.is_empty() {
+        doubts.push(format!(
+            "the local CA is not for {}: it is for the names that were configured when it was made; remove its folder and \
+             make another (nocache-gateway ca init)",
+            missing.join(", ")
+        ));
+    }
     doubts
 }
 
@@ -93,8 +101,7 @@ pub fn doubts(config: &Config, certificates: &ShownCertificates) -> Vec<String> 
 pub fn named(config: &Config) -> impl Iterator<Item = Host> {
     let api = &config.server.api;
     let names = [&api.names, &api.hosts_file_names, &api.proxy_names];
-    let origins = [Some(&config.upstream.url), config.upstream.fallback.as_ref()];
-    let origins = origins.into_iter().flatten().map(|origin| origin.host().clone());
+    let origins = config.upstream.origins().map(|origin| origin.host().clone());
     names
         .into_iter()
         .flatten()
@@ -123,11 +130,8 @@ fn hosts(config: &Config) -> Vec<Host> {
 
 /// Where the gateway of a configuration listens.
 pub fn addresses(server: &config::Server) -> Vec<SocketAddr> {
-    let mut addresses = [&server.listen[..], &server.tls.listen, &server.proxy.listen].concat();
-    if !server.api.hosts_file_names.is_empty() {
-        addresses.extend(server.hosts.http.iter().chain(&server.hosts.https));
-    }
-    addresses
+    let [http, https] = of_hosts_file(server);
+    [&server.listen, &server.tls.listen, &server.proxy.listen, http, https].concat()
 }
 
 /// Opens the listeners that are configured, or takes the API's from a service manager.
@@ -140,35 +144,30 @@ pub fn open(server: &config::Server, certificates: &ShownCertificates) -> Result
     for socket in inherited {
         open.add("listening", socket, Protocol::Http)?;
     }
-    if let Some(certificates) = &certificates.of_tls {
-        let protocol = Protocol::Https(acceptor(certificates)?);
+    let local_ca = certificates.local_ca.as_ref().map(acceptor).transpose()?;
+    let of_tls = match &certificates.own {
+        Some(own) => Some(acceptor(own)?),
+        None => local_ca.clone(),
+    };
+    if let Some(of_tls) = of_tls {
         open.bind(
             "listening over TLS",
             &server.tls.listen,
-            protocol,
+            Protocol::Https(of_tls),
             "[server.tls] listen, --tls-listen",
         )?;
     }
-    let Some(certificates) = &certificates.of_names else {
-        return Ok(open);
-    };
-    let acceptor = acceptor(certificates)?;
-    let proxy = Protocol::Proxy(acceptor.clone());
-    open.bind(
-        "listening as a proxy",
-        &server.proxy.listen,
-        proxy,
-        "[server.proxy] listen, --proxy-listen",
-    )?;
-    if !server.api.hosts_file_names.is_empty() {
-        const MESSAGE: &str = "listening for the hosts file";
-        open.bind(MESSAGE, &server.hosts.http, Protocol::Http, "[server.hosts] http")?;
+    if let Some(local_ca) = local_ca {
         open.bind(
-            MESSAGE,
-            &server.hosts.https,
-            Protocol::Https(acceptor),
-            "[server.hosts] https",
+            "listening as a proxy",
+            &server.proxy.listen,
+            Protocol::Proxy(local_ca.clone()),
+            "[server.proxy] listen, --proxy-listen",
         )?;
+        const MESSAGE: &str = "listening for the hosts file";
+        let [http, https] = of_hosts_file(server);
+        open.bind(MESSAGE, http, Protocol::Http, "[server.hosts] http")?;
+        open.bind(MESSAGE, https, Protocol::Https(local_ca), "[server.hosts] https")?;
     }
     Ok(open)
 }

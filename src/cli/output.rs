@@ -2,6 +2,7 @@
 //! `print` and `tell` are the only writers; println! and eprintln! would panic when a reader has gone.
 
 use std::{
+    fmt,
     io::{ErrorKind, IsTerminal, Write},
     process::ExitCode,
     time::Duration,
@@ -30,9 +31,9 @@ impl Failure {
         Self::Failed(mask(&error.to_string()))
     }
 
-    /// Secrets in the message are masked.
-    pub fn wrong(error: impl ToString) -> Self {
-        Self::Wrong(mask(&error.to_string()))
+    /// Its message begins with "error: ", and secrets in it are masked.
+    pub fn wrong(error: impl fmt::Display) -> Self {
+        Self::Wrong(mask(&format!("error: {error}")))
     }
 
     /// Reports it on stderr and returns the exit code.

@@ -1,6 +1,8 @@
 //! A certificate of the sandbox's own, made at its start.
 
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::sync::Arc;
+
+use rustls::sign::SingleCertAndKey;
 use tokio_rustls::TlsAcceptor;
 
 use crate::tls::{CertificateError, acceptor, own_certificate::certified};
@@ -9,8 +11,7 @@ use crate::tls::{CertificateError, acceptor, own_certificate::certified};
 pub fn self_signed() -> Result<(TlsAcceptor, String), CertificateError> {
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let made = rcgen::generate_simple_self_signed(names)?;
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let certified = certified(vec![made.cert.der().clone()], key)?;
-    let acceptor = acceptor(std::sync::Arc::new(rustls::sign::SingleCertAndKey::from(certified)))?;
+    let certified = certified(vec![made.cert.der().clone()], made.signing_key.into())?;
+    let acceptor = acceptor(Arc::new(SingleCertAndKey::from(certified)))?;
     Ok((acceptor, made.cert.pem()))
 }

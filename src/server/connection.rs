@@ -36,7 +36,6 @@ pub type OnFault = Arc<dyn Fn(ConnectionFault) + Send + Sync>;
 const MAX_FIELDS: usize = 256;
 
 /// What one connection is served with.
-#[derive(Clone)]
 pub struct Connection {
     /// Closed when the server stops.
     pub stopping: watch::Receiver<()>,
@@ -78,7 +77,7 @@ impl Connection {
             Protocol::Http => {
                 self.http(stream, service, entrance).await?;
             }
-            Protocol::Https(_) if !self.unless_stopped(self.begins_tls(&stream)).await? => {
+            Protocol::Https(_) if !self.unless_stopped(self.begins_tls(&stream)).await?? => {
                 self.http(stream, service, through(Way::WithoutTls)).await?;
             }
             Protocol::Https(tls) => {
@@ -113,10 +112,7 @@ impl Connection {
         I: AsyncRead + AsyncWrite + Unpin,
     {
         let handshake = tokio::time::timeout(self.limits.head_timeout, tls.accept(stream));
-        match self
-            .unless_stopped(async { Ok::<_, BoxError>(handshake.await) })
-            .await?
-        {
+        match self.unless_stopped(handshake).await? {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => {
                 self.fault(fault::of_handshake(&error), peer);
@@ -130,12 +126,9 @@ impl Connection {
     }
 
     /// Waits for what comes before HTTP, unless the server stops meanwhile: nothing is in flight then.
-    async fn unless_stopped<T, E: Into<BoxError>>(
-        &self,
-        wait: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, BoxError> {
+    async fn unless_stopped<T>(&self, wait: impl Future<Output = T>) -> Result<T, BoxError> {
         tokio::select! {
-            result = wait => result.map_err(Into::into),
+            result = wait => Ok(result),
             () = closed(self.stopping.clone()) => Err("the server stopped".into()),
         }
     }

@@ -55,12 +55,13 @@ impl Certificates {
         let is_followed = paths
             .iter()
             .all(|path| fs::metadata(path).is_ok_and(|metadata| metadata.is_file()));
-        let read = paths.each_ref().map(fs::read);
+        let files = paths.each_ref().map(fs::read);
+        let read = Mutex::new(contents(paths, &files));
         Ok(Arc::new(Self {
-            shown: RwLock::new(Arc::new(source.shown(&read)?)),
+            shown: RwLock::new(Arc::new(source.shown(files)?)),
             source,
             is_followed,
-            read: Mutex::new(contents(paths, read)),
+            read,
         }))
     }
 
@@ -70,14 +71,14 @@ impl Certificates {
             return Ok(());
         }
         let paths = self.source.files();
-        let read = paths.each_ref().map(|path| match fs::metadata(path)?.is_file() {
+        let files = paths.each_ref().map(|path| match fs::metadata(path)?.is_file() {
             true => fs::read(path),
             // Even to open a pipe would wait for its writer.
             false => Err(io::Error::other("this is no longer a regular file")),
         });
-        let shown = self.source.shown(&read);
-        *self.read.lock() = contents(paths, read);
-        *self.shown.write() = Arc::new(shown?);
+        *self.read.lock() = contents(paths, &files);
+        let shown = Arc::new(self.source.shown(files)?);
+        *self.shown.write() = shown;
         Ok(())
     }
 
@@ -101,17 +102,18 @@ impl Certificates {
         }
     }
 
-    /// Whether a client that asks for a host gets a certificate. Whether one that the user brings is for it is not known.
+    /// Whether a client that asks for one of the hosts gets a certificate. Whether one that the user brings is for it is not known.
     pub fn shows(&self, host: &Host) -> bool {
         match &**self.shown.read() {
             Shown::Own(_) => true,
-            Shown::Issued(issued) => issued.ca.permits(host),
+            Shown::Issued(issued) => issued.hosts.contains(host),
         }
     }
 }
 
-fn contents(paths: [PathBuf; 2], read: [io::Result<Vec<u8>>; 2]) -> Contents {
-    paths.into_iter().zip(read.map(Result::ok)).collect()
+fn contents(paths: [PathBuf; 2], files: &[io::Result<Vec<u8>>; 2]) -> Contents {
+    let read = files.iter().map(|file| file.as_ref().ok().cloned());
+    paths.into_iter().zip(read).collect()
 }
 
 impl Source {
@@ -123,11 +125,11 @@ impl Source {
         }
     }
 
-    fn shown(&self, read: &[io::Result<Vec<u8>>; 2]) -> Result<Shown, CertificateError> {
+    fn shown(&self, files: [io::Result<Vec<u8>>; 2]) -> Result<Shown, CertificateError> {
         Ok(match self {
-            Self::Files { certificate, key } => Shown::Own(own_certificate::of_files([certificate, key], read)?),
+            Self::Files { certificate, key } => Shown::Own(own_certificate::of_files([certificate, key], files)?),
             Self::LocalCa { folder, hosts } => {
-                Shown::Issued(Box::new(Issued::new(folder::of_files(folder, read)?, hosts)))
+                Shown::Issued(Box::new(Issued::new(folder::of_files(folder, files)?, hosts)))
             }
         })
     }

@@ -51,24 +51,21 @@ fn make(folder: &Path) -> io::Result<()> {
 
 /// Reads the authority in a folder.
 pub fn read(folder: &Path) -> Result<LocalCa, CertificateError> {
-    of_files(folder, &[CERTIFICATE, KEY].map(|name| fs::read(folder.join(name))))
+    of_files(folder, [CERTIFICATE, KEY].map(|name| fs::read(folder.join(name))))
 }
 
 /// The authority whose files were read.
-pub fn of_files(folder: &Path, [certificate, key]: &[io::Result<Vec<u8>>; 2]) -> Result<LocalCa, CertificateError> {
+pub fn of_files(folder: &Path, [certificate, key]: [io::Result<Vec<u8>>; 2]) -> Result<LocalCa, CertificateError> {
     let is_missing = |file: &io::Result<Vec<u8>>| {
         file.as_ref()
             .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     };
-    if is_missing(certificate) && is_missing(key) {
+    if is_missing(&certificate) && is_missing(&key) {
         return Err(CertificateError::NoCa(folder.to_owned()));
     }
-    let text = |name: &str, file: &io::Result<Vec<u8>>| match file {
-        Ok(bytes) => Ok(String::from_utf8_lossy(bytes).into_owned()),
-        Err(error) => Err(CertificateError::Io(
-            folder.join(name),
-            io::Error::new(error.kind(), error.to_string()),
-        )),
+    let text = |name: &str, file: io::Result<Vec<u8>>| {
+        let bytes = file.map_err(|error| CertificateError::Io(folder.join(name), error))?;
+        Ok::<_, CertificateError>(String::from_utf8_lossy(&bytes).into_owned())
     };
     let (certificate, key) = (text(CERTIFICATE, certificate)?, text(KEY, key)?);
     LocalCa::from_pem(&certificate, &key).map_err(|error| CertificateError::LocalCa(folder.to_owned(), error))

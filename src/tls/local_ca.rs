@@ -8,7 +8,7 @@ use rcgen::{
 use rustls::{
     RootCertStore,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier},
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
     sign::CertifiedKey,
 };
 use std::{net::IpAddr, slice, sync::Arc};
@@ -59,8 +59,7 @@ impl LocalCa {
     pub fn generate(hosts: &[Host]) -> Result<NewCa, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut params = params(&key);
-        params.not_before = OffsetDateTime::now_utc() - SKEW;
-        params.not_after = OffsetDateTime::now_utc() + LIFETIME;
+        set_validity(&mut params, LIFETIME);
         // The constraints hold names of servers alone; without this it could issue for a mail address or a program.
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let this_machine = [
@@ -127,8 +126,7 @@ impl LocalCa {
     pub fn issue(&self, hosts: &[Host]) -> Result<Arc<CertifiedKey>, CertificateError> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
-        params.not_before = OffsetDateTime::now_utc() - SKEW;
-        params.not_after = OffsetDateTime::now_utc() + LEAF_LIFETIME;
+        set_validity(&mut params, LEAF_LIFETIME);
         // Not a common name, which OpenSSL would hold to the constraints as if it were a host.
         params.distinguished_name = DistinguishedName::new();
         params
@@ -139,13 +137,18 @@ impl LocalCa {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.issuer)?;
-        let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         // The authority belongs to the chain: clients that trust its certificate may still ask for it.
         Ok(certified(
             vec![certificate.der().clone(), self.certificate.clone()],
-            private,
+            key.into(),
         )?)
     }
+}
+
+fn set_validity(params: &mut CertificateParams, lifetime: Duration) {
+    let now = OffsetDateTime::now_utc();
+    params.not_before = now - SKEW;
+    params.not_after = now + lifetime;
 }
 
 /// The name of the authority with a key. Two of one name would be taken for each other.

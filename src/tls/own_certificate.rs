@@ -12,16 +12,10 @@ use super::CertificateError;
 /// The certificate chain and its key of two PEM files that were read.
 pub fn of_files(
     [certificate, key]: [&Path; 2],
-    read: &[io::Result<Vec<u8>>; 2],
+    [chain, private]: [io::Result<Vec<u8>>; 2],
 ) -> Result<Arc<CertifiedKey>, CertificateError> {
-    let bytes = |path: &Path, read: &io::Result<Vec<u8>>| match read {
-        Ok(bytes) => Ok(bytes.clone()),
-        Err(error) => Err(CertificateError::Io(
-            path.to_owned(),
-            io::Error::new(error.kind(), error.to_string()),
-        )),
-    };
-    let (chain, private) = (bytes(certificate, &read[0])?, bytes(key, &read[1])?);
+    let chain = chain.map_err(|error| CertificateError::Io(certificate.to_owned(), error))?;
+    let private = private.map_err(|error| CertificateError::Io(key.to_owned(), error))?;
     let of_certificate = |error| CertificateError::Pem(certificate.to_owned(), error);
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&chain)
         .collect::<Result<_, _>>()

@@ -71,20 +71,20 @@ pub enum CertificateError {
 }
 
 impl Settings {
-    /// Where the TLS listener's certificates come from: the user's files, else the local CA, for these hosts.
-    pub fn of_listener(&self, hosts: Vec<Host>) -> Result<Source, CertificateError> {
+    /// The files that the user brings, if there are any.
+    pub fn own(&self) -> Result<Option<Source>, CertificateError> {
         match (&self.certificate, &self.key) {
-            (Some(certificate), Some(key)) => Ok(Source::Files {
+            (Some(certificate), Some(key)) => Ok(Some(Source::Files {
                 certificate: certificate.clone(),
                 key: key.clone(),
-            }),
-            (None, None) => Ok(self.of_local_ca(hosts)),
+            })),
+            (None, None) => Ok(None),
             _ => Err(CertificateError::Half),
         }
     }
 
     /// The local CA, for these hosts.
-    pub fn of_local_ca(&self, hosts: Vec<Host>) -> Source {
+    pub fn local_ca(&self, hosts: Vec<Host>) -> Source {
         Source::LocalCa {
             folder: self.ca_folder.clone(),
             hosts,

@@ -89,7 +89,7 @@ impl Upstream {
 
     /// The first, and the fallback if there is one.
     pub fn origins(&self) -> impl Iterator<Item = &Origin> {
-        std::iter::once(&self.settings.url).chain(&self.settings.fallback)
+        self.settings.origins()
     }
 
     /// Fails with [`UpstreamError::Loop`] if the upstream's name leads to one of the gateway's own listeners at the moment.

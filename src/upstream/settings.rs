@@ -1,6 +1,6 @@
 //! The settings of the upstream.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{iter, net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{Origin, Proxy};
 
@@ -26,6 +26,13 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// Whether the certificates that the system trusts are trusted as well.
     pub system_roots: bool,
+}
+
+impl Settings {
+    /// The URL, and the fallback if there is one.
+    pub fn origins(&self) -> impl Iterator<Item = &Origin> {
+        iter::once(&self.url).chain(&self.fallback)
+    }
 }
 
 impl Default for Settings {
