@@ -34,6 +34,7 @@ pub mod rewrite;
 pub mod rules;
 pub mod sandbox;
 pub mod server;
+mod small_writes;
 pub mod submission;
 mod tls;
 mod upstream;

@@ -2,8 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use axum::extract::Request;
-use http::{StatusCode, header};
+use http::{Request, StatusCode, header};
 use ipnet::IpNet;
 
 use super::{
@@ -12,7 +11,11 @@ use super::{
     error_response::ErrorResponse,
     request_target,
 };
-use crate::{observe::Cause, server::Entrance, upstream};
+use crate::{
+    observe::Cause,
+    server::{Client, RequestBody},
+    upstream,
+};
 
 /// A range of addresses (RFC 4632), such as `10.0.0.0/8`, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +42,8 @@ impl fmt::Display for PeerRange {
 }
 
 /// Refuses a request that is not served here.
-pub fn check(gateway: &Gateway, request: &Request) -> Result<(), ErrorResponse> {
-    let entrance = request.extensions().get::<Entrance>();
+pub fn check(gateway: &Gateway, request: &Request<RequestBody>) -> Result<(), ErrorResponse> {
+    let entrance = request.extensions().get().map(|client: &Client| &*client.entrance);
     if !entrance.is_none_or(|entrance| is_allowed(entrance.peer.ip(), &gateway.settings.allow)) {
         return Err(ErrorResponse::new(
             StatusCode::FORBIDDEN,

@@ -64,6 +64,12 @@ impl Charge {
         Ok(())
     }
 
+    /// The charge, of which nothing is left here.
+    pub fn take(&mut self) -> Self {
+        let none = self.budget.charge();
+        std::mem::replace(self, none)
+    }
+
     /// What is added from now on is another form of the body.
     pub fn begin_form(&mut self) {
         self.form = 0;

@@ -1,9 +1,10 @@
 //! Responses of the gateway's own, in the vendor's dialect, so that bots understand them: its error body in JSON, or a
 //! plain code on `in.php` and `res.php`. Never HTML, which a weak client could take for a result.
 
-use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, Uri, header, uri::PathAndQuery};
+use http_body_util::{Either, Full};
 
+use super::Response;
 use crate::{
     observe::Cause,
     submission::{Dialect, Endpoint, Wishes},
@@ -122,7 +123,7 @@ impl ResponseFormat {
             ),
             (Dialect::Legacy, false) => (PLAIN, response.code.to_owned()),
         };
-        let mut rendered = Response::new(Body::from(body));
+        let mut rendered = Response::new(Either::Left(Full::from(body)));
         *rendered.status_mut() = self.status(response.status);
         rendered.headers_mut().insert(header::CONTENT_TYPE, content_type);
         if wishes.any_origin {

@@ -1,9 +1,11 @@
 //! Header fields on their way through: hop-by-hop fields end here (RFC 9110, section 7.6.1), Host becomes the upstream's,
-//! and everything else keeps its order and value. The maps are rebuilt, because removing would change the order.
+//! and everything else keeps its order and value. The maps are rebuilt where a field is dropped, because removing would
+//! change the order.
 //! (Names keep their spelling by hyper's `preserve_header_case`, through the extensions of request and response.)
 
-use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::Response;
 
 /// The field that tells a client what happened to its submission.
 pub const DECISION: HeaderName = HeaderName::from_static("x-nocache-gateway");
@@ -31,34 +33,51 @@ const DIGESTS: [HeaderName; 3] = [
 ];
 
 /// A request's fields as the upstream gets them.
-pub fn upstream_fields(fields: &HeaderMap, host: &HeaderValue, framing: Framing) -> HeaderMap {
+pub fn upstream_fields(fields: HeaderMap, host: &HeaderValue, framing: Framing) -> HeaderMap {
     let mut forwarded = HeaderMap::with_capacity(fields.len() + 1);
     if !fields.contains_key(header::HOST) {
         forwarded.append(header::HOST, host.clone());
     }
     let is_chunked = fields.contains_key(header::TRANSFER_ENCODING);
-    let length = match framing {
+    let mut length = match framing {
         Framing::AsSent => None,
         Framing::Buffered(length) | Framing::Edited { length, .. } => Some(HeaderValue::from(length)),
     };
-    let connection = connection_options(fields);
-    for (name, value) in fields {
+    let is_length_new = length.is_some();
+    let options = connection_options(&fields);
+    for_each(fields, |name, value, is_first| {
         if name == header::HOST {
-            if !forwarded.contains_key(header::HOST) {
+            if is_first {
                 forwarded.append(name, host.clone());
             }
         } else if name == header::TRANSFER_ENCODING || name == header::CONTENT_LENGTH && !is_chunked {
             // The new framing takes the place of the client's.
-            match &length {
-                Some(length) => drop(forwarded.insert(header::CONTENT_LENGTH, length.clone())),
+            match length.take() {
+                Some(length) => drop(forwarded.append(header::CONTENT_LENGTH, length)),
+                None if is_length_new => {}
                 None if is_chunked => drop(forwarded.insert(name, HeaderValue::from_static("chunked"))),
-                None => drop(forwarded.append(name, value.clone())),
+                None => drop(forwarded.append(name, value)),
             }
-        } else if !is_dropped(name, framing) && !is_hop_by_hop(name, &connection) && name != header::CONTENT_LENGTH {
-            forwarded.append(name, value.clone());
+        } else if !is_dropped(&name, framing) && !options.drop(&name) && name != header::CONTENT_LENGTH {
+            forwarded.append(name, value);
+        }
+    });
+    forwarded
+}
+
+/// Calls a function with each field, and whether it is the first of its name.
+fn for_each(fields: HeaderMap, mut call: impl FnMut(HeaderName, HeaderValue, bool)) {
+    let mut latest = None;
+    for (name, value) in fields {
+        // Further fields of a name come without it.
+        let is_first = name.is_some();
+        if is_first {
+            latest = name;
+        }
+        if let Some(name) = &latest {
+            call(name.clone(), value, is_first);
         }
     }
-    forwarded
 }
 
 fn is_dropped(name: &HeaderName, framing: Framing) -> bool {
@@ -75,22 +94,22 @@ fn is_dropped(name: &HeaderName, framing: Framing) -> bool {
 }
 
 /// A response's fields as the client gets them. On a submission, `decision` replaces an upstream's field of that name.
-pub fn client_fields(fields: &HeaderMap, is_submission: bool, decision: Option<HeaderValue>) -> HeaderMap {
-    let connection = connection_options(fields);
+pub fn client_fields(fields: HeaderMap, is_submission: bool, decision: Option<HeaderValue>) -> HeaderMap {
+    let options = connection_options(&fields);
     let mut forwarded = HeaderMap::with_capacity(fields.len() + 1);
     // With both Transfer-Encoding and Content-Length, Transfer-Encoding wins (RFC 9112, section 6.3). It is hop-by-hop, so
     // it is dropped, and so is the length, which does not describe this body.
     let is_chunked = fields.contains_key(header::TRANSFER_ENCODING);
-    for (name, value) in fields {
+    for_each(fields, |name, value, _| {
         if name == header::CONTENT_LENGTH {
             // Where it counts, hyper has seen that all values agree. It would not write them as they came.
-            if let Some(length) = length(value).filter(|_| !is_chunked) {
+            if let Some(length) = length(&value).filter(|_| !is_chunked) {
                 forwarded.insert(name, length.into());
             }
-        } else if !(is_submission && name == DECISION || is_hop_by_hop(name, &connection)) {
-            forwarded.append(name, value.clone());
+        } else if !(is_submission && name == DECISION || options.drop(&name)) {
+            forwarded.append(name, value);
         }
-    }
+    });
     if let Some(decision) = decision {
         forwarded.append(DECISION, decision);
     }
@@ -112,36 +131,48 @@ pub fn with_decision(mut response: Response, decision: Option<HeaderValue>) -> R
     response
 }
 
-/// The names that the Connection field lists.
-fn connection_options(fields: &HeaderMap) -> Vec<HeaderName> {
-    fields
-        .get_all(header::CONNECTION)
-        .iter()
+/// The names that the Connection field lists, without the usual ones, which name no field.
+struct ConnectionOptions(Vec<String>);
+
+fn connection_options(fields: &HeaderMap) -> ConnectionOptions {
+    let is_usual = |option: &[u8]| option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close");
+    let values = fields.get_all(header::CONNECTION).iter();
+    let options = values
+        .filter(|value| !is_usual(value.as_bytes()))
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect()
+        .map(str::trim);
+    ConnectionOptions(
+        options
+            .filter(|option| !is_usual(option.as_bytes()))
+            .map(str::to_owned)
+            .collect(),
+    )
 }
 
-fn is_hop_by_hop(name: &HeaderName, connection: &[HeaderName]) -> bool {
-    const ALWAYS: [HeaderName; 7] = [
-        header::CONNECTION,
-        // Meant for the first proxy that asks for it (RFC 9110, section 11.7.2), and a secret.
-        header::PROXY_AUTHORIZATION,
-        header::TE,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-connection"),
-    ];
-    // A Connection field cannot take away a field that the request depends on.
-    const NEVER: [HeaderName; 4] = [
-        header::HOST,
-        header::CONTENT_ENCODING,
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-    ];
-    ALWAYS.contains(name) || connection.contains(name) && !NEVER.contains(name)
+impl ConnectionOptions {
+    /// Whether a field is hop-by-hop.
+    fn drop(&self, name: &HeaderName) -> bool {
+        const ALWAYS: [HeaderName; 7] = [
+            header::CONNECTION,
+            // Meant for the first proxy that asks for it (RFC 9110, section 11.7.2), and a secret.
+            header::PROXY_AUTHORIZATION,
+            header::TE,
+            header::TRANSFER_ENCODING,
+            header::UPGRADE,
+            HeaderName::from_static("keep-alive"),
+            HeaderName::from_static("proxy-connection"),
+        ];
+        // A Connection field cannot take away a field that the request depends on.
+        const NEVER: [HeaderName; 4] = [
+            header::HOST,
+            header::CONTENT_ENCODING,
+            header::CONTENT_LENGTH,
+            header::CONTENT_TYPE,
+        ];
+        let is_listed = |name: &HeaderName| self.0.iter().any(|option| option.eq_ignore_ascii_case(name.as_str()));
+        ALWAYS.contains(name) || is_listed(name) && !NEVER.contains(name)
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +189,7 @@ mod tests {
 
     fn upstream(list: &[(&str, &str)], framing: Framing) -> Vec<(String, String)> {
         let host = HeaderValue::from_static("api.example");
-        upstream_fields(&fields(list), &host, framing)
+        upstream_fields(fields(list), &host, framing)
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
             .collect()

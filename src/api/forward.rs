@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use axum::{body::Body, extract::Request, response::Response};
-use http::{HeaderValue, Uri, Version, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderValue, Request, Uri, Version, header, request::Parts, uri::PathAndQuery};
+use http_body_util::Either;
 
 use super::{
-    Gateway,
+    Gateway, Response,
     error_response::ErrorResponse,
     fields::{self, Framing},
     held_body::HeldBody,
@@ -14,17 +14,17 @@ use super::{
 };
 use crate::{
     submission::{self, Endpoint, Wishes},
-    upstream::Purpose,
+    upstream::{Outgoing, Purpose, ResponseBody},
 };
 
 /// Passes on a request that is not a submission. A large body streams.
 pub async fn pass(
     gateway: &Gateway,
-    head: Parts,
-    mut body: HeldBody,
+    head: Box<Parts>,
+    body: &mut HeldBody,
     recording: &mut Recording,
 ) -> Result<Response, ErrorResponse> {
-    body.begin().await?;
+    body.begin(&mut recording.record.bytes_in).await?;
     let target = path_and_query(&head.uri);
     // The query is looked at only for a response of the gateway's own.
     if recording.format.endpoint() == Endpoint::Res && body.is_whole() && !body.so_far().is_empty() {
@@ -38,7 +38,8 @@ pub async fn pass(
         true => gateway.places.take()?,
         false => gateway.places.take_arriving()?,
     });
-    let request = upstream_request(gateway, head, target, body.into_body(), Framing::AsSent);
+    let body = body.take_body(|| recording.count());
+    let request = upstream_request(gateway, head, target, body, Framing::AsSent);
     Ok(match send(gateway, request, Purpose::Other, recording).await {
         Ok(response) => client_response(response, false, None),
         Err(failure) => failure,
@@ -48,7 +49,7 @@ pub async fn pass(
 /// Sends a submission on.
 pub async fn send_submission(
     gateway: &Gateway,
-    request: Request,
+    request: Box<Request<Outgoing>>,
     decision: Option<HeaderValue>,
     recording: &mut Recording,
 ) -> Response {
@@ -61,10 +62,10 @@ pub async fn send_submission(
 /// The upstream's response, or the gateway's own to a failure.
 async fn send(
     gateway: &Gateway,
-    request: Request,
+    request: Box<Request<Outgoing>>,
     purpose: Purpose,
     recording: &mut Recording,
-) -> Result<Response, Response> {
+) -> Result<http::Response<ResponseBody>, Response> {
     let began = Instant::now();
     let result = gateway.upstream.send(request, purpose, recording.client_gone()).await;
     recording.record.upstream = Some(began.elapsed());
@@ -83,19 +84,28 @@ pub fn path_and_query(uri: &Uri) -> PathAndQuery {
 }
 
 /// A request as the upstream gets it.
-pub fn upstream_request(gateway: &Gateway, head: Parts, target: PathAndQuery, body: Body, framing: Framing) -> Request {
-    let mut request = Request::new(body);
-    *request.method_mut() = head.method;
-    *request.uri_mut() = Uri::from(target);
-    *request.headers_mut() = fields::upstream_fields(&head.headers, gateway.upstream.origin().host_field(), framing);
-    *request.extensions_mut() = head.extensions;
-    request
-}
-
-fn client_response(response: Response, is_submission: bool, decision: Option<HeaderValue>) -> Response {
-    let (mut head, body) = response.into_parts();
-    head.headers = fields::client_fields(&head.headers, is_submission, decision);
+pub fn upstream_request(
+    gateway: &Gateway,
+    mut head: Box<Parts>,
+    target: PathAndQuery,
+    body: Outgoing,
+    framing: Framing,
+) -> Box<Request<Outgoing>> {
+    head.uri = Uri::from(target);
+    let fields = std::mem::take(&mut head.headers);
+    head.headers = fields::upstream_fields(fields, gateway.upstream.origin().host_field(), framing);
     // Each hop speaks its own version (RFC 9110, section 2.5).
     head.version = Version::HTTP_11;
-    Response::from_parts(head, body)
+    Box::new(Request::from_parts(*head, body))
+}
+
+fn client_response(
+    response: http::Response<ResponseBody>,
+    is_submission: bool,
+    decision: Option<HeaderValue>,
+) -> Response {
+    let (mut head, body) = response.into_parts();
+    head.headers = fields::client_fields(head.headers, is_submission, decision);
+    head.version = Version::HTTP_11;
+    Response::from_parts(head, Either::Right(body))
 }

@@ -1,21 +1,25 @@
 //! Admits a request and tells submissions from everything else.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
-use axum::{
-    extract::{Request, State},
-    response::Response,
-};
-use http::{Method, request::Parts};
+use http::{Method, Request, request::Parts};
 use http_body::Body as _;
+use http_body_util::{Either, Full};
 use hyper::ext::ReasonPhrase;
+use tower::service_fn;
 
 use super::{
-    Gateway, admission, error_response::ErrorResponse, forward, held_body::HeldBody, recording::Recording, submit,
+    Gateway, Response, admission,
+    error_response::ErrorResponse,
+    forward,
+    held_body::HeldBody,
+    recording::{Recorded, Recording},
+    submit,
 };
 use crate::{
     observe::Cause,
     rules::Unreadable,
+    server::{RequestBody, Requests},
     submission::{
         Dialect, Endpoint,
         plain_shape::{self, Doubt},
@@ -26,16 +30,20 @@ use crate::{
 const NO_TUNNEL: ReasonPhrase =
     ReasonPhrase::from_static(b"nocache-gateway serves the API's names alone, by the listener of [server.proxy]");
 
-/// Handles a request to the API listener. It is an axum handler without a router, so that nothing else decides about
-/// paths and methods, and no field is added to a response.
-pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+/// The API listener as a service. There is no router: nothing else decides about paths and methods, and no field is added
+/// to a response.
+pub fn service(gateway: Arc<Gateway>) -> impl Requests {
+    service_fn(move |request| handle(gateway.clone(), request))
+}
+
+async fn handle(gateway: Arc<Gateway>, request: Request<RequestBody>) -> Result<http::Response<Recorded>, Infallible> {
     let endpoint = Endpoint::of(request.uri().path());
     let dialect = submission_dialect(endpoint, request.method());
     let mut recording = Recording::begin(&gateway, &request, endpoint, dialect);
     let is_connect = request.method() == Method::CONNECT;
     let response = match admission::check(&gateway, &request) {
         // The server opens the tunnel.
-        Ok(()) if is_connect => Ok(Response::default()),
+        Ok(()) if is_connect => Ok(Response::new(Either::Left(Full::default()))),
         Ok(()) => route(&gateway, request, &mut recording).await,
         Err(refusal) => Err(refusal),
     };
@@ -44,24 +52,24 @@ pub async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
         // Clients show of a refused CONNECT the status line alone.
         response.extensions_mut().insert(NO_TUNNEL);
     }
-    recording.finish(response)
+    Ok(recording.finish(response))
 }
 
 /// Tells submissions from everything else.
-async fn route(gateway: &Arc<Gateway>, request: Request, recording: &mut Recording) -> Result<Response, ErrorResponse> {
+async fn route(
+    gateway: &Gateway,
+    request: Request<RequestBody>,
+    recording: &mut Recording,
+) -> Result<Response, ErrorResponse> {
     let (head, body) = request.into_parts();
+    let head = Box::new(head);
     let is_bare = head.uri.query().is_none() && body.is_end_stream();
-    let body = if body.is_end_stream() {
-        body
-    } else {
-        recording.counted(body)
-    };
-    let body = HeldBody::new(body, &head.headers, &gateway.settings, &gateway.budget);
+    let mut body = HeldBody::new(body, &gateway.settings, &gateway.budget);
     match recording.record.dialect {
-        Some(dialect) => submit::submit(gateway, dialect, head, body, recording).await,
+        Some(dialect) => submit::submit(gateway, dialect, head, &mut body, recording).await,
         None => match doubt_of_unread(gateway, &head, is_bare) {
             Some(doubt) => Ok(submit::deny_unread(gateway, doubt, recording)),
-            None => forward::pass(gateway, head, body, recording).await,
+            None => forward::pass(gateway, head, &mut body, recording).await,
         },
     }
 }

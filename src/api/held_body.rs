@@ -1,11 +1,17 @@
 //! A request's body as it arrives: held until it is whole, or as far as it has to be read before the rest can stream.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
-use http_body::{Body as _, Frame};
+use futures_util::FutureExt;
+use http::{HeaderMap, StatusCode};
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower_http::timeout::TimeoutBody;
@@ -15,15 +21,15 @@ use super::{
     budget::{Budget, Charge, OverBudget, SMALL},
     error_response::{BODY_INCOMPLETE, ErrorResponse, SERVICE_NOT_AVAILABLE},
 };
-use crate::{observe::Cause, upstream::Resumed};
+use crate::{observe::Cause, server::RequestBody, upstream::Outgoing};
 
 /// A body that is arriving.
 pub struct HeldBody {
-    rest: Body,
+    rest: RequestBody,
     /// The first frame, whose bytes need not be copied if it is the only one.
     first: Bytes,
     more: BytesMut,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Box<HeaderMap>>,
     is_whole: bool,
     announced: Option<usize>,
     /// Whether the client waits to be asked for it (RFC 9110, section 10.1.1) and is larger than what is asked for at once.
@@ -31,28 +37,26 @@ pub struct HeldBody {
     charge: Charge,
     /// The longest pause between two frames.
     longest_pause: Duration,
-    /// A body that drips could otherwise hold its place for ever.
-    deadline: Instant,
+    /// Set when it is waited for. A body that drips could otherwise hold its place for ever.
+    deadline: Option<Instant>,
 }
 
 impl HeldBody {
     /// Nothing of it has been read.
-    pub fn new(body: Body, fields: &HeaderMap, settings: &Settings, budget: &Arc<Budget>) -> Self {
-        let announced = fields
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse().ok());
+    pub fn new(body: RequestBody, settings: &Settings, budget: &Arc<Budget>) -> Self {
+        let announced = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
         let asked_for = SMALL.min(settings.body_limit);
         Self {
             is_whole: body.is_end_stream(),
+            waits: body.is_unasked() && announced.is_some_and(|length| length > asked_for),
             rest: body,
             first: Bytes::new(),
             more: BytesMut::new(),
             trailers: None,
             announced,
-            waits: fields.contains_key(header::EXPECT) && announced.is_some_and(|length| length > asked_for),
             charge: budget.charge(),
             longest_pause: settings.body_timeout,
-            deadline: Instant::now() + 2 * settings.body_timeout,
+            deadline: None,
         }
     }
 
@@ -72,33 +76,44 @@ impl HeldBody {
     }
 
     /// Reads a small body to its end, and of a larger one as much as a small one may have. A client that waits to be asked
-    /// for a larger one is not asked yet.
-    pub async fn begin(&mut self) -> Result<(), ErrorResponse> {
+    /// for a larger one is not asked yet. `arrived` counts its bytes.
+    pub async fn begin(&mut self, arrived: &mut u64) -> Result<(), ErrorResponse> {
         match self.waits {
             true => Ok(()),
-            false => self.read(SMALL).await,
+            false => self.read(SMALL, arrived).await,
         }
     }
 
-    /// Reads to the end, or until there is more than `limit`.
-    pub async fn read(&mut self, limit: usize) -> Result<(), ErrorResponse> {
+    /// Reads to the end, or until there is more than `limit`. `arrived` counts its bytes.
+    pub async fn read(&mut self, limit: usize, arrived: &mut u64) -> Result<(), ErrorResponse> {
         while !self.is_whole && self.so_far().len() <= limit {
-            let pause = Instant::now() + self.longest_pause;
-            let frame = match tokio::time::timeout_at(self.deadline.min(pause), self.rest.frame()).await {
-                Ok(Some(Ok(frame))) => frame,
-                Ok(None) => {
-                    self.is_whole = true;
-                    break;
-                }
-                Ok(Some(Err(_))) | Err(_) => return Err(incomplete()),
+            // What is there is not timed.
+            let frame = match self.rest.frame().now_or_never() {
+                Some(frame) => frame,
+                None => self.next_frame().await.ok_or_else(incomplete)?,
             };
-            match frame.into_data() {
-                Ok(data) => self.add(data)?,
-                Err(frame) => self.trailers = frame.into_trailers().ok(),
+            let Some(frame) = frame else {
+                self.is_whole = true;
+                break;
+            };
+            match frame.map_err(|_| incomplete())?.into_data() {
+                Ok(data) => {
+                    *arrived += data.len() as u64;
+                    self.add(data)?;
+                }
+                Err(frame) => self.trailers = frame.into_trailers().ok().map(Box::new),
             }
             self.is_whole = self.rest.is_end_stream();
         }
         Ok(())
+    }
+
+    /// Waits for the next frame; `None` if it takes too long.
+    async fn next_frame(&mut self) -> Option<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let now = Instant::now();
+        let deadline = *self.deadline.get_or_insert(now + 2 * self.longest_pause);
+        let frame = tokio::time::timeout_at(deadline.min(now + self.longest_pause), self.rest.frame());
+        frame.await.ok()
     }
 
     fn add(&mut self, data: Bytes) -> Result<(), ErrorResponse> {
@@ -115,28 +130,33 @@ impl HeldBody {
     }
 
     /// The body, of which all has been read, with what it uses of the budget.
-    pub fn into_bytes(self) -> (Bytes, Charge) {
-        (bytes(self.first, self.more), self.charge)
+    pub fn take_bytes(&mut self) -> (Bytes, Charge) {
+        (self.take_read(), self.charge.take())
     }
 
-    /// The body as it came: what has been read, and then the rest.
-    pub fn into_body(self) -> Body {
-        if self.is_whole && self.so_far().is_empty() && self.trailers.is_none() {
-            // An absent body stays absent: otherwise it would be framed as one of unknown length.
-            return Body::empty();
+    fn take_read(&mut self) -> Bytes {
+        match self.more.is_empty() {
+            true => std::mem::take(&mut self.first),
+            false => std::mem::take(&mut self.more).freeze(),
         }
-        let rest = match self.is_whole {
-            true => Body::empty(),
-            false => Body::new(TimeoutBody::new(self.longest_pause, self.rest)),
-        };
-        let held = self.charge.of(bytes(self.first, self.more));
-        let held = Some(held).filter(|held| !held.is_empty()).map(Frame::data);
-        Resumed::body(held.into_iter().chain(self.trailers.map(Frame::trailers)), rest)
     }
-}
 
-fn bytes(first: Bytes, more: BytesMut) -> Bytes {
-    if more.is_empty() { first } else { more.freeze() }
+    /// The body as it came: what has been read, and then the rest, whose bytes are added to a count as they arrive.
+    pub fn take_body(&mut self, count: impl FnOnce() -> Arc<AtomicU64>) -> Outgoing {
+        let (held, charge) = self.take_bytes();
+        let held = if held.is_empty() { held } else { charge.of(held) };
+        if self.is_whole {
+            return Outgoing::whole(held, self.trailers.take());
+        }
+        let count = count();
+        let rest = std::mem::take(&mut self.rest);
+        let rest = TimeoutBody::new(self.longest_pause, rest).map_frame(move |frame| {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            count.fetch_add(length as u64, Ordering::Relaxed);
+            frame
+        });
+        Outgoing::arriving(held, rest)
+    }
 }
 
 fn incomplete() -> ErrorResponse {

@@ -24,7 +24,7 @@ use crate::{
 /// A submission whose body is there.
 pub struct Case {
     pub dialect: Dialect,
-    pub head: Parts,
+    pub head: Box<Parts>,
     pub body: Bytes,
     /// What the body uses of the budget.
     pub charge: Charge,
@@ -35,7 +35,7 @@ pub struct Case {
 
 /// What became of it.
 pub struct Judged {
-    pub head: Parts,
+    pub head: Box<Parts>,
     pub facts: Facts,
     pub verdict: Verdict,
 }

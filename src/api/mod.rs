@@ -4,7 +4,7 @@
 //!
 //! # Layout
 //! - [`gateway`]: what every request is handled with
-//! - [`handle`](mod@handle): tells submissions from everything else
+//! - [`handle`]: tells submissions from everything else
 //! - [`admission`]: which requests are served here; [`request_target`]: this is not an open proxy; [`cross_site`]: pages of
 //!   other sites
 //! - [`submit`]: a submission's path; [`judge`]: what becomes of it; [`forward`]: to the upstream and back
@@ -12,6 +12,11 @@
 //! - [`held_body`]: a body as it arrives; [`places`] and [`budget`]: what requests share; [`content_coding`]: compressed
 //!   bodies
 //! - [`error_response`]: responses of the gateway's own; [`recording`]: the record of a request in flight
+
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+
+use crate::upstream::ResponseBody;
 
 pub mod admission;
 pub mod budget;
@@ -31,4 +36,10 @@ pub mod submit;
 
 pub use cross_site::CrossSite;
 pub use gateway::{Gateway, Settings};
-pub use handle::handle;
+pub use handle::service;
+
+/// The body of a response: the gateway's own, or the upstream's.
+pub type Body = Either<Full<Bytes>, ResponseBody>;
+
+/// A response to a client.
+pub type Response = http::Response<Body>;

@@ -12,22 +12,22 @@ use std::{
     time::Instant,
 };
 
-use axum::{Error, body::Body, extract::Request, response::Response};
 use bytes::Bytes;
-use http::{HeaderName, Method, StatusCode, header};
+use http::{HeaderName, Method, Request, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use tokio::runtime::Handle;
+use tower::BoxError;
 
 use super::{
-    Gateway,
+    Body, Gateway, Response,
     error_response::{ErrorResponse, ResponseFormat},
     fields::DECISION,
     places::Place,
 };
 use crate::{
     observe::{Cause, Observers, Record, record::shown_path},
-    server::{ClientGone, ConnectionFault, Entrance, FaultKind},
+    server::{Client, ConnectionFault, FaultKind, RequestBody},
     submission::{Dialect, Endpoint},
 };
 
@@ -44,18 +44,25 @@ pub struct Recording {
     observers: Arc<Observers>,
     is_stopping: Arc<AtomicBool>,
     began: Instant,
-    client: Option<ClientGone>,
-    body: Option<Arc<AtomicU64>>,
+    client: Option<Client>,
+    /// How many bytes of the request's body arrive while it is sent on.
+    streamed: Option<Arc<AtomicU64>>,
     /// Whether the response has ended. Otherwise the client has left, or the gateway stops.
     is_complete: bool,
 }
 
 impl Recording {
     /// Begins the record of a request.
-    pub fn begin(gateway: &Gateway, request: &Request, endpoint: Endpoint, dialect: Option<Dialect>) -> Self {
-        Self {
+    pub fn begin(
+        gateway: &Gateway,
+        request: &Request<RequestBody>,
+        endpoint: Endpoint,
+        dialect: Option<Dialect>,
+    ) -> Box<Self> {
+        let client: Option<&Client> = request.extensions().get();
+        Box::new(Self {
             record: Record {
-                peer: request.extensions().get().map(|entrance: &Entrance| entrance.peer.ip()),
+                peer: client.map(|client| client.entrance.peer.ip()),
                 client_id: client_id(request),
                 path: shown_path(request.uri().path()),
                 endpoint,
@@ -68,19 +75,15 @@ impl Recording {
             observers: gateway.observers.clone(),
             is_stopping: gateway.is_stopping.clone(),
             began: Instant::now(),
-            client: request.extensions().get().cloned(),
-            body: None,
+            client: client.cloned(),
+            streamed: None,
             is_complete: false,
-        }
+        })
     }
 
-    /// Counts the bytes of the request's body as they arrive.
-    pub fn counted(&mut self, body: Body) -> Body {
-        let count = self.body.insert(Arc::default()).clone();
-        Body::new(body.map_frame(move |frame| {
-            count.fetch_add(data_length(&frame), Ordering::Relaxed);
-            frame
-        }))
+    /// Counts the bytes of the request's body that arrive while it is sent on.
+    pub fn count(&mut self) -> Arc<AtomicU64> {
+        self.streamed.insert(Arc::default()).clone()
     }
 
     /// Completes when the client has gone.
@@ -88,7 +91,7 @@ impl Recording {
         let client = self.client.clone();
         async move {
             match client {
-                Some(client) => client.wait().await,
+                Some(client) => client.gone.wait().await,
                 None => future::pending().await,
             }
         }
@@ -104,7 +107,7 @@ impl Recording {
     }
 
     /// Ties the record to a response: it is written when the response has ended, and so ends the request's place.
-    pub fn finish(mut self, response: Response) -> Response {
+    pub fn finish(mut self: Box<Self>, response: Response) -> http::Response<Recorded> {
         let status = response.status();
         // A client that has left gets nothing.
         self.record.status = (self.record.cause != Some(Cause::ClientGone)).then_some(status);
@@ -115,12 +118,10 @@ impl Recording {
         // hyper does not ask for more once it has the announced length.
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         self.is_complete = has_no_body || length == Some(0);
-        response.map(|body| {
-            Body::new(RecordedBody {
-                body,
-                length,
-                recording: Some(self),
-            })
+        response.map(|body| Recorded {
+            body,
+            length,
+            recording: Some(self),
         })
     }
 }
@@ -128,7 +129,7 @@ impl Recording {
 impl Drop for Recording {
     fn drop(&mut self) {
         let record = &mut self.record;
-        let has_left = self.client.as_ref().is_some_and(ClientGone::is_gone);
+        let has_left = self.client.as_ref().is_some_and(|client| client.gone.is_gone());
         if record.cause.is_none() && (has_left || !self.is_complete) {
             record.cause = Some(match self.is_stopping.load(Ordering::Relaxed) {
                 true => Cause::Stopped,
@@ -136,7 +137,7 @@ impl Drop for Recording {
             });
         }
         record.took = self.began.elapsed();
-        record.bytes_in = self.body.as_ref().map_or(0, |body| body.load(Ordering::Relaxed));
+        record.bytes_in += self.streamed.as_ref().map_or(0, |bytes| bytes.load(Ordering::Relaxed));
         self.observers.observe(record);
     }
 }
@@ -167,7 +168,7 @@ pub fn record_fault(observers: &Observers, fault: ConnectionFault) {
 }
 
 /// The client's own id, if it is one that may be shown.
-fn client_id(request: &Request) -> Option<String> {
+fn client_id(request: &Request<RequestBody>) -> Option<String> {
     let id = request.headers().get(X_REQUEST_ID)?.to_str().ok()?;
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let is_shown = (1..=64).contains(&id.len()) && id.bytes().all(is_plain);
@@ -175,17 +176,17 @@ fn client_id(request: &Request) -> Option<String> {
 }
 
 /// A response body at whose end the record is written.
-struct RecordedBody {
+pub struct Recorded {
     body: Body,
     /// The announced length.
     length: Option<u64>,
-    recording: Option<Recording>,
+    recording: Option<Box<Recording>>,
 }
 
 /// How much of a response is read that its client does not take, in bytes.
 const UNTAKEN: usize = 1 << 20;
 
-impl Drop for RecordedBody {
+impl Drop for Recorded {
     /// A client left before the end of its response. If a task was created it is paid for, so what the upstream says about
     /// it is still read; the exchange keeps its place meanwhile.
     fn drop(&mut self) {
@@ -199,7 +200,7 @@ impl Drop for RecordedBody {
             && is_open
             && let Ok(runtime) = Handle::try_current()
         {
-            let body = std::mem::take(&mut self.body);
+            let body = std::mem::replace(&mut self.body, Either::Left(Full::default()));
             runtime.spawn(async move {
                 let _ = Limited::new(body, UNTAKEN).collect().await;
                 drop(recording);
@@ -208,11 +209,11 @@ impl Drop for RecordedBody {
     }
 }
 
-impl http_body::Body for RecordedBody {
+impl http_body::Body for Recorded {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         let this = &mut *self;
         if let Some(recording) = &mut this.recording {

@@ -3,9 +3,8 @@
 //! the upstream's names. The Host field is never judged, but in a tunnel: clients that speak to a 2captcha address send
 //! that name on purpose.
 
-use axum::extract::Request;
-use http::{HeaderMap, Method, StatusCode, header, uri::Authority};
-use http_body::Body as _;
+use http::{HeaderMap, Method, Request, StatusCode, header, uri::Authority};
+use http_body::Body;
 
 use super::{Settings, error_response::ErrorResponse};
 use crate::{
@@ -61,7 +60,7 @@ impl Names {
 }
 
 /// Refuses a request that is not for the API.
-pub fn check(request: &Request, entrance: Option<&Entrance>, names: &Names) -> Result<(), ErrorResponse> {
+pub fn check(request: &Request<impl Body>, entrance: Option<&Entrance>, names: &Names) -> Result<(), ErrorResponse> {
     let authority = request.uri().authority();
     let is_connect = request.method() == Method::CONNECT;
     match entrance.map_or(&Way::Direct, |entrance| &entrance.way) {

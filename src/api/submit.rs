@@ -1,15 +1,11 @@
 //! A submission's path: held until its body is there, judged, sent on.
 
-use std::{
-    panic::{self, AssertUnwindSafe},
-    sync::Arc,
-};
+use std::panic::{self, AssertUnwindSafe};
 
-use axum::{body::Body, response::Response};
 use http::{HeaderValue, header, request::Parts};
 
 use super::{
-    Gateway,
+    Gateway, Response,
     error_response::ErrorResponse,
     fields,
     forward::{path_and_query, send_submission, upstream_request},
@@ -21,23 +17,24 @@ use crate::{
     observe::record::Decided,
     rewrite::Plan,
     submission::{self, Dialect, Wishes, plain_shape::Doubt},
+    upstream::Outgoing,
 };
 
 /// Holds a submission, judges it, and sends it on with the edits that follow.
 pub async fn submit(
-    gateway: &Arc<Gateway>,
+    gateway: &Gateway,
     dialect: Dialect,
-    head: Parts,
-    mut body: HeldBody,
+    head: Box<Parts>,
+    body: &mut HeldBody,
     recording: &mut Recording,
 ) -> Result<Response, ErrorResponse> {
-    if let Err(refusal) = hold(gateway, dialect, &mut body, recording).await {
+    if let Err(refusal) = hold(gateway, dialect, body, recording).await {
         if dialect == Dialect::Legacy {
-            recording.format.set_wishes(wishes(&head, &body));
+            recording.format.set_wishes(wishes(&head, body));
         }
         return Err(refusal);
     }
-    let (bytes, charge) = body.into_bytes();
+    let (bytes, charge) = body.take_bytes();
     let case = Case {
         dialect,
         head,
@@ -47,12 +44,17 @@ pub async fn submit(
         rules: gateway.rules(),
         limit: gateway.settings.body_limit,
     };
-    let Judged { head, facts, verdict } = judge(gateway, case).await?;
+    let judged = match case.takes_long() {
+        // A panic is a bug, and has a response like that of the other threads.
+        false => panic::catch_unwind(AssertUnwindSafe(|| case.judge())).map_err(|_| ErrorResponse::internal()),
+        true => Box::pin(judge_elsewhere(gateway, case)).await,
+    };
+    let Judged { head, facts, verdict } = judged?;
     let decision = note(gateway, facts, recording);
     match verdict {
         Verdict::Respond(response) => Ok(fields::with_decision(recording.refuse(&response), decision)),
         Verdict::Send { target, body, framing } => {
-            let request = upstream_request(gateway, head, target, Body::from(body), framing);
+            let request = upstream_request(gateway, head, target, Outgoing::whole(body, None), framing);
             Ok(send_submission(gateway, request, decision, recording).await)
         }
     }
@@ -66,10 +68,11 @@ async fn hold(
     recording: &mut Recording,
 ) -> Result<(), ErrorResponse> {
     let limit = gateway.settings.body_limit;
+    let arrived = &mut recording.record.bytes_in;
     let begun = match dialect {
         Dialect::CreateTask if body.is_over(limit) => Ok(()),
         // A legacy client may say there how it wants its response, a refusal too.
-        Dialect::CreateTask | Dialect::Legacy => body.begin().await,
+        Dialect::CreateTask | Dialect::Legacy => body.begin(arrived).await,
     };
     if body.is_over(limit) {
         return Err(too_large(limit));
@@ -80,7 +83,7 @@ async fn hold(
         return Ok(());
     }
     let place = recording.place.insert(gateway.places.take_arriving()?);
-    body.read(limit).await?;
+    body.read(limit, arrived).await?;
     if body.is_over(limit) {
         return Err(too_large(limit));
     }
@@ -99,14 +102,9 @@ fn wishes(head: &Parts, body: &HeldBody) -> Wishes {
     })
 }
 
-/// Judges a submission, on a thread that does not serve if it takes long; and then not more of them at once than there are
-/// such threads, so that those that serve get their turn.
-async fn judge(gateway: &Gateway, case: Case) -> Result<Judged, ErrorResponse> {
-    if !case.takes_long() {
-        // A panic is a bug, and has a response like that of the other threads.
-        let judged = panic::catch_unwind(AssertUnwindSafe(|| case.judge()));
-        return judged.map_err(|_| ErrorResponse::internal());
-    }
+/// Judges a submission on a thread that does not serve; and not more of them at once than there are such threads, so that
+/// those that serve get their turn.
+async fn judge_elsewhere(gateway: &Gateway, case: Case) -> Result<Judged, ErrorResponse> {
     // The semaphore is never closed.
     let permit = gateway.judges.clone().acquire_owned().await;
     let judged = tokio::task::spawn_blocking(move || {

@@ -3,7 +3,6 @@
 
 use std::{path::Path, sync::Arc};
 
-use axum::handler::Handler;
 use reqwest::{Client, Method};
 use tokio::net::TcpListener;
 
@@ -191,7 +190,7 @@ async fn spawn_gateway(upstream: &str) -> Result<String, Failure> {
     };
     let upstream = Upstream::new(settings, &[]).map_err(Failure::failed)?;
     let gateway = Gateway::new(api::Settings::default(), rules()?.rules, upstream);
-    spawn(api::handle.with_state(Arc::new(gateway))).await
+    spawn(api::service(Arc::new(gateway))).await
 }
 
 /// Serves on a free port until the process ends. Returns the URL.

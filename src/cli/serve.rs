@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::handler::Handler;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -73,7 +72,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
             );
         }
     }
-    let service = api::handle.with_state(gateway.clone());
+    let service = api::service(gateway.clone());
     let recorder = gateway.clone();
     let server = Server::new(listeners)
         .limits(config.server.limits)

@@ -34,7 +34,7 @@ pub fn deny(data: &[u8]) {
     let rules = RuleSet::new(vec![rule()], Rule::built_in_default(), None, CaptchaNames::default());
     let case = Case {
         dialect,
-        head: request.into_parts().0,
+        head: Box::new(request.into_parts().0),
         body: Bytes::copy_from_slice(body),
         charge: Budget::new(16 * LIMIT).charge(),
         rules: rules.into(),

@@ -83,7 +83,7 @@ fn write(record: &Record, level: Level) {
                 id = display(record.id),
                 client_id = record.client_id.as_deref(),
                 method = record.method.as_ref().map(shown_method),
-                path = record.path.as_str(),
+                path = &*record.path,
                 endpoint = word(Some(record.endpoint.into())),
                 dialect = word(record.dialect.map(Into::into)),
                 captcha = record.captcha.as_ref().map(display),

@@ -33,7 +33,7 @@ pub struct Record {
     /// The method; `None` if no request came of the head.
     pub method: Option<Method>,
     /// The path without the query, with everything hidden that could be a secret (see [`shown_path`]).
-    pub path: String,
+    pub path: Cow<'static, str>,
     /// The API method that the path names.
     pub endpoint: Endpoint,
     /// The dialect of a submission; `None` for a request that is not read as one.
@@ -103,7 +103,7 @@ impl Record {
             peer: None,
             client_id: None,
             method: None,
-            path: String::new(),
+            path: Cow::Borrowed(""),
             endpoint: Endpoint::Other,
             dialect: None,
             captcha: None,
@@ -162,7 +162,16 @@ pub fn shown_host(host: &Host) -> Cow<'_, str> {
 
 /// A path as it may be shown. A mangled request can carry its key there (`/in.php&key=…`), so a segment as long as a key is
 /// not shown, and nothing from the first character on that no path of the API has.
-pub fn shown_path(path: &str) -> String {
+pub fn shown_path(path: &str) -> Cow<'static, str> {
+    /// The usual paths.
+    const USUAL: [&str; 5] = ["/createTask", "/getTaskResult", "/getBalance", "/in.php", "/res.php"];
+    match USUAL.iter().find(|usual| **usual == path) {
+        Some(usual) => Cow::Borrowed(usual),
+        None => Cow::Owned(shown_segments(path)),
+    }
+}
+
+fn shown_segments(path: &str) -> String {
     const ELLIPSIS: &str = "…";
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '*');
     let mut shown = String::new();

@@ -6,27 +6,27 @@ use std::{
     time::Duration,
 };
 
-use axum::{Error, body::Body};
 use bytes::Bytes;
 use http::{Request, header};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
-use super::progress::{Busy, Progress, Receiving};
+use super::progress::{Busy, Receiving};
 
 /// How long the rest of a request's body is read that nobody wants any more: a client that is cut off while it sends may
 /// never read the response.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// The body of a request.
-struct Received {
-    body: Body,
-    progress: Progress,
-    /// While the body has not ended.
+/// The body of a request. It keeps the connection busy; dropped early, it is still read for a while.
+#[derive(Default)]
+pub struct RequestBody {
+    /// `None` if there is none.
+    body: Option<Incoming>,
+    /// While it has not ended.
     busy: Option<Busy>,
-    /// Whether the client waits to be asked for its body.
+    /// Whether the client waits to be asked for it.
     waits: bool,
 }
 
@@ -43,93 +43,97 @@ pub fn receiving(request: &Request<Incoming>) -> Receiving {
     }
 }
 
-/// A request whose body keeps the connection busy. A body that is dropped early is still read for a while.
-pub fn receive(request: Request<Incoming>, progress: &Progress, busy: &Busy) -> Request<Body> {
-    if request.body().is_end_stream() {
-        return request.map(|_| Body::empty());
-    }
-    let waits = receiving(&request) == Receiving::Unasked;
-    request.map(|body| {
-        Body::new(Received {
-            body: Body::new(body),
-            progress: progress.clone(),
+/// A request whose body keeps the connection busy.
+pub fn receive(request: Request<Incoming>, receiving: Receiving, busy: &Busy) -> Request<RequestBody> {
+    request.map(|body| match receiving {
+        Receiving::Ended => RequestBody::default(),
+        _ => RequestBody {
+            body: Some(body),
             busy: Some(busy.clone()),
-            waits,
-        })
+            waits: receiving == Receiving::Unasked,
+        },
     })
 }
 
-impl http_body::Body for Received {
-    type Data = Bytes;
-    type Error = Error;
+impl RequestBody {
+    /// Whether the client waits to be asked for it (RFC 9110, section 10.1.1).
+    pub fn is_unasked(&self) -> bool {
+        self.waits
+    }
+}
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if std::mem::take(&mut self.waits) {
-            self.progress.ask_for_body();
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = &mut *self;
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        if let Some(busy) = &this.busy
+            && std::mem::take(&mut this.waits)
+        {
+            busy.progress().ask_for_body();
         }
-        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            self.progress.starve(cx.waker());
+        let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
+            if let Some(busy) = &this.busy {
+                busy.progress().starve(cx.waker());
+            }
             return Poll::Pending;
         };
-        if self.body.is_end_stream() || !matches!(frame, Some(Ok(_))) {
-            self.end();
+        if (body.is_end_stream() || !matches!(frame, Some(Ok(_))))
+            && let Some(busy) = this.busy.take()
+        {
+            busy.end_body();
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 
-impl Received {
-    fn end(&mut self) {
-        if let Some(busy) = self.busy.take() {
-            self.progress.end_body(busy.request());
-        }
-    }
-}
-
-impl Drop for Received {
+impl Drop for RequestBody {
     fn drop(&mut self) {
         let Some(busy) = self.busy.take().filter(|_| !self.waits) else {
             return;
         };
         // Without a runtime the process is ending.
-        if let Ok(runtime) = Handle::try_current() {
-            let mut body = std::mem::take(&mut self.body);
-            let progress = self.progress.clone();
+        if let (Some(mut body), Ok(runtime)) = (self.body.take(), Handle::try_current()) {
             runtime.spawn(async move {
                 let rest = async { while let Some(Ok(_)) = body.frame().await {} };
                 let _ = tokio::time::timeout(LINGER, rest).await;
-                progress.end_body(busy.request());
-                drop(busy);
+                busy.end_body();
             });
         }
     }
 }
 
-/// The body of a response.
-struct Sent {
-    body: Body,
-    /// While the body has not ended.
+/// The body of a response. It keeps the connection busy.
+pub struct ResponseBody<B> {
+    body: B,
+    /// While it has not ended.
     busy: Option<Busy>,
 }
 
-/// A response's body that keeps the connection busy.
-pub fn send(body: Body, busy: Busy) -> Body {
-    Body::new(Sent { body, busy: Some(busy) })
+impl<B> ResponseBody<B> {
+    /// Ties a body to its exchange, if there is one.
+    pub fn new(body: B, busy: Option<Busy>) -> Self {
+        Self { body, busy }
+    }
 }
 
-impl http_body::Body for Sent {
-    type Data = Bytes;
-    type Error = Error;
+impl<B: Body + Unpin> Body for ResponseBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if frame.is_none() {
             self.busy = None;

@@ -2,9 +2,9 @@
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
 
-use axum::{body::Body, response::Response};
-use http::{HeaderValue, Method, Request, Version, header, uri::Authority};
-use http_body::Body as _;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, Version, header, uri::Authority};
+use http_body::Body;
 use hyper::{
     body::Incoming,
     server::conn::http1,
@@ -18,18 +18,18 @@ use tokio::{
     sync::watch,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tower::{Service, ServiceExt};
+use tower::{BoxError, Service, ServiceExt};
 
 use super::{
-    Limits, body_guard,
-    entrance::{Entrance, Tunnel, Way},
+    Limits,
+    body_guard::{self, RequestBody, ResponseBody},
+    entrance::{Client, Entrance, Tunnel, Way},
     fault::{self, ConnectionFault, FaultKind, TLS_HANDSHAKE},
     listener::Protocol,
     progress::{Overdue, Progress, Watched},
     serve::closed,
 };
 
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub type OnFault = Arc<dyn Fn(ConnectionFault) + Send + Sync>;
 
 /// The most fields of a request. Further ones get 431 (Request Header Fields Too Large).
@@ -45,13 +45,21 @@ pub struct Connection {
 
 /// What a service of requests is.
 pub trait Requests:
-    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+    Service<Request<RequestBody>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
 {
+    /// The body of its responses.
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static;
 }
 
-impl<S> Requests for S where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+impl<S, B> Requests for S
+where
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
 {
+    type Body = B;
 }
 
 /// A tunnel that a proxy's client asked for.
@@ -69,40 +77,54 @@ impl Connection {
             peer: stream.peer_addr()?,
             way: Way::Direct,
         };
-        let through = |way| Entrance {
-            way,
-            ..entrance.clone()
-        };
+        // What has TLS takes much more space: apart, so that plain connections do not carry it.
         match protocol {
-            Protocol::Http => {
-                self.http(stream, service, entrance).await?;
-            }
-            Protocol::Https(_) if !self.unless_stopped(self.begins_tls(&stream)).await?? => {
-                self.http(stream, service, through(Way::WithoutTls)).await?;
-            }
-            Protocol::Https(tls) => {
-                let stream = self.handshake(&tls, stream, entrance.peer).await?;
-                self.http(stream, service, entrance).await?;
-            }
-            Protocol::Proxy(tls) => {
-                let asked = self.http(stream, service.clone(), through(Way::Proxy)).await?;
-                let Some(Asked { authority, upgrade }) = asked else {
-                    return Ok(());
-                };
-                let stream = TokioIo::new(upgrade.await?);
-                let tunnel = |server_name| {
-                    let authority = authority.to_string();
-                    through(Way::Tunnel(Arc::new(Tunnel { authority, server_name })))
-                };
-                // Clients that tunnel everything ask for that port before they speak without TLS.
-                if authority.port_u16() == Some(80) {
-                    self.http(stream, service, tunnel(None)).await?;
-                } else {
-                    let stream = self.handshake(&tls, stream, entrance.peer).await?;
-                    let tunnel = tunnel(stream.get_ref().1.server_name().map(str::to_owned));
-                    self.http(stream, service, tunnel).await?;
-                }
-            }
+            Protocol::Http => drop(self.http(stream, service, entrance).await?),
+            Protocol::Https(tls) => Box::pin(self.https(stream, &tls, service, entrance)).await?,
+            Protocol::Proxy(tls) => Box::pin(self.proxy(stream, &tls, service, entrance)).await?,
+        }
+        Ok(())
+    }
+
+    async fn https(
+        &self,
+        stream: TcpStream,
+        tls: &TlsAcceptor,
+        service: impl Requests,
+        entrance: Entrance,
+    ) -> Result<(), BoxError> {
+        if self.unless_stopped(self.begins_tls(&stream)).await?? {
+            let stream = self.handshake(tls, stream, entrance.peer).await?;
+            self.http(stream, service, entrance).await?;
+        } else {
+            self.http(stream, service, entrance.through(Way::WithoutTls)).await?;
+        }
+        Ok(())
+    }
+
+    async fn proxy(
+        &self,
+        stream: TcpStream,
+        tls: &TlsAcceptor,
+        service: impl Requests,
+        entrance: Entrance,
+    ) -> Result<(), BoxError> {
+        let asked = self.http(stream, service.clone(), entrance.through(Way::Proxy)).await?;
+        let Some(Asked { authority, upgrade }) = asked else {
+            return Ok(());
+        };
+        let stream = TokioIo::new(upgrade.await?);
+        let tunnel = |server_name| {
+            let authority = authority.to_string();
+            entrance.through(Way::Tunnel(Arc::new(Tunnel { authority, server_name })))
+        };
+        // Clients that tunnel everything ask for that port before they speak without TLS.
+        if authority.port_u16() == Some(80) {
+            self.http(stream, service, tunnel(None)).await?;
+        } else {
+            let stream = self.handshake(tls, stream, entrance.peer).await?;
+            let tunnel = tunnel(stream.get_ref().1.server_name().map(str::to_owned));
+            self.http(stream, service, tunnel).await?;
         }
         Ok(())
     }
@@ -156,27 +178,34 @@ impl Connection {
         let is_misdirected = matches!(entrance.way, Way::WithoutTls);
         let asked = Arc::new(Mutex::new(None));
         let granted = asked.clone();
+        let entrance = Arc::new(entrance);
         // Not a tower service: hyper would begin it later, and perhaps hear before that that the client sends no more.
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            let busy = of_service.begin(body_guard::receiving(&request));
+            let receiving = body_guard::receiving(&request);
+            let busy = of_service.begin(receiving);
             let version = request.version();
-            let wished = tunnel_wished(&mut request, &entrance.way);
-            let mut request = body_guard::receive(request, &of_service, &busy);
-            request.extensions_mut().insert(of_service.client_gone());
-            request.extensions_mut().insert(entrance.clone());
-            let (service, progress, granted) = (service.clone(), of_service.clone(), granted.clone());
+            let tunnel = tunnel_wished(&mut request, &entrance.way).map(|asked| (asked, granted.clone()));
+            let mut request = body_guard::receive(request, receiving, &busy);
+            request.extensions_mut().insert(Client {
+                entrance: entrance.clone(),
+                gone: of_service.client_gone(),
+            });
+            // Boxed, so that an idle connection does not carry the space of a request in flight.
+            let response = Box::pin(service.clone().oneshot(request));
             async move {
-                let mut response = service.oneshot(request).await?;
-                if response.status().is_success() && wished.is_some() {
-                    *granted.lock() = wished;
-                    return Ok(response);
+                let mut response = response.await?;
+                if response.status().is_success()
+                    && let Some((asked, granted)) = tunnel
+                {
+                    *granted.lock() = Some(asked);
+                    return Ok(response.map(|body| ResponseBody::new(body, None)));
                 }
                 // It may send its body all the same, which would be taken for the next request.
-                if progress.is_unasked() || is_misdirected || ends_with_connection(version, &response) {
+                if busy.progress().is_unasked() || is_misdirected || ends_with_connection(version, &response) {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
                 }
-                Ok::<_, Infallible>(response.map(|body| body_guard::send(body, busy)))
+                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, Some(busy))))
             }
         });
         let connection = http1::Builder::new()
@@ -254,7 +283,7 @@ where
 
 /// Without a length, the end of the connection is the end of a response to HTTP/1.0, which knows no chunks. hyper ends it
 /// there, but still announces that it stays open to a client that asked for that.
-fn ends_with_connection(version: Version, response: &Response<Body>) -> bool {
+fn ends_with_connection(version: Version, response: &Response<impl Body>) -> bool {
     version == Version::HTTP_10
         && response.size_hint().exact().is_none()
         && !response.headers().contains_key(header::CONTENT_LENGTH)

@@ -2,7 +2,18 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-/// How a request came in, an extension of each.
+use super::ClientGone;
+
+/// The client of a request, an extension of each.
+#[derive(Clone)]
+pub struct Client {
+    /// How the request came in.
+    pub entrance: Arc<Entrance>,
+    /// Whether the client has gone.
+    pub gone: ClientGone,
+}
+
+/// How a request came in.
 #[derive(Clone, Debug)]
 pub struct Entrance {
     /// The address that its connection came in on.
@@ -11,6 +22,13 @@ pub struct Entrance {
     pub peer: SocketAddr,
     /// The kind of its connection.
     pub way: Way,
+}
+
+impl Entrance {
+    /// The same connection as one of this kind.
+    pub fn through(&self, way: Way) -> Self {
+        Self { way, ..self.clone() }
+    }
 }
 
 /// The kind of connection that a request came on.

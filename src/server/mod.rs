@@ -20,10 +20,11 @@ mod progress;
 pub mod serve;
 
 pub use bind::bind;
+pub use body_guard::RequestBody;
 pub use connection::Requests;
 #[cfg(any(test, fuzzing))]
 pub(crate) use connection::serve_one;
-pub use entrance::{Entrance, Tunnel, Way};
+pub use entrance::{Client, Entrance, Tunnel, Way};
 pub use fault::{ConnectionFault, FaultKind};
 pub use limits::Limits;
 pub use listener::{Listener, Protocol};

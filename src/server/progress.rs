@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::Limits;
+use crate::small_writes::{Space, join};
 
 /// A client that closes its sending side within this time of its last byte is still there, and reads its response: some
 /// shell tools and HTTP/1.0 clients do that. One that closes later has given up.
@@ -127,7 +128,7 @@ impl Progress {
 
     /// Tells when the client has gone.
     pub fn client_gone(&self) -> ClientGone {
-        ClientGone(self.0.gone.subscribe())
+        ClientGone(self.clone())
     }
 
     /// The client was asked for its body.
@@ -141,7 +142,7 @@ impl Progress {
     }
 
     /// The body of a request has ended, or nobody waits for more of it. The next request may have begun already.
-    pub fn end_body(&self, request: u64) {
+    fn end_body(&self, request: u64) {
         let mut state = self.0.state.lock();
         if state.begun == request {
             state.body = Receiving::Ended;
@@ -268,9 +269,14 @@ pub struct Busy {
 }
 
 impl Busy {
-    /// The number of the request on its connection.
-    pub fn request(&self) -> u64 {
-        self.number
+    /// The progress of its connection.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The body of its request has ended, or nobody waits for more of it.
+    pub fn end_body(self) {
+        self.progress.end_body(self.number);
     }
 }
 
@@ -297,19 +303,21 @@ impl Drop for Busy {
 
 /// Tells when the client of a connection has gone, an extension of each of its requests: it reset the connection, or
 /// closed its sending side when it had waited for its response for a while.
-#[derive(Clone, Debug)]
-pub struct ClientGone(watch::Receiver<bool>);
+#[derive(Clone)]
+pub struct ClientGone(Progress);
 
 impl ClientGone {
     /// Completes when the client has gone.
-    pub async fn wait(mut self) {
+    pub async fn wait(self) {
+        let mut gone = self.0.0.gone.subscribe();
+        drop(self);
         // An error means that the connection has ended.
-        let _ = self.0.wait_for(|is_gone| *is_gone).await;
+        let _ = gone.wait_for(|is_gone| *is_gone).await;
     }
 
     /// Whether the client has gone.
     pub fn is_gone(&self) -> bool {
-        *self.0.borrow()
+        *self.0.0.gone.borrow()
     }
 }
 
@@ -378,7 +386,12 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let mut space = Space::new();
+        let stream = Pin::new(&mut self.stream);
+        let poll = match join(slices, &mut space) {
+            Some(bytes) => stream.poll_write(cx, bytes),
+            None => stream.poll_write_vectored(cx, slices),
+        };
         self.noted(poll)
     }
 }

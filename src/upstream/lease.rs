@@ -13,8 +13,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::{
+    outgoing::longer,
     pool::{Connection, IdleLimit, Pool},
-    resumed,
 };
 
 /// A response body that returns its connection to the pool at its end. Dropped before that, it closes the connection: an
@@ -49,9 +49,14 @@ impl Leased {
         Ok(())
     }
 
-    /// Whether all of it has been read from the connection.
-    pub fn is_whole(&self) -> bool {
-        self.lease.is_none()
+    /// All that is left of it, and whether its length was announced; or the body, if more may come.
+    pub fn into_whole(mut self) -> Result<(Option<Bytes>, bool), Self> {
+        let is_whole = self.lease.is_none() && self.first.as_ref().is_none_or(Frame::is_data);
+        if !is_whole {
+            return Err(self);
+        }
+        let has_length = http_body::Body::size_hint(&self.body).exact().is_some();
+        Ok((self.first.take().and_then(|first| first.into_data().ok()), has_length))
     }
 
     fn end_lease_at_end(&mut self) {
@@ -85,6 +90,7 @@ impl http_body::Body for Leased {
     }
 
     fn size_hint(&self) -> SizeHint {
-        resumed::size_hint(&self.first, self.body.size_hint())
+        let first = self.first.as_ref().and_then(Frame::data_ref);
+        longer(&self.body.size_hint(), first.map_or(0, Bytes::len))
     }
 }

@@ -10,8 +10,9 @@
 //! - [`dial`]: TCP and TLS; [`resolver`]: names; [`trust`]: certificates; [`error`]: what can fail from there on
 //! - [`proxy`]: the setting; [`tunnel`]: how a proxy is asked for a connection; [`refusal`]: what it says instead
 //! - [`socket`]: a TCP connection that hyper and the pool share
-//! - [`resumed`]: a body whose beginning has been read
-//! - [`pool`]: idle connections; [`lease`]: a response body that returns its connection to the pool
+//! - [`outgoing`]: the body of a request on its way
+//! - [`pool`]: idle connections; [`lease`]: a response body that returns its connection to the pool; [`response_body`]: what
+//!   the client gets of it
 //! - [`idle_limit`]: how long the upstream keeps an idle connection, learned from its closes
 
 pub mod dial;
@@ -19,11 +20,12 @@ pub mod error;
 pub mod idle_limit;
 pub mod lease;
 pub mod origin;
+pub mod outgoing;
 pub mod pool;
 pub mod proxy;
 pub mod refusal;
 pub mod resolver;
-pub mod resumed;
+pub mod response_body;
 pub mod route;
 pub mod send;
 pub mod settings;
@@ -33,8 +35,9 @@ pub mod tunnel;
 
 pub use error::UpstreamError;
 pub use origin::Origin;
+pub use outgoing::Outgoing;
 pub use proxy::Proxy;
-pub use resumed::Resumed;
+pub use response_body::ResponseBody;
 pub use send::{Purpose, Reuse, Upstream, takes_codings_off};
 pub use settings::Settings;
 pub use trust::TlsError;

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
 use hyper::client::conn::http1::SendRequest;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
@@ -10,6 +9,7 @@ use tokio::task::AbortHandle;
 use super::{
     Reuse,
     idle_limit::Closes,
+    outgoing::Outgoing,
     socket::{Pending, Socket},
 };
 
@@ -18,7 +18,7 @@ use super::{
 #[derive(Debug)]
 pub struct Connection {
     /// Sends requests.
-    pub sender: SendRequest<Body>,
+    pub sender: SendRequest<Outgoing>,
     pub socket: Socket,
     /// How many responses have come on it.
     pub responses: usize,

@@ -2,16 +2,13 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{body::Body, response::Response};
-use http::{HeaderValue, Version, header};
-use http_body_util::BodyExt;
+use http::{HeaderValue, Response, Version, header};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use tower_http::timeout::TimeoutBody;
 use tracing::debug;
 
 use super::{
-    Origin, Reuse, Settings, TlsError, UpstreamError,
+    Origin, ResponseBody, Reuse, Settings, TlsError, UpstreamError,
     dial::{Dialer, Stream},
     lease::Leased,
     pool::{Connection, IdleLimit, Pool},
@@ -74,14 +71,18 @@ impl Route {
                 is_fresh: false,
             });
         }
-        let connection = match self.dialer.dial().await? {
-            Stream::Plain(socket) => self.handshake(TokioIo::new(socket.clone()), socket).await?,
-            Stream::Tls(stream, socket) => self.handshake(TokioIo::new(*stream), socket).await?,
-        };
         Ok(Fetched {
-            connection,
+            // Apart, so that requests that need none do not carry the space.
+            connection: Box::pin(self.dial()).await?,
             is_fresh: true,
         })
+    }
+
+    async fn dial(&self) -> Result<Connection, UpstreamError> {
+        match self.dialer.dial().await? {
+            Stream::Plain(socket) => self.handshake(TokioIo::new(socket.clone()), socket).await,
+            Stream::Tls(stream, socket) => self.handshake(TokioIo::new(*stream), socket).await,
+        }
     }
 
     async fn handshake<I>(&self, io: I, socket: Socket) -> Result<Connection, UpstreamError>
@@ -108,18 +109,14 @@ impl Route {
     /// start.
     pub fn streaming(
         &self,
-        response: http::Response<Incoming>,
+        response: Response<Incoming>,
         connection: Connection,
-    ) -> Result<Response, UpstreamError> {
+    ) -> Result<Response<ResponseBody>, UpstreamError> {
         let (head, body) = response.into_parts();
         let limit = idle_limit(&head);
         let mut body = Leased::new(body, limit, connection, self.pool.clone());
         body.begin().map_err(UpstreamError::CutOff)?;
-        let body = match body.is_whole() {
-            // Nothing is waited for.
-            true => Body::new(body),
-            false => Body::new(TimeoutBody::new(self.idle_timeout, body.map_err(axum::Error::new))),
-        };
+        let body = ResponseBody::new(body, self.idle_timeout);
         Ok(Response::from_parts(head, body))
     }
 }

@@ -7,15 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{extract::Request, response::Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use parking_lot::Mutex;
 use tracing::warn;
 
 use super::{
-    Origin, Settings, TlsError, UpstreamError,
+    Origin, Outgoing, ResponseBody, Settings, TlsError, UpstreamError,
     route::{Fetched, Route},
-    socket::{Marked, Socket},
+    socket::Socket,
 };
 
 /// What a request is for.
@@ -106,12 +105,12 @@ impl Upstream {
     /// request is cancelled, unless it is a submission and written as a whole: then its task exists, and is paid for.
     pub async fn send(
         &self,
-        request: Request,
+        request: Box<Request<Outgoing>>,
         purpose: Purpose,
         client_gone: impl Future<Output = ()>,
-    ) -> Result<Response, UpstreamError> {
+    ) -> Result<Response<ResponseBody>, UpstreamError> {
         let client_gone = pin!(client_gone);
-        let exchange = self.exchange(request, purpose, client_gone);
+        let exchange = pin!(self.exchange(request, purpose, client_gone));
         match tokio::time::timeout(self.settings.timeout, exchange).await {
             Ok(result) => result,
             Err(_) => Err(UpstreamError::Timeout(self.settings.timeout)),
@@ -120,10 +119,10 @@ impl Upstream {
 
     async fn exchange(
         &self,
-        mut request: Request,
+        mut request: Box<Request<Outgoing>>,
         purpose: Purpose,
         mut client_gone: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<Response, UpstreamError> {
+    ) -> Result<Response<ResponseBody>, UpstreamError> {
         let reuse = match purpose {
             Purpose::Submission => Reuse::IdleLess(self.settings.reuse_idle),
             Purpose::Other => Reuse::Any,
@@ -138,13 +137,12 @@ impl Upstream {
                 host.clone_from(route.origin().host_field());
             }
             let socket = fetched.connection.socket.clone();
-            let request_of_connection = match purpose {
-                Purpose::Submission => Marked::request(request, &socket),
-                Purpose::Other => request,
-            };
+            if purpose == Purpose::Submission {
+                request.body_mut().begin(&socket);
+            }
             let sent = tokio::select! {
                 biased;
-                sent = fetched.connection.sender.try_send_request(request_of_connection) => sent,
+                sent = fetched.connection.sender.try_send_request(*request) => sent,
                 () = needless(client_gone.as_mut(), purpose, &socket) => return Err(UpstreamError::ClientGone),
             };
             let mut error = match sent {
@@ -159,7 +157,7 @@ impl Upstream {
             };
             // hyper hands a request back only if no byte of it was written.
             match error.take_message() {
-                Some(unsent) if !fetched.is_fresh => request = unsent,
+                Some(unsent) if !fetched.is_fresh => request = Box::new(unsent),
                 Some(_) => return Err(UpstreamError::Unsent(error.into_error())),
                 None => return Err(UpstreamError::of_exchange(error.into_error())),
             }

@@ -3,7 +3,7 @@
 //! response has to know whether the request was written as a whole.
 
 use std::{
-    io::{self, IoSlice, Read},
+    io::{self, IoSlice},
     mem::MaybeUninit,
     net::Shutdown,
     pin::Pin,
@@ -14,9 +14,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use axum::{Error, body::Body, extract::Request};
-use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
+use crate::small_writes::{Space, join};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
@@ -125,17 +123,16 @@ fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
-/// The most bytes that are read at once: as many are written with zeros before.
-const MAX_READ: usize = 64 << 10;
-
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let stream = &self.0.stream;
         loop {
-            ready!(self.0.stream.poll_read_ready(cx))?;
-            let room = buffer.remaining().min(MAX_READ);
-            let mut length = 0;
-            let read = self.0.stream.try_io(Interest::READABLE, || {
-                length = (&*SockRef::from(&self.0.stream)).read(buffer.initialize_unfilled_to(room))?;
+            ready!(stream.poll_read_ready(cx))?;
+            let room = buffer.remaining();
+            let mut read = None;
+            let result = stream.try_io(Interest::READABLE, || {
+                let length = stream.try_read_buf(buffer)?;
+                read = Some(length);
                 match length {
                     // It has emptied the socket. tokio takes this for "would block", so that the next read waits without
                     // a call that finds out.
@@ -143,13 +140,10 @@ impl AsyncRead for Socket {
                     _ => Ok(()),
                 }
             });
-            match read {
-                Err(error) if length == 0 && error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if length == 0 => return Poll::Ready(Err(error)),
-                Ok(()) | Err(_) => {
-                    buffer.advance(length);
-                    return Poll::Ready(Ok(()));
-                }
+            match result {
+                _ if read.is_some() => return Poll::Ready(Ok(())),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+                Ok(()) | Err(_) => {}
             }
         }
     }
@@ -165,7 +159,11 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, |stream| stream.try_write_vectored(slices))
+        let mut space = Space::new();
+        match join(slices, &mut space) {
+            Some(bytes) => self.poll_write(cx, bytes),
+            None => self.poll_write_with(cx, |stream| stream.try_write_vectored(slices)),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -179,45 +177,5 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(SockRef::from(&self.0.stream).shutdown(Shutdown::Write))
-    }
-}
-
-/// The body of a request, which tells the connection that it is written on when it ends.
-pub struct Marked {
-    body: Body,
-    socket: Socket,
-}
-
-impl Marked {
-    /// Begins a request on a connection.
-    pub fn request(request: Request, socket: &Socket) -> Request {
-        socket.begin_request();
-        if request.body().is_end_stream() {
-            socket.end_request();
-            return request;
-        }
-        let socket = socket.clone();
-        request.map(|body| Body::new(Self { body, socket }))
-    }
-}
-
-impl http_body::Body for Marked {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none() || self.body.is_end_stream() {
-            self.socket.end_request();
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

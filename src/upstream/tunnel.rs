@@ -4,9 +4,10 @@
 
 use std::pin::pin;
 
-use axum::body::Body;
+use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -58,7 +59,9 @@ async fn connect(stream: TcpStream, proxy: &Proxy, target: &TargetAddr<'static>)
     if let Some(value) = proxy.credentials().and_then(|credentials| credentials.basic()) {
         request = request.header(header::PROXY_AUTHORIZATION, value);
     }
-    let request = request.body(Body::empty()).map_err(|error| Failed::strange(&error))?;
+    let request = request
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| Failed::strange(&error))?;
     let strange = |error: hyper::Error| Failed::strange(&error);
     let mut client = http1::Builder::new();
     client.title_case_headers(true);

@@ -1,0 +1,99 @@
+//! The body of a request on its way to the upstream.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use tower::BoxError;
+
+use super::socket::Socket;
+
+/// The body of a request: what has been read of it, and then what still arrives.
+#[derive(Default)]
+pub struct Outgoing {
+    read: Option<Bytes>,
+    rest: Option<UnsyncBoxBody<Bytes, BoxError>>,
+    trailers: Option<Box<HeaderMap>>,
+    /// Is told when all of it has been handed over.
+    socket: Option<Socket>,
+}
+
+impl Outgoing {
+    /// A body of which all has been read.
+    pub fn whole(read: Bytes, trailers: Option<Box<HeaderMap>>) -> Self {
+        Self {
+            read: Some(read).filter(|read| !read.is_empty()),
+            trailers,
+            ..Self::default()
+        }
+    }
+
+    /// A body of which the beginning has been read.
+    pub fn arriving(read: Bytes, rest: impl Body<Data = Bytes, Error = BoxError> + Send + 'static) -> Self {
+        Self {
+            rest: Some(UnsyncBoxBody::new(rest)),
+            ..Self::whole(read, None)
+        }
+    }
+
+    /// The body is about to be written on a connection, which is to know when all of it has been handed over.
+    pub fn begin(&mut self, socket: &Socket) {
+        socket.begin_request();
+        if self.is_end_stream() {
+            socket.end_request();
+        }
+        self.socket = Some(socket.clone());
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(read) = self.read.take() {
+            return Poll::Ready(Some(Ok(Frame::data(read))));
+        }
+        match &mut self.rest {
+            Some(rest) => Pin::new(rest).poll_frame(cx),
+            None => Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers)))),
+        }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(self.poll_next(cx));
+        if let Some(socket) = &self.socket
+            && (frame.is_none() || self.is_end_stream())
+        {
+            socket.end_request();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.read.is_none() && self.trailers.is_none() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let rest = match &self.rest {
+            Some(rest) => rest.size_hint(),
+            None => SizeHint::with_exact(0),
+        };
+        longer(&rest, self.read.as_ref().map_or(0, Bytes::len))
+    }
+}
+
+/// A size with as many bytes more.
+pub fn longer(size: &SizeHint, bytes: usize) -> SizeHint {
+    let mut hint = SizeHint::new();
+    hint.set_lower(size.lower() + bytes as u64);
+    if let Some(upper) = size.upper() {
+        hint.set_upper(upper + bytes as u64);
+    }
+    hint
+}

@@ -1,0 +1,71 @@
+//! The body of a response from the upstream.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tower::BoxError;
+use tower_http::timeout::TimeoutBody;
+
+use super::lease::Leased;
+
+/// The body of a response.
+pub enum ResponseBody {
+    /// It is there.
+    Whole {
+        /// What is still to be passed on.
+        data: Option<Bytes>,
+        /// Whether its length was announced. If not, it is not announced to the client either.
+        has_length: bool,
+    },
+    /// It arrives, with no pause that is too long.
+    Arriving(Pin<Box<TimeoutBody<Leased>>>),
+}
+
+impl ResponseBody {
+    /// A body of which the beginning has been read.
+    pub fn new(body: Leased, idle_timeout: Duration) -> Self {
+        match body.into_whole() {
+            Ok((data, has_length)) => Self::Whole { data, has_length },
+            Err(body) => Self::Arriving(Box::pin(TimeoutBody::new(idle_timeout, body))),
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut *self {
+            Self::Whole { data, .. } => Poll::Ready(data.take().map(|data| Ok(Frame::data(data)))),
+            Self::Arriving(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole { data, .. } => data.is_none(),
+            Self::Arriving(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole { data, has_length } => {
+                let length = data.as_ref().map_or(0, Bytes::len) as u64;
+                let mut hint = SizeHint::new();
+                hint.set_lower(length);
+                if *has_length {
+                    hint.set_upper(length);
+                }
+                hint
+            }
+            Self::Arriving(body) => body.size_hint(),
+        }
+    }
+}
