@@ -1,0 +1,53 @@
+//! The time that the core takes: reading, deciding and editing, without the network.
+
+mod cases;
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use nocache_gateway::{rewrite, submission::CaptchaNames};
+
+fn submissions(criterion: &mut Criterion) {
+    let rules = cases::rules(1_000);
+    for case in cases::usual().into_iter().chain(cases::worst()) {
+        let mut group = criterion.benchmark_group(case.name);
+        let length = if case.body.is_empty() {
+            case.target.len()
+        } else {
+            case.body.len()
+        };
+        group.throughput(Throughput::Bytes(length as u64));
+        let reading = cases::read(&case, &rules);
+        let plan = rewrite::plan(&reading, &rules);
+        group.bench_function("read", |bencher| {
+            bencher.iter(|| black_box(cases::read(black_box(&case), &rules)));
+        });
+        group.bench_function("decide", |bencher| {
+            bencher.iter(|| black_box(rewrite::plan(black_box(&reading), &rules)));
+        });
+        group.bench_function("edit", |bencher| {
+            bencher.iter(|| black_box(cases::edit(black_box(&case).request(), &plan)));
+        });
+        group.bench_function("whole", |bencher| {
+            bencher.iter(|| black_box(cases::whole(black_box(&case), &rules)));
+        });
+        group.finish();
+    }
+}
+
+fn rules(criterion: &mut Criterion) {
+    let captcha = CaptchaNames::default().of_type("RecaptchaV2Task", false);
+    let mut group = criterion.benchmark_group("rules");
+    for patterns in [1, 10, 100, 1_000, 10_000, 100_000] {
+        let rules = cases::rules(patterns);
+        for (name, site) in cases::sites(patterns) {
+            group.bench_with_input(BenchmarkId::new(name, patterns), &site, |bencher, site| {
+                bencher.iter(|| black_box(rules.decide(black_box(site), &captcha)));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, submissions, rules);
+criterion_main!(benches);
