@@ -14,23 +14,17 @@ const TASK: usize = 1;
 
 /// Reads a createTask body.
 pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission<'a>, Unread> {
-    let document = Document::new(request.body);
-    let top = document.top()?;
+    let (top, task) = Document::new(request.body)?.top_with("task")?;
     limits::of_one_name(slice::from_ref(&top), &["task"])?;
     let key = top.named("clientKey").last();
     if let Some(key) = key {
         key_suffix::check(&top, &top.items[key])?;
     }
-    let tasks: Vec<usize> = top.named("task").collect();
-    let task = match tasks[..] {
-        [] => return Err(Unread::NoTask),
-        [task] => top.items[task].value.clone().ok_or(Unread::NoTask)?,
-        [..] => return Err(Unread::Ambiguous),
+    let task = match top.named("task").take(2).count() {
+        0 => return Err(Unread::NoTask),
+        1 => task.ok_or(Unread::NoTask)??,
+        _ => return Err(Unread::Ambiguous),
     };
-    if request.body[task.start] != b'{' {
-        return Err(Unread::NoTask);
-    }
-    let task = document.object(task)?;
     limits::of_one_name(
         slice::from_ref(&task),
         &["type", "websiteURL", "isEnterprise", "nocache"],

@@ -1,14 +1,16 @@
-//! JSON, read for its byte ranges. `serde_json` is the grammar. Its `RawValue` borrows from the input, so a member's range
-//! is a difference of addresses, and nothing is ever written back from a parsed value.
+//! JSON, read for its byte ranges. `serde_json` is the grammar: it reads the whole document first, and keeps nothing. What
+//! it has accepted is then walked for the members and their ranges, by its quotes and brackets alone. Nothing is ever
+//! written back from a parsed value.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, fmt};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
     Parameter, Parameters, Part, Scalar, Syntax, Unread,
-    limits::{MAX_NAME, MAX_PARAMETERS},
+    json_bytes::{behind_space, string_at, value_end},
+    limits::{MAX_NAME, MAX_PARAMETERS, USUAL_PARAMETERS},
 };
 
 /// The deepest nesting that is read. `serde_json` skips values without recursion, so this does not guard the stack: it is
@@ -20,75 +22,121 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// A JSON document with an object at the top.
 pub struct Document<'a> {
     source: &'a [u8],
-    /// The source with every byte that is not part of UTF-8 text replaced by `?`, same length: such bytes are tolerated
-    /// inside values that the gateway does not read, as the vendor's parser does.
-    text: Cow<'a, str>,
-    /// Where the JSON begins: after a byte order mark.
-    start: usize,
+    /// The source as text, unless bytes of it are not UTF-8.
+    text: Option<&'a str>,
+    /// Where the object begins.
+    top: usize,
+}
+
+/// The members of an object, and where they end.
+struct Object<'a> {
+    list: Parameters<'a>,
+    end: usize,
 }
 
 impl<'a> Document<'a> {
-    /// Takes a body and checks that it is JSON, no deeper than [`MAX_DEPTH`].
-    pub fn new(source: &'a [u8]) -> Self {
-        let start = if source.starts_with(BOM) { BOM.len() } else { 0 };
-        Self {
-            source,
-            text: utf8_or_masked(source),
-            start,
+    /// Takes a body; an error unless it is JSON with an object at the top, no deeper than [`MAX_DEPTH`]. Bytes that are not
+    /// part of UTF-8 text are tolerated in strings, as the vendor's parser does.
+    pub fn new(source: &'a [u8]) -> Result<Self, Unread> {
+        let text = utf8_or_masked(source);
+        // First, because the grammar's reader takes memory for each level. Brackets outside of strings tell the depth of
+        // JSON; anything else is unreadable, too, however deep it seems.
+        if is_too_deep(text.as_bytes()) {
+            return Err(Unread::Unreadable);
         }
+        let start = if source.starts_with(BOM) { BOM.len() } else { 0 };
+        serde_json::from_str::<Grammar>(&text[start..]).map_err(|_| Unread::Unreadable)?;
+        Ok(Self {
+            source,
+            text: match text {
+                Cow::Borrowed(text) => Some(text),
+                Cow::Owned(_) => None,
+            },
+            top: behind_space(source, start),
+        })
     }
 
     /// The members of the object at the top.
     pub fn top(&self) -> Result<Parameters<'a>, Unread> {
-        // First, because the grammar's reader takes memory for each level. Brackets outside of strings tell the depth of
-        // JSON; anything else is unreadable, too, however deep it seems.
-        if is_too_deep(self.text.as_bytes()) {
-            return Err(Unread::Unreadable);
-        }
-        self.object(self.start..self.source.len())
+        Ok(self.object(self.top, |_, _| None)?.list)
     }
 
-    /// The members of the object at `range`; an error if it is not an object.
-    pub fn object(&self, range: Range<usize>) -> Result<Parameters<'a>, Unread> {
-        let text = &self.text[range];
-        let base = text.as_ptr() as usize - self.text.as_ptr() as usize;
-        let Members(members) = serde_json::from_str(text).map_err(|_| Unread::Unreadable)?;
-        let place = |raw: &RawValue| {
-            let start = base + (raw.get().as_ptr() as usize - text.as_ptr() as usize);
-            start..start + raw.get().len()
-        };
-        let mut items = Vec::with_capacity(members.len());
-        for (name, value) in members {
-            let (name, value) = (place(name), place(value));
+    /// The members of the object at the top, and those of the first object among them that has a name: `None` if no member
+    /// of the name is an object.
+    pub fn top_with(&self, name: &str) -> Result<TopWith<'a>, Unread> {
+        let mut inner = None;
+        let top = self.object(self.top, |member, value| {
+            if inner.is_some() || self.source.get(value) != Some(&b'{') || !member.eq_ignore_ascii_case(name) {
+                return None;
+            }
+            let object = self.object(value, |_, _| None);
+            let end = object.as_ref().ok().map(|object| object.end);
+            inner = Some(object.map(|object| object.list));
+            end
+        })?;
+        Ok((top.list, inner))
+    }
+
+    /// Walks the object that begins at `open`. `enter` gets each member's name and where its value begins; it may return
+    /// where the value ends.
+    fn object(&self, open: usize, mut enter: impl FnMut(&str, usize) -> Option<usize>) -> Result<Object<'a>, Unread> {
+        let source = self.source;
+        let mut items = Vec::with_capacity(USUAL_PARAMETERS);
+        let mut end = open + 1;
+        let mut at = behind_space(source, end);
+        while source.get(at) == Some(&b'"') {
+            let written = string_at(source, at);
+            // A name as written is in quotes.
+            if items.len() == MAX_PARAMETERS || written.end - at > MAX_NAME + 2 {
+                return Err(Unread::Unreadable);
+            }
+            let name = match self.text {
+                Some(text) if !written.has_escapes => text.get(at + 1..written.end - 1).map(Cow::Borrowed),
+                _ => unescaped(&source[at..written.end], written.has_escapes),
+            };
+            let name = name.ok_or(Unread::Unreadable)?;
+            let colon = behind_space(source, written.end);
+            let value = behind_space(source, colon + 1);
+            end = enter(&name, value).unwrap_or_else(|| value_end(source, value));
             items.push(Parameter {
-                name: string(&self.source[name.clone()]).ok_or(Unread::Unreadable)?,
-                span: name.start..value.end,
-                value: Some(value),
+                name,
+                span: at..end,
+                value: Some(value..end),
             });
+            at = behind_space(source, end);
+            if source.get(at) == Some(&b',') {
+                at = behind_space(source, at + 1);
+            }
         }
-        let opening = base + text.len() - text.trim_start().len();
-        Ok(Parameters {
+        let list = Parameters {
             part: Part::Body,
             syntax: Syntax::Json,
-            source: self.source,
-            end: items.last().map_or(opening + 1, |last| last.span.end),
+            source,
             items,
-        })
+            end,
+        };
+        Ok(Object { list, end: at + 1 })
     }
 }
+
+/// The members of an object, and those of one of them.
+pub type TopWith<'a> = (Parameters<'a>, Option<Result<Parameters<'a>, Unread>>);
 
 /// Reads a value that is known to be JSON.
 pub fn scalar(value: &[u8]) -> Scalar<'_> {
     match value.first() {
-        Some(b'"') => string(value).map_or(Scalar::Other, Scalar::Text),
+        Some(b'"') => unescaped(value, memchr::memchr(b'\\', value).is_some()).map_or(Scalar::Other, Scalar::Text),
         Some(b'{' | b'[') => Scalar::Other,
         _ => str::from_utf8(value).map_or(Scalar::Other, Scalar::Bare),
     }
 }
 
-/// Unescapes a JSON string with its quotes; none if it is not Unicode text.
-fn string(quoted: &[u8]) -> Option<Cow<'_, str>> {
-    serde_json::from_slice::<Text>(quoted).ok().map(|text| text.0)
+/// A JSON string, with its quotes, that the grammar has accepted, as text; none if it is not Unicode.
+fn unescaped(quoted: &[u8], has_escapes: bool) -> Option<Cow<'_, str>> {
+    match has_escapes {
+        true => serde_json::from_slice(quoted).ok().map(Cow::Owned),
+        false => str::from_utf8(quoted.get(1..quoted.len() - 1)?).ok().map(Cow::Borrowed),
+    }
 }
 
 fn utf8_or_masked(source: &[u8]) -> Cow<'_, str> {
@@ -107,10 +155,18 @@ fn utf8_or_masked(source: &[u8]) -> Cow<'_, str> {
 
 /// Whether a text, if it is JSON, is nested deeper than [`MAX_DEPTH`].
 fn is_too_deep(text: &[u8]) -> bool {
+    // Most texts do not have as many brackets.
+    let mut brackets = memchr::memchr2_iter(b'{', b'[', text);
+    if brackets.nth(MAX_DEPTH).is_none() {
+        return false;
+    }
     let (mut depth, mut at) = (0usize, 0);
     while let Some(&byte) = text.get(at) {
         match byte {
-            b'"' => at = string_end(text, at),
+            b'"' => {
+                at = string_at(text, at).end;
+                continue;
+            }
             b'{' | b'[' if depth == MAX_DEPTH => return true,
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
@@ -121,99 +177,51 @@ fn is_too_deep(text: &[u8]) -> bool {
     false
 }
 
-/// The index of the quote that ends the string whose opening quote is at `open`.
-fn string_end(text: &[u8], open: usize) -> usize {
-    let mut at = open + 1;
-    while let Some(next) = memchr::memchr2(b'"', b'\\', &text[at.min(text.len())..]) {
-        at += next;
-        if text[at] == b'"' {
-            return at;
-        }
-        at += 2;
-    }
-    text.len()
-}
+/// An object that serde_json accepts. Its names are read as written, since a long one would be unescaped to a copy.
+struct Grammar;
 
-/// All members of an object, in order, duplicates included, within the limits.
-struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for Grammar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
+        struct Top;
 
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
+        impl<'de> Visitor<'de> for Top {
+            type Value = Grammar;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-                    // A name as written is in quotes.
-                    if members.len() == MAX_PARAMETERS || name.get().len() > MAX_NAME + 2 {
-                        return Err(serde::de::Error::custom("beyond the limits"));
-                    }
-                    members.push((name, value));
-                }
-                Ok(Members(members))
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Grammar, A::Error> {
+                while map.next_entry::<&RawValue, IgnoredAny>()?.is_some() {}
+                Ok(Grammar)
             }
         }
 
-        deserializer.deserialize_map(Collect)
-    }
-}
-
-/// A string, borrowed where it holds no escape. (serde's own `Cow` always copies.)
-struct Text<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Borrow;
-
-        impl<'de> Visitor<'de> for Borrow {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-
-        deserializer.deserialize_str(Borrow)
+        deserializer.deserialize_map(Top)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn names(body: &[u8]) -> Result<Vec<String>, Unread> {
-        let list = Document::new(body).top()?;
+        let list = Document::new(body)?.top()?;
         Ok(list.items.iter().map(|item| item.name.clone().into_owned()).collect())
     }
 
     #[test]
     fn members_are_found_at_their_ranges() {
         let body = b"\xef\xbb\xbf { \"a\" : 1.0 ,\r\n\t\"t\\u0061sk\":{} } ";
-        let list = Document::new(body).top().unwrap();
+        let (list, task) = Document::new(body).unwrap().top_with("TASK").unwrap();
         assert_eq!(list.items[1].name, "task");
         assert_eq!(&body[list.items[0].span.clone()], b"\"a\" : 1.0");
         assert_eq!(&body[list.items[1].value.clone().unwrap()], b"{}");
         assert_eq!(&body[list.end..], b" } ");
 
-        let task = Document::new(body)
-            .object(list.items[1].value.clone().unwrap())
-            .unwrap();
-        assert_eq!(&body[task.end..], b"} } ");
+        assert_eq!(&body[task.unwrap().unwrap().end..], b"} } ");
     }
 
     #[test]
@@ -222,6 +230,74 @@ mod tests {
         assert!(names(b"{\"a\xff\":1}").is_err(), "a name that is not UTF-8");
         assert!(names(br#"{"a\ud800":1}"#).is_err(), "a lone surrogate in a name");
         assert!(names(b"{\"a\":\xff}").is_err(), "outside a string");
+    }
+
+    /// The members that serde_json's own ranges of values show: name and value as written.
+    fn members<'a>(object: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
+        struct Members<'a>(Vec<(&'a str, &'a str)>);
+
+        impl<'de> Deserialize<'de> for Members<'de> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Collect;
+
+                impl<'de> Visitor<'de> for Collect {
+                    type Value = Members<'de>;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("an object")
+                    }
+
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                        let mut members = Vec::new();
+                        while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                            members.push((name.get(), value.get()));
+                        }
+                        Ok(Members(members))
+                    }
+                }
+
+                deserializer.deserialize_map(Collect)
+            }
+        }
+
+        serde_json::from_str::<Members<'a>>(object)
+            .ok()
+            .map(|members| members.0)
+    }
+
+    fn walked(list: Parameters<'_>) -> Vec<(String, &str)> {
+        let value = |item: &Parameter<'_>| str::from_utf8(&list.source[item.value.clone().unwrap()]).unwrap();
+        list.items
+            .iter()
+            .map(|item| (item.name.clone().into_owned(), value(item)))
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Any text, most of it not JSON, and some of it nested: what is walked is what serde_json finds.
+        #[test]
+        fn the_members_are_those_that_serde_json_finds(
+            text in "( ?\\{( ?\"(task|Task|a|\\\\u0061|\\\\\"|\\\\\\\\|[a-z]{7,30}|[{}\\[\\],:]|é){0,2}\" ?: ?([0-9]{1,9}|-1\\.0e5|true|null|\"(a|\\\\\"|\\\\\\\\|[{}\\[\\],:]|[a-z]{0,40}|é){0,3}\"|\\[( ?(1|\\{\\}|\"\\]\"),?){0,2}\\]|\\{( ?\"(a|\\}|\\\\\")\" ?: ?(1|\\[\\]|\"\\{\"),?){0,2}\\}) ?,?){0,4}\\} ?)",
+        ) {
+            let found = Document::new(text.as_bytes()).and_then(|document| document.top_with("task"));
+            let expected = members(&text);
+            prop_assert_eq!(found.is_ok(), expected.is_some(), "{}", text);
+            let (Ok((top, task)), Some(expected)) = (found, expected) else {
+                return Ok(());
+            };
+            let unescape = |members: Vec<(&str, &str)>| -> Vec<(String, String)> {
+                let member = |(name, value): (&str, &str)| (serde_json::from_str(name).unwrap(), value.to_owned());
+                members.into_iter().map(member).collect()
+            };
+            let own = |list| walked(list).into_iter().map(|(name, value)| (name, value.to_owned())).collect::<Vec<_>>();
+            let expected = unescape(expected);
+            let is_task = |(name, value): &&(String, String)| name.eq_ignore_ascii_case("task") && value.starts_with('{');
+            let expected_task = expected.iter().find(is_task).map(|(_, value)| unescape(members(value).unwrap()));
+            prop_assert_eq!(task.map(|task| own(task.unwrap())), expected_task, "{}", text);
+            prop_assert_eq!(own(top), expected, "{}", text);
+        }
     }
 
     #[test]

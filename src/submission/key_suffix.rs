@@ -164,8 +164,11 @@ mod tests {
             );
         }
         let body = br#"{"clientKey":"K\u005f_nocache__x"}"#;
-        assert_eq!(segments(&Document::new(body).top().unwrap()), [r"\u005f_nocache"]);
+        assert_eq!(
+            segments(&Document::new(body).unwrap().top().unwrap()),
+            [r"\u005f_nocache"]
+        );
         let body = br#"{"clientKey":5}"#;
-        assert!(segments(&Document::new(body).top().unwrap()).is_empty());
+        assert!(segments(&Document::new(body).unwrap().top().unwrap()).is_empty());
     }
 }

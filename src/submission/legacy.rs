@@ -78,7 +78,7 @@ fn body<'a>(request: &Request<'a>) -> Result<Option<Parameters<'a>>, Unread> {
         return multipart::body(body, boundary?).map(Some);
     }
     match is_json(body) {
-        true => Document::new(body).top().map(Some),
+        true => Document::new(body)?.top().map(Some),
         false => form::body(body).map(Some),
     }
 }

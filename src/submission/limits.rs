@@ -5,6 +5,8 @@ use super::{Parameter, Parameters, Unread};
 
 /// The most parameters of a query or a form, parts of a multipart body, and members of the top object or the task.
 pub const MAX_PARAMETERS: usize = 1_000;
+/// The parameters that room is made for at once: few submissions have more.
+pub(super) const USUAL_PARAMETERS: usize = 16;
 /// The longest name of a parameter or a member, in bytes as written.
 pub const MAX_NAME: usize = 4 << 10;
 /// The most parameters of one name that decides or of nocache, and the most nocache segments of a key.
@@ -14,6 +16,9 @@ pub const MAX_OF_ONE_NAME: usize = 64;
 pub(super) fn push<'a>(items: &mut Vec<Parameter<'a>>, parameter: Parameter<'a>) -> Result<(), Unread> {
     if items.len() == MAX_PARAMETERS {
         return Err(Unread::Unreadable);
+    }
+    if items.is_empty() {
+        items.reserve(USUAL_PARAMETERS);
     }
     items.push(parameter);
     Ok(())
@@ -28,6 +33,10 @@ pub(super) fn name(written: &[u8]) -> Result<&[u8], Unread> {
 
 /// Checks how often each of some names is given in all lists together.
 pub(super) fn of_one_name(lists: &[Parameters<'_>], names: &[&str]) -> Result<(), Unread> {
+    // Most submissions have not as many parameters at all.
+    if lists.iter().map(|list| list.items.len()).sum::<usize>() <= MAX_OF_ONE_NAME {
+        return Ok(());
+    }
     let count = |name: &&str| lists.iter().map(|list| list.named(name).count()).sum::<usize>();
     if names.iter().any(|name| count(name) > MAX_OF_ONE_NAME) {
         return Err(Unread::Unreadable);

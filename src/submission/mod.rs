@@ -8,7 +8,8 @@
 //! - [`endpoint`]: which method of the API a path names
 //! - [`plain_shape`]: what a deny configuration requires of it
 //! - [`create_task`]: the JSON dialect; [`legacy`]: the five shapes of `in.php`
-//! - [`json`], [`form`], [`multipart`]: one syntax each, from bytes to [`Parameters`]; [`limits`]: of what is read
+//! - [`json`], [`form`], [`multipart`]: one syntax each, from bytes to [`Parameters`]; `json_bytes`: where JSON values
+//!   end; [`limits`]: of what is read
 //! - [`wishes`]: how a client wants its responses; [`hidden`]: what `Debug` shows of a client's bytes
 //! - [`captcha`]: task types and methods; [`site`] and [`host`]: the target page; [`key_suffix`]: the suffixes of an
 //!   API key
@@ -20,6 +21,7 @@ pub mod form;
 pub mod hidden;
 pub mod host;
 pub mod json;
+mod json_bytes;
 pub mod key_suffix;
 pub mod legacy;
 pub mod limits;

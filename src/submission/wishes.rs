@@ -32,7 +32,7 @@ impl Wishes {
             }
         } else if !legacy::is_json(body) {
             wishes.add_pairs(body, 0);
-        } else if let Ok(list) = Document::new(body).top() {
+        } else if let Ok(list) = Document::new(body).and_then(|document| document.top()) {
             wishes.add(&list);
         }
         wishes
