@@ -5,11 +5,12 @@ use crate::{
     submission::{Host, Site},
 };
 
-/// A `websiteURL`: whatever host is found in it is one that is found in itself.
+/// A `websiteURL`: whatever host is found in it is one that is found in itself, and a plain one is read as every other.
 pub fn site(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else {
         return;
     };
+    assert_eq!(Site::parse(text), Site::parse_any(text));
     let Ok(site) = Site::parse(text) else {
         return;
     };

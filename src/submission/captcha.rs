@@ -5,6 +5,8 @@
 
 use std::{collections::HashMap, fmt};
 
+use smol_str::SmolStr;
+
 use super::plain_shape::skeleton::{self, Skeleton};
 
 /// A kind of captcha that nocache applies to.
@@ -52,9 +54,9 @@ impl Kind {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Name {
     /// The JSON API's `type`.
-    Type(String),
+    Type(SmolStr),
     /// The legacy API's `method`.
-    Method(String),
+    Method(SmolStr),
 }
 
 impl fmt::Debug for Name {
@@ -97,9 +99,9 @@ impl Name {
 
     /// A name as it is kept: of one that no rule can name only the beginning, a byte more than a rule can have. A record
     /// outlives its request and must not hold a megabyte of it.
-    fn kept(name: &str) -> String {
+    fn kept(name: &str) -> SmolStr {
         // A character has up to four bytes.
-        name[..name.floor_char_boundary(MAX_NAME + 4)].to_owned()
+        name[..name.floor_char_boundary(MAX_NAME + 4)].into()
     }
 }
 
@@ -129,19 +131,19 @@ pub struct CaptchaNames {
     added: HashMap<String, Kind>,
 }
 
-/// Every spelling that the vendor's documentation or a client for its API has used, in ASCII lowercase. The vendor's
+/// Every name that the vendor's documentation or a client for its API has used, as the vendor spells it. The vendor's
 /// server ignores case, so capsolver's `ReCaptchaV2TaskProxyLess` is among them.
 const BUILT_IN: [(&str, Kind); 10] = [
-    ("recaptchav2task", Kind::RecaptchaV2),
-    ("recaptchav2taskproxyless", Kind::RecaptchaV2),
-    ("nocaptchatask", Kind::RecaptchaV2),
-    ("nocaptchataskproxyless", Kind::RecaptchaV2),
-    ("recaptchav2enterprisetask", Kind::RecaptchaV2Enterprise),
-    ("recaptchav2enterprisetaskproxyless", Kind::RecaptchaV2Enterprise),
-    ("recaptchav3task", Kind::RecaptchaV3),
-    ("recaptchav3taskproxyless", Kind::RecaptchaV3),
-    ("recaptchav3enterprisetask", Kind::RecaptchaV3Enterprise),
-    ("recaptchav3enterprisetaskproxyless", Kind::RecaptchaV3Enterprise),
+    ("RecaptchaV2Task", Kind::RecaptchaV2),
+    ("RecaptchaV2TaskProxyless", Kind::RecaptchaV2),
+    ("NoCaptchaTask", Kind::RecaptchaV2),
+    ("NoCaptchaTaskProxyless", Kind::RecaptchaV2),
+    ("RecaptchaV2EnterpriseTask", Kind::RecaptchaV2Enterprise),
+    ("RecaptchaV2EnterpriseTaskProxyless", Kind::RecaptchaV2Enterprise),
+    ("RecaptchaV3Task", Kind::RecaptchaV3),
+    ("RecaptchaV3TaskProxyless", Kind::RecaptchaV3),
+    ("RecaptchaV3EnterpriseTask", Kind::RecaptchaV3Enterprise),
+    ("RecaptchaV3EnterpriseTaskProxyless", Kind::RecaptchaV3Enterprise),
 ];
 
 impl CaptchaNames {
@@ -153,13 +155,19 @@ impl CaptchaNames {
     /// The captcha of a JSON task: its `type`, and whether `isEnterprise` is on, which counts on v3 types only
     /// (<https://docs.capmonster.cloud/docs/captchas/recaptcha-v3-task/>).
     pub fn of_type(&self, name: &str, is_enterprise: bool) -> Captcha {
-        let kind = self.kind(name).map(|kind| match kind {
-            Kind::RecaptchaV3 if is_enterprise => Kind::RecaptchaV3Enterprise,
-            kind => kind,
-        });
+        let built_in = BUILT_IN.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
+        let kind = self.added(name).or(built_in.map(|(_, kind)| kind));
+        let kept = match built_in {
+            // Nothing has to be held.
+            Some((known, _)) if known == name => SmolStr::new_static(known),
+            _ => Name::kept(name),
+        };
         Captcha {
-            kind,
-            name: Name::Type(Name::kept(name)),
+            kind: kind.map(|kind| match kind {
+                Kind::RecaptchaV3 if is_enterprise => Kind::RecaptchaV3Enterprise,
+                kind => kind,
+            }),
+            name: Name::Type(kept),
         }
     }
 
@@ -192,24 +200,17 @@ impl CaptchaNames {
             let mut seen = skeleton::folded(name);
             seen.retain(|c| c.is_ascii() && is_plain(c as u8));
             captcha.name = match &captcha.name {
-                Name::Type(_) => Name::Type(seen),
-                Name::Method(_) => Name::Method(seen),
+                Name::Type(_) => Name::Type(seen.into()),
+                Name::Method(_) => Name::Method(seen.into()),
             };
         }
     }
 
-    fn kind(&self, name: &str) -> Option<Kind> {
-        let added = if self.added.is_empty() {
-            None
-        } else {
-            self.added.get(&name.to_ascii_lowercase()).copied()
-        };
-        added.or_else(|| {
-            BUILT_IN
-                .into_iter()
-                .find(|(known, _)| name.eq_ignore_ascii_case(known))
-                .map(|(_, kind)| kind)
-        })
+    fn added(&self, name: &str) -> Option<Kind> {
+        match self.added.is_empty() {
+            true => None,
+            false => self.added.get(&name.to_ascii_lowercase()).copied(),
+        }
     }
 }
 
@@ -243,7 +244,7 @@ mod tests {
             ("RecaptchaV2Task", Some(Kind::RecaptchaV2)),
             ("NoCaptchaTaskProxyless", Some(Kind::RecaptchaV2)),
             ("ReCaptchaV3TaskProxyLess", Some(Kind::RecaptchaV3)),
-            ("recaptchav2enterprisetask", Some(Kind::RecaptchaV2Enterprise)),
+            ("RecaptchaV2EnterpriseTask", Some(Kind::RecaptchaV2Enterprise)),
             ("RecaptchaClickTask", None),
             ("ComplexImageTask", None),
             ("RecaptchaV2TaskX", None),
@@ -288,7 +289,7 @@ mod tests {
         }
         let mut captcha = typed("TurnstileTask\u{200b}");
         names.fold(&mut captcha, false, false);
-        assert_eq!(captcha.name, Name::Type("turnstiletask".to_owned()));
+        assert_eq!(captcha.name, Name::Type("turnstiletask".into()));
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
+use smol_str::SmolStr;
+
 /// A host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Host {
     /// A name: lowercase, without a trailing dot. Read from a URL, its labels are IDNA A-labels.
-    Name(Box<str>),
+    Name(SmolStr),
     /// An IP address, which has no subdomains.
     Address(IpAddr),
 }
@@ -135,7 +137,7 @@ pub fn is_own_origin(origin: &str, host: Option<&str>, names: &[String]) -> bool
 
 /// The domains that a name is a subdomain of, the nearest first.
 pub fn parents(name: &str) -> impl Iterator<Item = &str> {
-    name.match_indices('.').map(|(dot, _)| &name[dot + 1..])
+    memchr::memchr_iter(b'.', name.as_bytes()).map(|dot| &name[dot + 1..])
 }
 
 impl fmt::Display for Host {

@@ -11,8 +11,8 @@
 //! - [`json`], [`form`], [`multipart`]: one syntax each, from bytes to [`Parameters`]; `json_bytes`: where JSON values
 //!   end; [`limits`]: of what is read
 //! - [`wishes`]: how a client wants its responses; [`hidden`]: what `Debug` shows of a client's bytes
-//! - [`captcha`]: task types and methods; [`site`] and [`host`]: the target page; [`key_suffix`]: the suffixes of an
-//!   API key
+//! - [`captcha`]: task types and methods; [`site`] and [`host`]: the target page; `plain_site`: the usual URLs;
+//!   [`key_suffix`]: the suffixes of an API key
 
 pub mod captcha;
 pub mod create_task;
@@ -28,6 +28,7 @@ pub mod limits;
 pub mod multipart;
 pub mod parameters;
 pub mod plain_shape;
+mod plain_site;
 pub mod read;
 pub mod site;
 pub mod wishes;

@@ -6,7 +6,9 @@ use std::{
     fmt::{self, Write},
 };
 
-use super::{Host, plain_shape::skeleton::is_invisible};
+use smallvec::SmallVec;
+
+use super::{Host, plain_shape::skeleton::is_invisible, plain_site};
 
 /// The longest host that is looked at, in bytes as written. Encoded it may have [`MAX_HOST`](super::host::MAX_HOST) bytes;
 /// written with other characters and percent-encoded it takes several times as many.
@@ -31,13 +33,24 @@ pub enum SiteError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     host: Host,
-    path: Vec<u8>,
+    path: SmallVec<[u8; 40]>,
 }
 
 impl Site {
     /// Parses the text of a `websiteURL` or `pageurl`. A text without a scheme is read as https: `host`, `host:port/path`,
     /// `//host`. Stricter than the standard: invisible characters in front of the path are an error.
     pub fn parse(text: &str) -> Result<Self, SiteError> {
+        let Some((host, path)) = plain_site::read(text) else {
+            return Self::parse_any(text);
+        };
+        Ok(Self {
+            host: Host::Name(host.into()),
+            path: SmallVec::from_slice(path.as_bytes()),
+        })
+    }
+
+    /// What [`Self::parse`] returns, for every text.
+    pub(crate) fn parse_any(text: &str) -> Result<Self, SiteError> {
         let text = text.trim_start_matches(' ').trim_end_matches(|c: char| c <= ' ');
         if let Some(c) = invisible(text) {
             return Err(SiteError::Invisible(c));
@@ -68,7 +81,7 @@ impl Site {
         }
         Ok(Self {
             host: host(authority).ok_or(SiteError::Bad)?,
-            path: decoded(without_dot_segments(path)),
+            path: decoded(without_dot_segments(path)).into(),
         })
     }
 
@@ -181,10 +194,13 @@ fn dots(segment: &str) -> usize {
     ["", ".", ".."].iter().position(|dots| *dots == decoded).unwrap_or(0)
 }
 
-/// Percent-decodes a path.
+/// Percent-decodes a text.
 pub(crate) fn decoded(mut bytes: Vec<u8>) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
-    let (mut from, mut to) = (0, 0);
+    let Some(first) = memchr::memchr(b'%', &bytes) else {
+        return bytes;
+    };
+    let (mut from, mut to) = (first, first);
     while let Some(&byte) = bytes.get(from) {
         let escape = match bytes[from..] {
             [b'%', high, low, ..] => digit(high).zip(digit(low)),
@@ -320,10 +336,10 @@ mod tests {
                 let host = Host::from_url(url.host()?).ok()?;
                 Some((host, percent_encoding::percent_decode_str(url.path()).collect::<Vec<u8>>()))
             });
-            let site = match Site::parse(&text) {
+            let site = match Site::parse_any(&text) {
                 // Stricter than the standard.
                 Err(SiteError::Invisible(_)) => return Ok(()),
-                site => site.ok().map(|site| (site.host, site.path)),
+                site => site.ok().map(|site| (site.host, site.path.into_vec())),
             };
             prop_assert_eq!(site, standard, "{:?}", text);
         }
