@@ -1,10 +1,8 @@
 //! `application/x-www-form-urlencoded` pairs, in a query or a body (WHATWG URL standard, section 5.1).
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, iter, ops::Range};
 
-use percent_encoding::percent_decode;
-
-use super::{Parameter, Parameters, Part, Syntax, Unread, limits};
+use super::{Parameter, Parameters, Part, Syntax, Unread, limits, site::decoded};
 
 /// The pairs after the first `?` of a request target. Beyond the [`limits`] only those in front of the limit.
 pub fn query(target: &str) -> Parameters<'_> {
@@ -40,7 +38,7 @@ pub(super) fn query_start(target: &[u8]) -> usize {
 
 fn list(part: Part, syntax: Syntax, source: &[u8], start: usize) -> (Parameters<'_>, Result<(), Unread>) {
     let mut items = Vec::new();
-    let is_whole = pairs(source, start, b"&").try_for_each(|pair| {
+    let is_whole = pairs(source, start, Separators::Ampersand).try_for_each(|pair| {
         let name = limits::name(&source[pair.name])?;
         let parameter = Parameter {
             name: decode(name),
@@ -59,6 +57,24 @@ fn list(part: Part, syntax: Syntax, source: &[u8], start: usize) -> (Parameters<
     (list, is_whole)
 }
 
+/// What is between two pairs.
+#[derive(Clone, Copy)]
+pub(super) enum Separators {
+    /// `&`, as in the standard.
+    Ampersand,
+    /// `&` or `;`, as some readers see it.
+    AmpersandOrSemicolon,
+}
+
+impl Separators {
+    fn find(self, text: &[u8]) -> Option<usize> {
+        match self {
+            Self::Ampersand => memchr::memchr(b'&', text),
+            Self::AmpersandOrSemicolon => memchr::memchr2(b'&', b';', text),
+        }
+    }
+}
+
 /// A pair, by its ranges.
 struct Pair {
     span: Range<usize>,
@@ -67,25 +83,26 @@ struct Pair {
 }
 
 /// The pairs from `start` on. Nothing between two separators is not a pair, and costs nothing but time.
-fn pairs<'a>(source: &'a [u8], start: usize, separators: &'static [u8]) -> impl Iterator<Item = Pair> + use<'a> {
+fn pairs<'a>(source: &'a [u8], start: usize, separators: Separators) -> impl Iterator<Item = Pair> + use<'a> {
     let mut at = start;
-    source[start..]
-        .split(|byte| separators.contains(byte))
-        .map(move |text| {
+    iter::from_fn(move || {
+        loop {
             let start = at;
-            at += text.len() + 1;
-            (start, text)
-        })
-        .filter(|(_, text)| !text.is_empty())
-        .map(|(start, text)| {
+            let rest = source.get(start..)?;
+            let text = &rest[..separators.find(rest).unwrap_or(rest.len())];
             let end = start + text.len();
+            at = end + 1;
+            if text.is_empty() {
+                continue;
+            }
             let equals = memchr::memchr(b'=', text).map(|equals| start + equals);
-            Pair {
+            return Some(Pair {
                 span: start..end,
                 name: start..equals.unwrap_or(end),
                 value: equals.map(|equals| equals + 1..end),
-            }
-        })
+            });
+        }
+    })
 }
 
 /// The pairs with one of some names, as a reader sees them that separates pairs at these bytes: the name and the raw value.
@@ -93,7 +110,7 @@ fn pairs<'a>(source: &'a [u8], start: usize, separators: &'static [u8]) -> impl 
 pub(super) fn pairs_named<'a>(
     source: &'a [u8],
     start: usize,
-    separators: &'static [u8],
+    separators: Separators,
     names: &'a [&'a str],
 ) -> impl Iterator<Item = (&'a str, &'a [u8])> {
     raw_pairs(source, start, separators).filter_map(move |(written, value)| {
@@ -105,11 +122,7 @@ pub(super) fn pairs_named<'a>(
 
 /// The pairs as a reader sees them that separates pairs at these bytes: the name and the value, as written. They are not
 /// held, so the limits do not apply.
-pub(super) fn raw_pairs<'a>(
-    source: &'a [u8],
-    start: usize,
-    separators: &'static [u8],
-) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+pub(super) fn raw_pairs(source: &[u8], start: usize, separators: Separators) -> impl Iterator<Item = (&[u8], &[u8])> {
     pairs(source, start, separators)
         .map(|pair| (&source[pair.name], pair.value.map_or(&b""[..], |range| &source[range])))
 }
@@ -117,17 +130,18 @@ pub(super) fn raw_pairs<'a>(
 /// Percent-decodes, with `+` as space, as the WHATWG parser does.
 pub fn decode(raw: &[u8]) -> Cow<'_, str> {
     if memchr::memchr2(b'+', b'%', raw).is_none() {
-        return String::from_utf8_lossy(raw);
+        return lossy(raw);
     }
-    let mut bytes = Vec::with_capacity(raw.len());
-    for (number, word) in raw.split(|&byte| byte == b'+').enumerate() {
-        if number > 0 {
-            bytes.push(b' ');
-        }
-        bytes.extend(percent_decode(word));
-    }
-    let text = String::from_utf8(bytes);
+    let mut bytes = raw.to_vec();
+    let pluses = bytes.iter_mut().filter(|byte| **byte == b'+');
+    pluses.for_each(|plus| *plus = b' ');
+    let text = String::from_utf8(decoded(bytes));
     Cow::Owned(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// Text, with what is not UTF-8 replaced. The standard library's is slow for short texts.
+pub(super) fn lossy(raw: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
     limits::of_one_name(&lists, &DECIDING)?;
     limits::of_one_name(&lists, &["nocache"])?;
     let all = All(&lists);
-    let key = all.named("key").first().copied();
+    let key = all.named("key").next();
     if let Some(key) = key {
         let list = &lists[key.list];
         key_suffix::check(list, &list.items[key.parameter])?;
@@ -42,12 +42,11 @@ pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
         wishes: Wishes::of_lists(&lists),
         nocache_list: ["method", "key"]
             .into_iter()
-            .find_map(|name| all.named(name).first().copied())
+            .find_map(|name| all.named(name).next())
             .map_or(0, |at| at.list),
         key,
         nocache: all
             .named("nocache")
-            .into_iter()
             .filter(|at| says_something(&lists[at.list], at.parameter))
             .collect(),
         lists,
@@ -93,39 +92,34 @@ pub(super) fn is_json(body: &[u8]) -> bool {
 struct All<'l, 'a>(&'l [Parameters<'a>]);
 
 impl<'a> All<'_, 'a> {
-    fn named(&self, name: &str) -> Vec<ParameterRef> {
+    fn named(&self, name: &str) -> impl DoubleEndedIterator<Item = ParameterRef> {
         let lists = self.0.iter().enumerate();
-        lists
-            .flat_map(|(list, parameters)| {
-                parameters
-                    .named(name)
-                    .map(move |parameter| ParameterRef { list, parameter })
-            })
-            .collect()
+        lists.flat_map(move |(list, parameters)| {
+            parameters
+                .named(name)
+                .map(move |parameter| ParameterRef { list, parameter })
+        })
     }
 
-    fn values(&self, name: &str) -> impl Iterator<Item = Scalar<'a>> {
-        self.named(name).into_iter().map(|at| {
+    fn values(&self, name: &str) -> impl DoubleEndedIterator<Item = Scalar<'a>> {
+        self.named(name).map(|at| {
             let list = &self.0[at.list];
             list.scalar(&list.items[at.parameter])
         })
     }
 
     fn last(&self, name: &str) -> Option<Scalar<'a>> {
-        self.values(name).last()
-    }
-
-    fn differ(&self, name: &str) -> bool {
-        let mut values = self.values(name);
-        values.next().is_some_and(|first| values.any(|other| other != first))
+        self.values(name).next_back()
     }
 
     /// The value of a parameter that decides. Given twice with different values, it is ambiguous.
     fn only(&self, name: &str) -> Result<Option<Scalar<'a>>, Unread> {
-        if self.differ(name) {
-            return Err(Unread::Ambiguous);
+        let mut values = self.values(name);
+        let first = values.next();
+        match values.any(|other| Some(&other) != first.as_ref()) {
+            true => Err(Unread::Ambiguous),
+            false => Ok(first),
         }
-        Ok(self.last(name))
     }
 }
 

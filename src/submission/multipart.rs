@@ -1,11 +1,11 @@
 //! `multipart/form-data` (RFC 7578), read for the byte ranges of its parts. .NET's spelling is read too: a quoted
 //! boundary with spaces, slashes and colons in it, and unquoted `name=key`.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, iter, ops::Range};
 
 use memchr::memmem;
 
-use super::{Parameter, Parameters, Part, Syntax, Unread, limits};
+use super::{Parameter, Parameters, Part, Syntax, Unread, form::lossy, limits};
 
 /// The boundary of a Content-Type field, if it is multipart; an error if it is and the boundary cannot be read.
 pub fn boundary(content_type: &[u8]) -> Option<Result<String, Unread>> {
@@ -14,7 +14,9 @@ pub fn boundary(content_type: &[u8]) -> Option<Result<String, Unread>> {
     if !kind.eq_ignore_ascii_case(b"multipart") {
         return None;
     }
-    let boundary = field_parameter(parameters, "boundary").map(|value| unquoted(&String::from_utf8_lossy(value)));
+    let mut parameters = field_parameters(parameters);
+    let boundary = parameters.find(|(name, _)| name.eq_ignore_ascii_case(b"boundary"));
+    let boundary = boundary.map(|(_, value)| unquoted(lossy(value)).into_owned());
     Some(
         boundary
             .filter(|boundary| !boundary.is_empty())
@@ -38,10 +40,11 @@ pub fn content_type<'a>(types: &[&'a [u8]]) -> Result<Option<&'a [u8]>, Unread> 
 /// The parts of a multipart body that are parameters; a part with a file name is not one. The first delimiter's line end is
 /// every line's.
 pub fn body<'a>(source: &'a [u8], boundary: String) -> Result<Parameters<'a>, Unread> {
-    let delimiter = format!("--{boundary}");
+    let line_break = ["\r\n--", &boundary].concat();
+    let delimiter = &line_break[2..];
     let (mut at, line_end) = first_delimiter(source, delimiter.as_bytes()).ok_or(Unread::Unreadable)?;
-    let line_break = format!("{line_end}{delimiter}");
-    let further = memmem::Finder::new(&line_break);
+    let further = memmem::Finder::new(&line_break[2 - line_end.len()..]);
+    let blank_line = memmem::Finder::new(if line_end == "\n" { "\n\n" } else { "\r\n\r\n" });
     let mut items = Vec::new();
     let mut parts = 0;
     loop {
@@ -61,7 +64,9 @@ pub fn body<'a>(source: &'a [u8], boundary: String) -> Result<Parameters<'a>, Un
         let first_line = at + delimiter.len() + padding;
         let found = further.find(&source[first_line..]).ok_or(Unread::Unreadable)?;
         let next = first_line + found + line_end.len();
-        items.extend(parameter(source, at..next, first_line + line_end.len(), line_end)?);
+        if let Some(parameter) = parameter(source, at..next, first_line + line_end.len(), &blank_line)? {
+            limits::push(&mut items, parameter)?;
+        }
         at = next;
     }
     Ok(Parameters {
@@ -95,32 +100,46 @@ fn parameter<'a>(
     source: &'a [u8],
     span: Range<usize>,
     content: usize,
-    line_end: &str,
+    blank_line: &memmem::Finder<'_>,
 ) -> Result<Option<Parameter<'a>>, Unread> {
-    let end = span.end - line_end.len();
+    let two_line_ends = blank_line.needle().len();
+    let end = span.end - two_line_ends / 2;
     let part = source.get(content..end).ok_or(Unread::Unreadable)?;
-    let blank = memmem::find(part, line_end.repeat(2).as_bytes()).ok_or(Unread::Unreadable)?;
-    let lines = || part[..blank].split(|&byte| byte == b'\n');
-    let is_folded = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
-    if lines().any(is_folded) {
-        return Err(Unread::Unreadable);
+    let blank = blank_line.find(part).ok_or(Unread::Unreadable)?;
+    let mut disposition = None;
+    let mut rest = &part[..blank];
+    loop {
+        if rest.starts_with(b" ") || rest.starts_with(b"\t") {
+            return Err(Unread::Unreadable);
+        }
+        let (line, next) = split_once(rest, b'\n').unwrap_or((rest, b""));
+        if disposition.is_none()
+            && let Some((name, value)) = split_once(line, b':')
+            && name.trim_ascii().eq_ignore_ascii_case(b"content-disposition")
+        {
+            disposition = Some(value);
+        }
+        if next.is_empty() {
+            break;
+        }
+        rest = next;
     }
-    let disposition = lines()
-        .filter_map(|line| split_once(line, b':'))
-        .find(|(name, _)| name.trim_ascii().eq_ignore_ascii_case(b"content-disposition"))
-        .and_then(|(_, value)| split_once(value, b';'))
-        .map(|(_, parameters)| parameters)
+    let (_, disposition) = disposition
+        .and_then(|value| split_once(value, b';'))
         .ok_or(Unread::Unreadable)?;
-    if ["filename", "filename*"]
-        .iter()
-        .any(|name| field_parameter(disposition, name).is_some())
-    {
-        return Ok(None);
+    let mut name = None;
+    for (parameter, value) in field_parameters(disposition) {
+        if parameter.eq_ignore_ascii_case(b"filename") || parameter.eq_ignore_ascii_case(b"filename*") {
+            return Ok(None);
+        }
+        if name.is_none() && parameter.eq_ignore_ascii_case(b"name") {
+            name = Some(value);
+        }
     }
-    let name = limits::name(field_parameter(disposition, "name").ok_or(Unread::Unreadable)?)?;
+    let name = limits::name(name.ok_or(Unread::Unreadable)?)?;
     Ok(Some(Parameter {
-        name: Cow::Owned(unquoted(&String::from_utf8_lossy(name))),
-        value: Some(content + blank + 2 * line_end.len()..end),
+        name: unquoted(lossy(name)),
+        value: Some(content + blank + two_line_ends..end),
         span,
     }))
 }
@@ -130,26 +149,26 @@ fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     Some((&text[..at], &text[at + 1..]))
 }
 
-/// A parameter of a field such as `form-data; name="key"`, as written: quoted with backslash escapes (RFC 9110, section
-/// 5.6.4), or a token that ends at `;`.
-fn field_parameter<'a>(parameters: &'a [u8], wanted: &str) -> Option<&'a [u8]> {
-    let mut rest = parameters;
-    while !rest.is_empty() {
-        let (parameter, next) = rest.split_at(end_of_parameter(rest));
-        rest = next.strip_prefix(b";").unwrap_or(next);
-        if let Some((name, value)) = split_once(parameter, b'=')
-            && name.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes())
-        {
-            return Some(value.trim_ascii());
+/// The parameters of a field such as `form-data; name="key"`, name and value as written: quoted with backslash escapes
+/// (RFC 9110, section 5.6.4), or a token that ends at `;`.
+fn field_parameters(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    iter::from_fn(move || {
+        while !rest.is_empty() {
+            let (parameter, next) = rest.split_at(end_of_parameter(rest));
+            rest = next.strip_prefix(b";").unwrap_or(next);
+            if let Some((name, value)) = split_once(parameter, b'=') {
+                return Some((name.trim_ascii(), value.trim_ascii()));
+            }
         }
-    }
-    None
+        None
+    })
 }
 
 /// Where the first parameter ends: at a `;` outside of quotes.
 fn end_of_parameter(text: &[u8]) -> usize {
     let (mut is_quoted, mut is_escaped) = (false, false);
-    for (at, byte) in text.iter().enumerate() {
+    let first = memchr::memchr2(b';', b'"', text).unwrap_or(text.len());
+    for (at, byte) in text.iter().enumerate().skip(first) {
         match byte {
             _ if is_escaped => is_escaped = false,
             b'\\' if is_quoted => is_escaped = true,
@@ -162,10 +181,16 @@ fn end_of_parameter(text: &[u8]) -> usize {
 }
 
 /// A value without its quotes and escapes.
-fn unquoted(value: &str) -> String {
+fn unquoted(value: Cow<'_, str>) -> Cow<'_, str> {
     let Some(quoted) = value.strip_prefix('"') else {
-        return value.to_owned();
+        return value;
     };
+    if let Cow::Borrowed(value) = value
+        && memchr::memchr(b'\\', value.as_bytes()).is_none()
+    {
+        let quoted = &value[1..];
+        return Cow::Borrowed(&quoted[..memchr::memchr(b'"', quoted.as_bytes()).unwrap_or(quoted.len())]);
+    }
     let mut text = String::new();
     let mut chars = quoted.chars();
     while let Some(c) = chars.next() {
@@ -175,7 +200,7 @@ fn unquoted(value: &str) -> String {
             c => text.push(c),
         }
     }
-    text
+    Cow::Owned(text)
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ impl NocacheValue {
 
 impl<'a> Parameters<'a> {
     /// The indices of the parameters with this name, compared ASCII case-insensitively.
-    pub fn named(&self, name: &str) -> impl Iterator<Item = usize> {
+    pub fn named(&self, name: &str) -> impl DoubleEndedIterator<Item = usize> {
         (0..self.items.len()).filter(move |&i| self.items[i].name.eq_ignore_ascii_case(name))
     }
 
@@ -171,7 +171,7 @@ impl<'a> Parameters<'a> {
         match self.syntax {
             Syntax::Json => json::scalar(bytes),
             Syntax::Query { .. } | Syntax::Form => Scalar::Text(form::decode(bytes)),
-            Syntax::Multipart { .. } => Scalar::Text(String::from_utf8_lossy(bytes)),
+            Syntax::Multipart { .. } => Scalar::Text(form::lossy(bytes)),
         }
     }
 }

@@ -54,7 +54,7 @@ impl Wishes {
     }
 
     fn add_pairs(&mut self, source: &[u8], start: usize) {
-        for (name, raw) in form::pairs_named(source, start, b"&", &[JSON, HEADER_ACAO]) {
+        for (name, raw) in form::pairs_named(source, start, form::Separators::Ampersand, &[JSON, HEADER_ACAO]) {
             self.set(name, Scalar::Text(form::decode(raw)).is_on());
         }
     }

@@ -30,7 +30,7 @@ impl Decided<'_> {
                 continue;
             }
             let mut found = 0;
-            for (name, value) in form::raw_pairs(list.source, start, b"&;") {
+            for (name, value) in form::raw_pairs(list.source, start, form::Separators::AmpersandOrSemicolon) {
                 // `data:image/png;base64,…` looks like a long name.
                 let name = form::decode(&name[..name.len().min(MAX_NAME)]);
                 match spelling(&name, deciding) {

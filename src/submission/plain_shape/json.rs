@@ -17,7 +17,7 @@ pub fn check_start(body: &[u8]) -> Result<(), Doubt> {
 
 /// Refuses a JSON body in which a form reader would find a name that decides.
 pub fn check_not_a_form(body: &[u8], deciding: &[&'static str]) -> Result<(), Doubt> {
-    for (name, _) in form::raw_pairs(body, 0, b"&") {
+    for (name, _) in form::raw_pairs(body, 0, form::Separators::Ampersand) {
         let name = form::decode(&name[..name.len().min(MAX_NAME)]);
         if let Spelling::Plain(known) | Spelling::Odd(known) = spelling(&name, deciding) {
             return Err(Doubt::JsonAndForm(known));
