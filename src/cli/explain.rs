@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::{Config, Overrides, report::closest},
     observe::record::shown_host,
-    rewrite::{self, Edit, Flaw, Outcome, Reason},
+    rewrite::{self, Edits, Flaw, Outcome, Reason},
     rules::{CaptchaPattern, MissReason, NearMiss},
     submission::{
         Captcha, CaptchaNames, Dialect, Kind, Part, Request, Site, SiteError, Submission, Unread, captcha,
@@ -158,7 +158,7 @@ struct Explanation<'e> {
 struct Explained<'e> {
     request: Request<'e>,
     reading: &'e Result<Submission<'e>, Unread>,
-    edits: Vec<Edit>,
+    edits: Edits,
     shows_secrets: bool,
 }
 

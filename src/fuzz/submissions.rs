@@ -4,7 +4,7 @@ use http::uri::PathAndQuery;
 use serde_json::Value;
 
 use crate::{
-    rewrite::{self, Decision, Edit, Plan, Reason, edit::revert},
+    rewrite::{self, Decision, Edits, Plan, Reason, edit::revert},
     rules::{Action, Rule, RuleSet, Via},
     submission::{CaptchaNames, Dialect, Part, Request, plain_shape::Sent},
 };
@@ -68,7 +68,7 @@ fn rules(choice: u8) -> RuleSet {
 
 /// The law: edits are made if and only if something was set or removed; taken out again they leave the client's bytes; and
 /// who reads the result finds nothing left to do.
-fn law(dialect: Dialect, request: Request<'_>, rules: &RuleSet) -> Vec<Edit> {
+fn law(dialect: Dialect, request: Request<'_>, rules: &RuleSet) -> Edits {
     let plan = planned(dialect, request, rules);
     let decision = plan.outcome.decision;
     let is_edited = matches!(decision, Decision::Set | Decision::Removed);

@@ -169,18 +169,23 @@ impl<'r> Outcome<'r> {
             ("reason", self.reason.map(Into::into)),
         ]
     }
+
+    /// The value of the field `x-nocache-gateway`, a structured field item (RFC 9651).
+    pub fn text(&self) -> String {
+        let [(_, decision), parameters @ ..] = self.fields();
+        let mut text = String::with_capacity(128);
+        text.push_str(decision.unwrap_or_default());
+        for (name, value) in parameters {
+            if let Some(value) = value {
+                [";", name, "=", value].iter().for_each(|part| text.push_str(part));
+            }
+        }
+        text
+    }
 }
 
 impl fmt::Display for Outcome<'_> {
-    /// The value of the field `x-nocache-gateway`, a structured field item (RFC 9651).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [(_, decision), parameters @ ..] = self.fields();
-        f.write_str(decision.unwrap_or_default())?;
-        for (name, value) in parameters {
-            if let Some(value) = value {
-                write!(f, ";{name}={value}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&self.text())
     }
 }

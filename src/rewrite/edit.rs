@@ -2,6 +2,8 @@
 
 use std::{fmt, ops::Range};
 
+use smallvec::SmallVec;
+
 use crate::submission::{Parameter, Parameters, Part, Syntax, hidden::Hidden};
 
 /// A change to the bytes of one part of a request. It holds the bytes it removes, so that it can be undone.
@@ -14,8 +16,14 @@ pub struct Edit {
     /// The client's bytes there.
     pub old: Vec<u8>,
     /// The bytes that replace them.
-    pub new: Vec<u8>,
+    pub new: Text,
 }
+
+/// The edits of one submission.
+pub type Edits = SmallVec<[Edit; 1]>;
+
+/// What an edit writes: short, but for a multipart part.
+pub type Text = SmallVec<[u8; 24]>;
 
 impl fmt::Debug for Edit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,8 +58,8 @@ pub(crate) fn revert(result: &[u8], part: Part, edits: &[Edit]) -> Vec<u8> {
         inverse.push(Edit {
             part,
             at: edit.at + grown - shrunk,
-            old: edit.new.clone(),
-            new: edit.old.clone(),
+            old: edit.new.to_vec(),
+            new: Text::from_slice(&edit.old),
         });
         grown += edit.new.len();
         shrunk += edit.old.len();
@@ -59,59 +67,63 @@ pub(crate) fn revert(result: &[u8], part: Part, edits: &[Edit]) -> Vec<u8> {
     apply(result, part, &inverse)
 }
 
-fn in_order(part: Part, edits: &[Edit]) -> Vec<&Edit> {
-    let mut edits: Vec<&Edit> = edits.iter().filter(|edit| edit.part == part).collect();
+fn in_order(part: Part, edits: &[Edit]) -> SmallVec<[&Edit; 8]> {
+    let mut edits: SmallVec<[&Edit; 8]> = edits.iter().filter(|edit| edit.part == part).collect();
     edits.sort_by_key(|edit| edit.at);
     edits
 }
 
 /// Replaces a range.
-pub(super) fn splice(list: &Parameters<'_>, range: Range<usize>, new: impl Into<Vec<u8>>) -> Edit {
+pub(super) fn splice(list: &Parameters<'_>, range: Range<usize>, new: &[&str]) -> Edit {
+    let mut text = Text::with_capacity(new.iter().map(|part| part.len()).sum());
+    new.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
     Edit {
         part: list.part,
         at: range.start,
         old: list.source[range].to_vec(),
-        new: new.into(),
+        new: text,
     }
 }
 
 /// Removes a range.
 pub(super) fn cut(list: &Parameters<'_>, range: Range<usize>) -> Edit {
-    splice(list, range, "")
+    splice(list, range, &[])
 }
 
 /// Appends the parameter nocache to a list.
 pub(super) fn insert(list: &Parameters<'_>, value: &str) -> Edit {
     let is_empty = list.items.is_empty();
-    let text = match &list.syntax {
-        Syntax::Json => format!("{}\"nocache\":{value}", if is_empty { "" } else { "," }),
-        Syntax::Query { has_mark: false } => format!("?nocache={value}"),
-        Syntax::Query { .. } | Syntax::Form => format!("{}nocache={value}", if is_empty { "" } else { "&" }),
+    let separator = |text: &'static str| if is_empty { "" } else { text };
+    let end = list.end..list.end;
+    match &list.syntax {
+        Syntax::Json => splice(list, end, &[separator(","), "\"nocache\":", value]),
+        Syntax::Query { has_mark: false } => splice(list, end, &["?nocache=", value]),
+        Syntax::Query { .. } | Syntax::Form => splice(list, end, &[separator("&"), "nocache=", value]),
         Syntax::Multipart { boundary, line_end } => {
             let field = "Content-Disposition: form-data; name=\"nocache\"";
-            format!("--{boundary}{line_end}{field}{line_end}{line_end}{value}{line_end}")
+            let part = ["--", boundary, line_end, field, line_end, line_end, value, line_end];
+            splice(list, end, &part)
         }
-    };
-    splice(list, list.end..list.end, text)
+    }
 }
 
 /// Replaces a parameter's value.
 pub(super) fn replace(list: &Parameters<'_>, parameter: &Parameter<'_>, value: &str) -> Edit {
     match parameter.value.clone() {
-        Some(range) => splice(list, range, value),
-        None => splice(list, parameter.span.end..parameter.span.end, format!("={value}")),
+        Some(range) => splice(list, range, &[value]),
+        None => splice(list, parameter.span.end..parameter.span.end, &["=", value]),
     }
 }
 
 /// Removes the parameters at the given indices, in ascending order, each with one separator: the one in front of it, or the
 /// one behind it if every parameter in front of it is removed, too.
-pub(super) fn remove(list: &Parameters<'_>, doomed: &[usize]) -> Vec<Edit> {
+pub(super) fn remove(list: &Parameters<'_>, doomed: &[usize]) -> impl Iterator<Item = Edit> {
     let leading = doomed
         .iter()
         .zip(0..)
         .take_while(|(at, number)| **at == *number)
         .count();
-    let range = |(number, &at): (usize, &usize)| {
+    let range = move |(number, &at): (usize, &usize)| {
         let span = list.items[at].span.clone();
         match list.syntax {
             Syntax::Multipart { .. } => span,
@@ -123,10 +135,5 @@ pub(super) fn remove(list: &Parameters<'_>, doomed: &[usize]) -> Vec<Edit> {
             Syntax::Query { .. } | Syntax::Form => span.start - 1..span.end,
         }
     };
-    doomed
-        .iter()
-        .enumerate()
-        .map(range)
-        .map(|range| cut(list, range))
-        .collect()
+    doomed.iter().enumerate().map(range).map(|range| cut(list, range))
 }

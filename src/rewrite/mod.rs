@@ -14,6 +14,6 @@ pub mod read;
 mod tests;
 
 pub use decision::{Decision, Flaw, Outcome, Reason};
-pub use edit::{Edit, apply};
+pub use edit::{Edit, Edits, apply};
 pub use plan::{Plan, outcome_for, plan};
 pub use read::read;

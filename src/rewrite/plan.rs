@@ -1,6 +1,6 @@
 //! What happens to a submission: from the rule that applies and what the client itself asked for to the edits.
 
-use super::{Edit, Flaw, Outcome, Reason, edit};
+use super::{Edit, Edits, Flaw, Outcome, Reason, edit};
 use crate::{
     rules::{Action, LegacyPlace, MissReason, Rule, RuleSet, Unreadable, Via},
     submission::{
@@ -17,7 +17,7 @@ pub struct Plan<'r> {
     pub outcome: Outcome<'r>,
     /// The changes to its bytes: empty unless the decision is [`Set`](super::Decision::Set) or
     /// [`Removed`](super::Decision::Removed).
-    pub edits: Vec<Edit>,
+    pub edits: Edits,
     /// A rule that would have decided but for the path or the captcha, if the lookup met one.
     pub missed: Option<(&'r Rule, MissReason)>,
     /// What is wrong with the submission, where no rule could decide about it.
@@ -27,10 +27,10 @@ pub struct Plan<'r> {
 impl<'r> Plan<'r> {
     /// Leaves the submission as sent.
     pub fn untouched(outcome: Outcome<'r>) -> Self {
-        Self::edited(outcome, Vec::new())
+        Self::edited(outcome, Edits::new())
     }
 
-    fn edited(outcome: Outcome<'r>, edits: Vec<Edit>) -> Self {
+    fn edited(outcome: Outcome<'r>, edits: Edits) -> Self {
         Self {
             outcome,
             edits,
@@ -161,7 +161,7 @@ fn client_wish(submission: &Submission<'_>) -> ClientWish {
     match submission.nocache_value() {
         Some(NocacheValue::On) => ClientWish::On,
         Some(NocacheValue::Off | NocacheValue::Odd) => ClientWish::Off,
-        Some(NocacheValue::Null) | None if remove_key_suffixes(submission).is_empty() => ClientWish::None,
+        Some(NocacheValue::Null) | None if remove_key_suffixes(submission).next().is_none() => ClientWish::None,
         Some(NocacheValue::Null) | None => ClientWish::On,
     }
 }
@@ -205,7 +205,7 @@ fn set<'r>(submission: &Submission<'_>, rule: &'r Rule, place: LegacyPlace) -> P
     if rule.via == Via::Key
         && let Some(edit) = append_key_suffix(submission)
     {
-        return Plan::edited(Outcome::set(rule, Via::Key), vec![edit]);
+        return Plan::edited(Outcome::set(rule, Via::Key), Edits::from_buf([edit]));
     }
     // A null is replaced: a second member of that name would be ambiguous.
     let edits = if submission.nocache.is_empty() {
@@ -213,7 +213,7 @@ fn set<'r>(submission: &Submission<'_>, rule: &'r Rule, place: LegacyPlace) -> P
             (Dialect::Legacy, LegacyPlace::Query) => Submission::QUERY,
             _ => submission.nocache_list,
         };
-        vec![edit::insert(&submission.lists[list], on(submission))]
+        Edits::from_buf([edit::insert(&submission.lists[list], on(submission))])
     } else {
         turn_all_on(submission)
     };
@@ -221,7 +221,7 @@ fn set<'r>(submission: &Submission<'_>, rule: &'r Rule, place: LegacyPlace) -> P
 }
 
 /// Turns on each of the client's nocache parameters that is not on, so that no two of them differ.
-fn turn_all_on(submission: &Submission<'_>) -> Vec<Edit> {
+fn turn_all_on(submission: &Submission<'_>) -> Edits {
     let is_off = |at: &&ParameterRef| submission.nocache_value_at(**at) != NocacheValue::On;
     let replace = |at: &ParameterRef| {
         let (list, parameter) = submission.parameter(*at);
@@ -233,7 +233,7 @@ fn turn_all_on(submission: &Submission<'_>) -> Vec<Edit> {
 /// Removes every nocache parameter and key suffix. If only the key turned nocache on, a null stays: it counts as absent.
 fn remove<'r>(submission: &Submission<'_>, rule: &'r Rule) -> Plan<'r> {
     let removes_all = submission.nocache_value() == Some(NocacheValue::On);
-    let mut edits = Vec::new();
+    let mut edits = Edits::new();
     for (number, list) in submission.lists.iter().enumerate() {
         let here = submission.nocache.iter().filter(|at| at.list == number);
         let doomed = here.filter(|at| removes_all || submission.nocache_value_at(**at) != NocacheValue::Null);
@@ -253,18 +253,17 @@ fn on(submission: &Submission<'_>) -> &'static str {
 }
 
 /// The removals of the key's nocache segments.
-fn remove_key_suffixes(submission: &Submission<'_>) -> Vec<Edit> {
-    let Some(at) = submission.key else {
-        return Vec::new();
-    };
-    let (list, parameter) = submission.parameter(at);
-    let segments = key_suffix::nocache_segments(list, parameter);
-    segments.map(|range| edit::cut(list, range)).collect()
+fn remove_key_suffixes(submission: &Submission<'_>) -> impl Iterator<Item = Edit> {
+    let key = submission.key.map(|at| submission.parameter(at));
+    key.into_iter().flat_map(|(list, parameter)| {
+        let segments = key_suffix::nocache_segments(list, parameter);
+        segments.map(|range| edit::cut(list, range))
+    })
 }
 
 /// The insertion of the suffix at the end of the key; `None` without a key that is a string and can take it.
 fn append_key_suffix(submission: &Submission<'_>) -> Option<Edit> {
     let (list, parameter) = submission.parameter(submission.key?);
     let written = key_suffix::written(list, parameter)?;
-    key_suffix::takes_suffix(list, parameter).then(|| edit::splice(list, written.end..written.end, SUFFIX))
+    key_suffix::takes_suffix(list, parameter).then(|| edit::splice(list, written.end..written.end, &[SUFFIX]))
 }

@@ -4,8 +4,8 @@
 use std::slice;
 
 use super::{
-    CaptchaNames, Dialect, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Unread, Wishes,
-    json::Document, key_suffix, limits,
+    CaptchaNames, Dialect, Lists, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Unread,
+    Wishes, json::Document, key_suffix, limits,
 };
 
 /// The indices of the two lists of a createTask submission.
@@ -53,7 +53,7 @@ pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission
             .named("nocache")
             .map(|parameter| ParameterRef { list: TASK, parameter })
             .collect(),
-        lists: vec![top, task],
+        lists: Lists::from([top, task]),
         nocache_list: TASK,
     })
 }

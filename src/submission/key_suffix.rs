@@ -38,7 +38,11 @@ pub fn nocache_segments<'a>(
     list: &'a Parameters<'_>,
     key: &Parameter<'_>,
 ) -> impl Iterator<Item = Range<usize>> + use<'a> {
-    let range = written(list, key).unwrap_or_default();
+    let mut range = written(list, key).unwrap_or_default();
+    // Most keys have no `_`, and nothing that could be one.
+    if memchr::memchr3(b'_', b'\\', b'%', &list.source[range.clone()]).is_none() {
+        range.start = range.end;
+    }
     let end = range.end;
     let mut units = units(list, range).peekable();
     let mut segment: Option<Segment> = None;

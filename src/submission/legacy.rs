@@ -3,13 +3,14 @@
 //! (The vendor documents one example, <https://docs.capmonster.cloud/docs/api/token-accept/>; the rest is 2captcha's protocol.)
 
 use super::{
-    Dialect, NocacheValue, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Syntax, Unread,
-    Wishes, captcha, form, json::Document, key_suffix, limits, multipart,
+    Dialect, Lists, NocacheValue, ParameterRef, Parameters, Request, Scalar, Site, SiteError, Submission, Syntax,
+    Unread, Wishes, captcha, form, json::Document, key_suffix, limits, multipart,
 };
 
 /// Reads an `in.php` request.
 pub fn read(request: Request<'_>) -> Result<Submission<'_>, Unread> {
-    let mut lists = vec![form::whole_query(request.target)?];
+    let mut lists = Lists::new();
+    lists.push(form::whole_query(request.target)?);
     lists.extend(body(&request)?);
     limits::of_one_name(&lists, &DECIDING)?;
     limits::of_one_name(&lists, &["nocache"])?;

@@ -37,6 +37,6 @@ pub use captcha::{Captcha, CaptchaNames, Kind};
 pub use endpoint::{Dialect, Endpoint};
 pub use host::Host;
 pub use parameters::{NocacheValue, Parameter, Parameters, Part, Scalar, Syntax};
-pub use read::{ParameterRef, Request, Submission, Unread, read};
+pub use read::{Lists, ParameterRef, Request, Submission, Unread, read};
 pub use site::{Site, SiteError};
 pub use wishes::Wishes;

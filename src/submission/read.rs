@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use arrayvec::ArrayVec;
+
 use super::{
     Captcha, CaptchaNames, Dialect, NocacheValue, Parameter, Parameters, Part, Site, SiteError, Wishes, create_task,
     hidden::Hidden, legacy, plain_shape::Doubt,
@@ -73,7 +75,7 @@ pub struct Submission<'a> {
     /// How a legacy client wants its responses.
     pub wishes: Wishes,
     /// The lists of parameters in it.
-    pub lists: Vec<Parameters<'a>>,
+    pub lists: Lists<'a>,
     /// Index in `lists` of the list that a new nocache is added to.
     pub nocache_list: usize,
     /// The API key; of several the one that counts.
@@ -82,6 +84,9 @@ pub struct Submission<'a> {
     /// the end of a page's URL that is not encoded.
     pub nocache: Vec<ParameterRef>,
 }
+
+/// The lists of parameters of one submission: top object and task, or query and body.
+pub type Lists<'a> = ArrayVec<Parameters<'a>, 2>;
 
 /// A reference to a parameter in [`Submission::lists`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
