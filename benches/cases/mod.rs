@@ -191,13 +191,14 @@ pub fn rules(patterns: usize) -> RuleSet {
     )
 }
 
-/// A site that the last of some rules matches, and one that none does.
-pub fn sites(patterns: usize) -> impl Iterator<Item = (&'static str, Site)> {
-    let last = patterns - 1;
-    let urls = [
-        ("hit", format!("https://www.site-{last}.example/login/form")),
-        ("miss", "https://www.elsewhere.example/login/form".to_owned()),
-    ];
-    urls.into_iter()
-        .filter_map(|(name, url)| Some((name, Site::parse(&url).ok()?)))
+/// How many sites are looked up together: the hasher differs from run to run, and with it what a single site costs.
+pub const SITES: usize = 64;
+
+/// Sites that some rules match by a domain, spread over all of them, and sites that none matches.
+pub fn sites(patterns: usize) -> [(&'static str, Vec<Site>); 2] {
+    let domains = patterns.div_ceil(4);
+    let url = |i: usize| format!("https://www-{i}.site-{}.example/login/form", i * domains / SITES * 4);
+    let other = |i: usize| format!("https://www-{i}.elsewhere-{i}.example/login/form");
+    let parse = |url: &dyn Fn(usize) -> String| (0..SITES).filter_map(|i| Site::parse(&url(i)).ok()).collect();
+    [("hit", parse(&url)), ("miss", parse(&other))]
 }
