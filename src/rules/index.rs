@@ -9,6 +9,7 @@ use std::hash::{Hash, Hasher};
 
 use hashbrown::{Equivalent, HashMap};
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 
 use super::{
     CaptchaPattern, MissReason, Rule, SitePattern,
@@ -289,7 +290,7 @@ enum Place {
     /// A host itself.
     At(Host),
     /// Every subdomain of a name.
-    Below(Box<str>),
+    Below(SmolStr),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
