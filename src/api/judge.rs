@@ -142,7 +142,7 @@ fn verdict(
 
 impl Facts {
     fn decide(&mut self, plan: &Plan<'_>) {
-        self.decided = Some((plan.into(), plan.outcome.to_string()));
+        self.decided = Some((plan.into(), plan.outcome.text()));
     }
 }
 

@@ -119,7 +119,7 @@ async fn judge_elsewhere(gateway: &Gateway, case: Case) -> Result<Judged, ErrorR
 pub fn deny_unread(gateway: &Gateway, doubt: Doubt, recording: &mut Recording) -> Response {
     let plan = Plan::refused(doubt);
     let facts = Facts {
-        decided: Some((Decided::from(&plan), plan.outcome.to_string())),
+        decided: Some((Decided::from(&plan), plan.outcome.text())),
         ..Facts::default()
     };
     let decision = note(gateway, facts, recording);

@@ -49,14 +49,11 @@ impl Leased {
         Ok(())
     }
 
-    /// All that is left of it, and whether its length was announced; or the body, if more may come.
-    pub fn into_whole(mut self) -> Result<(Option<Bytes>, bool), Self> {
+    /// All that is left of it, and whether its length was announced; `None` if more may come.
+    pub fn take_whole(&mut self) -> Option<(Option<Bytes>, bool)> {
         let is_whole = self.lease.is_none() && self.first.as_ref().is_none_or(Frame::is_data);
-        if !is_whole {
-            return Err(self);
-        }
         let has_length = http_body::Body::size_hint(&self.body).exact().is_some();
-        Ok((self.first.take().and_then(|first| first.into_data().ok()), has_length))
+        is_whole.then(|| (self.first.take().and_then(|first| first.into_data().ok()), has_length))
     }
 
     fn end_lease_at_end(&mut self) {

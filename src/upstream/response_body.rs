@@ -28,10 +28,10 @@ pub enum ResponseBody {
 
 impl ResponseBody {
     /// A body of which the beginning has been read.
-    pub fn new(body: Leased, idle_timeout: Duration) -> Self {
-        match body.into_whole() {
-            Ok((data, has_length)) => Self::Whole { data, has_length },
-            Err(body) => Self::Arriving(Box::pin(TimeoutBody::new(idle_timeout, body))),
+    pub fn new(mut body: Leased, idle_timeout: Duration) -> Self {
+        match body.take_whole() {
+            Some((data, has_length)) => Self::Whole { data, has_length },
+            None => Self::Arriving(Box::pin(TimeoutBody::new(idle_timeout, body))),
         }
     }
 }

@@ -157,7 +157,7 @@ impl Upstream {
             };
             // hyper hands a request back only if no byte of it was written.
             match error.take_message() {
-                Some(unsent) if !fetched.is_fresh => request = Box::new(unsent),
+                Some(unsent) if !fetched.is_fresh => *request = unsent,
                 Some(_) => return Err(UpstreamError::Unsent(error.into_error())),
                 None => return Err(UpstreamError::of_exchange(error.into_error())),
             }
