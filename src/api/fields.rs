@@ -1,6 +1,5 @@
 //! Header fields on their way through: hop-by-hop fields end here (RFC 9110, section 7.6.1), Host becomes the upstream's,
-//! and everything else keeps its order and value. The maps are rebuilt where a field is dropped, because removing would
-//! change the order.
+//! and everything else keeps its order and value. The maps are rebuilt, because removing would change the order.
 //! (Names keep their spelling by hyper's `preserve_header_case`, through the extensions of request and response.)
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -39,12 +38,11 @@ pub fn upstream_fields(fields: HeaderMap, host: &HeaderValue, framing: Framing) 
         forwarded.append(header::HOST, host.clone());
     }
     let is_chunked = fields.contains_key(header::TRANSFER_ENCODING);
-    let mut length = match framing {
+    let length = match framing {
         Framing::AsSent => None,
         Framing::Buffered(length) | Framing::Edited { length, .. } => Some(HeaderValue::from(length)),
     };
-    let is_length_new = length.is_some();
-    let options = connection_options(&fields);
+    let connection = connection_options(&fields);
     for_each(fields, |name, value, is_first| {
         if name == header::HOST {
             if is_first {
@@ -52,13 +50,12 @@ pub fn upstream_fields(fields: HeaderMap, host: &HeaderValue, framing: Framing) 
             }
         } else if name == header::TRANSFER_ENCODING || name == header::CONTENT_LENGTH && !is_chunked {
             // The new framing takes the place of the client's.
-            match length.take() {
-                Some(length) => drop(forwarded.append(header::CONTENT_LENGTH, length)),
-                None if is_length_new => {}
+            match &length {
+                Some(length) => drop(forwarded.insert(header::CONTENT_LENGTH, length.clone())),
                 None if is_chunked => drop(forwarded.insert(name, HeaderValue::from_static("chunked"))),
                 None => drop(forwarded.append(name, value)),
             }
-        } else if !is_dropped(&name, framing) && !options.drop(&name) && name != header::CONTENT_LENGTH {
+        } else if !is_dropped(&name, framing) && !is_hop_by_hop(&name, &connection) && name != header::CONTENT_LENGTH {
             forwarded.append(name, value);
         }
     });
@@ -95,7 +92,7 @@ fn is_dropped(name: &HeaderName, framing: Framing) -> bool {
 
 /// A response's fields as the client gets them. On a submission, `decision` replaces an upstream's field of that name.
 pub fn client_fields(fields: HeaderMap, is_submission: bool, decision: Option<HeaderValue>) -> HeaderMap {
-    let options = connection_options(&fields);
+    let connection = connection_options(&fields);
     let mut forwarded = HeaderMap::with_capacity(fields.len() + 1);
     // With both Transfer-Encoding and Content-Length, Transfer-Encoding wins (RFC 9112, section 6.3). It is hop-by-hop, so
     // it is dropped, and so is the length, which does not describe this body.
@@ -106,7 +103,7 @@ pub fn client_fields(fields: HeaderMap, is_submission: bool, decision: Option<He
             if let Some(length) = length(&value).filter(|_| !is_chunked) {
                 forwarded.insert(name, length.into());
             }
-        } else if !(is_submission && name == DECISION || options.drop(&name)) {
+        } else if !(is_submission && name == DECISION || is_hop_by_hop(&name, &connection)) {
             forwarded.append(name, value);
         }
     });
@@ -131,48 +128,36 @@ pub fn with_decision(mut response: Response, decision: Option<HeaderValue>) -> R
     response
 }
 
-/// The names that the Connection field lists, without the usual ones, which name no field.
-struct ConnectionOptions(Vec<String>);
-
-fn connection_options(fields: &HeaderMap) -> ConnectionOptions {
-    let is_usual = |option: &[u8]| option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close");
-    let values = fields.get_all(header::CONNECTION).iter();
-    let options = values
-        .filter(|value| !is_usual(value.as_bytes()))
+/// The names that the Connection field lists.
+fn connection_options(fields: &HeaderMap) -> Vec<HeaderName> {
+    fields
+        .get_all(header::CONNECTION)
+        .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(str::trim);
-    ConnectionOptions(
-        options
-            .filter(|option| !is_usual(option.as_bytes()))
-            .map(str::to_owned)
-            .collect(),
-    )
+        .filter_map(|name| name.trim().parse().ok())
+        .collect()
 }
 
-impl ConnectionOptions {
-    /// Whether a field is hop-by-hop.
-    fn drop(&self, name: &HeaderName) -> bool {
-        const ALWAYS: [HeaderName; 7] = [
-            header::CONNECTION,
-            // Meant for the first proxy that asks for it (RFC 9110, section 11.7.2), and a secret.
-            header::PROXY_AUTHORIZATION,
-            header::TE,
-            header::TRANSFER_ENCODING,
-            header::UPGRADE,
-            HeaderName::from_static("keep-alive"),
-            HeaderName::from_static("proxy-connection"),
-        ];
-        // A Connection field cannot take away a field that the request depends on.
-        const NEVER: [HeaderName; 4] = [
-            header::HOST,
-            header::CONTENT_ENCODING,
-            header::CONTENT_LENGTH,
-            header::CONTENT_TYPE,
-        ];
-        let is_listed = |name: &HeaderName| self.0.iter().any(|option| option.eq_ignore_ascii_case(name.as_str()));
-        ALWAYS.contains(name) || is_listed(name) && !NEVER.contains(name)
-    }
+fn is_hop_by_hop(name: &HeaderName, connection: &[HeaderName]) -> bool {
+    const ALWAYS: [HeaderName; 7] = [
+        header::CONNECTION,
+        // Meant for the first proxy that asks for it (RFC 9110, section 11.7.2), and a secret.
+        header::PROXY_AUTHORIZATION,
+        header::TE,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+    ];
+    // A Connection field cannot take away a field that the request depends on.
+    const NEVER: [HeaderName; 4] = [
+        header::HOST,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+    ];
+    ALWAYS.contains(name) || connection.contains(name) && !NEVER.contains(name)
 }
 
 #[cfg(test)]
