@@ -244,7 +244,7 @@ mod tests {
             ("RecaptchaV2Task", Some(Kind::RecaptchaV2)),
             ("NoCaptchaTaskProxyless", Some(Kind::RecaptchaV2)),
             ("ReCaptchaV3TaskProxyLess", Some(Kind::RecaptchaV3)),
-            ("RecaptchaV2EnterpriseTask", Some(Kind::RecaptchaV2Enterprise)),
+            ("recaptchav2enterprisetask", Some(Kind::RecaptchaV2Enterprise)),
             ("RecaptchaClickTask", None),
             ("ComplexImageTask", None),
             ("RecaptchaV2TaskX", None),
