@@ -20,6 +20,7 @@ use super::{
     Settings,
     budget::{Budget, Charge, OverBudget, SMALL},
     error_response::{BODY_INCOMPLETE, ErrorResponse, SERVICE_NOT_AVAILABLE},
+    recording::data_length,
 };
 use crate::{observe::Cause, server::RequestBody, upstream::Outgoing};
 
@@ -131,14 +132,11 @@ impl HeldBody {
 
     /// The body, of which all has been read, with what it uses of the budget.
     pub fn take_bytes(&mut self) -> (Bytes, Charge) {
-        (self.take_read(), self.charge.take())
-    }
-
-    fn take_read(&mut self) -> Bytes {
-        match self.more.is_empty() {
+        let bytes = match self.more.is_empty() {
             true => std::mem::take(&mut self.first),
             false => std::mem::take(&mut self.more).freeze(),
-        }
+        };
+        (bytes, self.charge.take())
     }
 
     /// The body as it came: what has been read, and then the rest, whose bytes are added to a count as they arrive.
@@ -151,8 +149,7 @@ impl HeldBody {
         let count = count();
         let rest = std::mem::take(&mut self.rest);
         let rest = TimeoutBody::new(self.longest_pause, rest).map_frame(move |frame| {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            count.fetch_add(length as u64, Ordering::Relaxed);
+            count.fetch_add(data_length(&frame), Ordering::Relaxed);
             frame
         });
         Outgoing::arriving(held, rest)

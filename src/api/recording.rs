@@ -250,6 +250,7 @@ impl http_body::Body for Recorded {
     }
 }
 
-fn data_length(frame: &Frame<Bytes>) -> u64 {
+/// How many bytes of data a frame has.
+pub fn data_length(frame: &Frame<Bytes>) -> u64 {
     frame.data_ref().map_or(0, |data| data.len() as u64)
 }

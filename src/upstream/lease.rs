@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::{
-    outgoing::longer,
+    outgoing::size_of,
     pool::{Connection, IdleLimit, Pool},
 };
 
@@ -87,7 +87,6 @@ impl http_body::Body for Leased {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().and_then(Frame::data_ref);
-        longer(&self.body.size_hint(), first.map_or(0, Bytes::len))
+        size_of(self.first.as_ref().and_then(Frame::data_ref)) + self.body.size_hint()
     }
 }

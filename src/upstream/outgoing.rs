@@ -84,16 +84,11 @@ impl Body for Outgoing {
             Some(rest) => rest.size_hint(),
             None => SizeHint::with_exact(0),
         };
-        longer(&rest, self.read.as_ref().map_or(0, Bytes::len))
+        size_of(self.read.as_ref()) + rest
     }
 }
 
-/// A size with as many bytes more.
-pub fn longer(size: &SizeHint, bytes: usize) -> SizeHint {
-    let mut hint = SizeHint::new();
-    hint.set_lower(size.lower() + bytes as u64);
-    if let Some(upper) = size.upper() {
-        hint.set_upper(upper + bytes as u64);
-    }
-    hint
+/// The size of data that is there.
+pub fn size_of(data: Option<&Bytes>) -> SizeHint {
+    SizeHint::with_exact(data.map_or(0, Bytes::len) as u64)
 }

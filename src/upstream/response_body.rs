@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use tower::BoxError;
 use tower_http::timeout::TimeoutBody;
 
-use super::lease::Leased;
+use super::{lease::Leased, outgoing::size_of};
 
 /// The body of a response.
 pub enum ResponseBody {
@@ -56,15 +56,12 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole { data, has_length } => {
-                let length = data.as_ref().map_or(0, Bytes::len) as u64;
-                let mut hint = SizeHint::new();
-                hint.set_lower(length);
-                if *has_length {
-                    hint.set_upper(length);
-                }
-                hint
-            }
+            Self::Whole { data, has_length: true } => size_of(data.as_ref()),
+            // Of unknown length to whoever passes it on.
+            Self::Whole {
+                data,
+                has_length: false,
+            } => size_of(data.as_ref()) + SizeHint::new(),
             Self::Arriving(body) => body.size_hint(),
         }
     }

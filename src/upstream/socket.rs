@@ -14,12 +14,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use crate::small_writes::{Space, join};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
+
+use crate::small_writes::{Space, join};
 
 /// The connection. Clones are the same one.
 #[derive(Clone, Debug)]
