@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Parameter, Parameters, Part, Scalar, Syntax, Unread,
-    json_bytes::{behind_space, string_at, value_end},
+    json_bytes::{behind_space, bracket_at_depth, string_at, value_end},
     limits::{MAX_NAME, MAX_PARAMETERS, USUAL_PARAMETERS},
 };
 
@@ -157,24 +157,7 @@ fn utf8_or_masked(source: &[u8]) -> Cow<'_, str> {
 fn is_too_deep(text: &[u8]) -> bool {
     // Most texts do not have as many brackets.
     let mut brackets = memchr::memchr2_iter(b'{', b'[', text);
-    if brackets.nth(MAX_DEPTH).is_none() {
-        return false;
-    }
-    let (mut depth, mut at) = (0usize, 0);
-    while let Some(&byte) = text.get(at) {
-        match byte {
-            b'"' => {
-                at = string_at(text, at).end;
-                continue;
-            }
-            b'{' | b'[' if depth == MAX_DEPTH => return true,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        at += 1;
-    }
-    false
+    brackets.nth(MAX_DEPTH).is_some() && bracket_at_depth(text, 0, |depth| depth > MAX_DEPTH).is_some()
 }
 
 /// An object that serde_json accepts. Its names are read as written, since a long one would be unescaped to a copy.

@@ -23,21 +23,36 @@ pub(super) fn value_end(source: &[u8], start: usize) -> usize {
 
 /// Where the object or the array ends that begins at `open`.
 fn container_end(source: &[u8], open: usize) -> usize {
-    let (mut depth, mut at) = (0usize, open);
+    bracket_at_depth(source, open, |depth| depth == 0).map_or(source.len(), |at| at + 1)
+}
+
+/// The first bracket outside of strings, from `at` on, behind which the text is nested to a depth that is looked for.
+/// Closing more than was opened leaves the depth at 0.
+pub(super) fn bracket_at_depth(source: &[u8], mut at: usize, is_wanted: impl Fn(usize) -> bool) -> Option<usize> {
+    let mut depth = 0usize;
     while let Some(&byte) = source.get(at) {
         match byte {
             b'"' => {
                 at = string_at(source, at).end;
                 continue;
             }
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' if depth <= 1 => return at + 1,
-            b'}' | b']' => depth -= 1,
+            b'{' | b'[' => {
+                depth += 1;
+                if is_wanted(depth) {
+                    return Some(at);
+                }
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if is_wanted(depth) {
+                    return Some(at);
+                }
+            }
             _ => {}
         }
         at += 1;
     }
-    source.len()
+    None
 }
 
 /// A string as written.
