@@ -1,6 +1,7 @@
 //! Which method of the vendor's API a request's path names.
 
 use percent_encoding::percent_decode_str;
+use smallvec::SmallVec;
 
 /// One of the vendor's two APIs. A response uses the dialect of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
@@ -48,14 +49,8 @@ impl Endpoint {
     /// The endpoint of a path. A submission must not slip past the rules by its spelling, so the path is percent-decoded
     /// once, dot segments are removed, doubled slashes folded, a trailing slash ignored, and ASCII case too.
     pub fn of(path: &str) -> Self {
-        // Without a slash or an escape in it, there is nothing to take apart.
-        if let Some(name) = path.strip_prefix('/')
-            && !name.bytes().any(|byte| matches!(byte, b'/' | b'%'))
-        {
-            return name.parse().unwrap_or(Self::Other);
-        }
         let decoded = percent_decode_str(path).decode_utf8_lossy();
-        let mut segments: Vec<&str> = Vec::new();
+        let mut segments: SmallVec<[&str; 4]> = SmallVec::new();
         for segment in decoded.split('/') {
             match segment {
                 "" | "." => {}
