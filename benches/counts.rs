@@ -212,15 +212,12 @@ impl Table {
         let mut lines = text.lines();
         let made_with = lines.next()?.strip_prefix(Self::MADE_WITH)?.to_owned();
         let row = |line: &str| {
-            let mut words = line.rsplitn(3, ' ').map(str::trim);
-            // The padding in front of a number is part of what is in front of it.
-            let allocations = words.next()?.parse().ok()?;
-            let line = line.trim_end().strip_suffix(&format!("{allocations}"))?.trim_end();
-            let (name, instructions) = line.rsplit_once(' ')?;
+            let (line, allocations) = line.rsplit_once(' ')?;
+            let (name, instructions) = line.trim_end().rsplit_once(' ')?;
             Some(Row {
                 name: name.trim_end().to_owned(),
                 instructions: instructions.parse().ok()?,
-                allocations,
+                allocations: allocations.parse().ok()?,
             })
         };
         let rows = lines

@@ -30,8 +30,8 @@ use crate::{
 const NO_TUNNEL: ReasonPhrase =
     ReasonPhrase::from_static(b"nocache-gateway serves the API's names alone, by the listener of [server.proxy]");
 
-/// The API listener as a service. There is no router: nothing else decides about paths and methods, and no field is added
-/// to a response.
+/// The API listener as a service, without a router in front of it: nothing but the gateway decides about paths and
+/// methods, and adds fields to a response.
 pub fn service(gateway: Arc<Gateway>) -> impl Requests {
     service_fn(move |request| handle(gateway.clone(), request))
 }

@@ -33,7 +33,7 @@ pub(super) fn name(written: &[u8]) -> Result<&[u8], Unread> {
 
 /// Checks how often each of some names is given in all lists together.
 pub(super) fn of_one_name(lists: &[Parameters<'_>], names: &[&str]) -> Result<(), Unread> {
-    // Most submissions have not as many parameters at all.
+    // Most submissions do not have as many parameters at all.
     if lists.iter().map(|list| list.items.len()).sum::<usize>() <= MAX_OF_ONE_NAME {
         return Ok(());
     }

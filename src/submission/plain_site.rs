@@ -3,7 +3,7 @@
 use super::host::{MAX_HOST, MAX_LABEL};
 
 /// The host and the path of a URL in which nothing has to be decoded, mapped or left out: `https://` or `http://`, a
-/// lowercase host that is no address, and a path of visible ASCII without escapes and dot segments. `None` for every other
+/// lowercase host that is not an address, and a path of visible ASCII without escapes and dot segments. `None` for every other
 /// text.
 pub(super) fn read(text: &str) -> Option<(&str, &str)> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
