@@ -11,7 +11,10 @@ use flate2::{
 use http::{HeaderMap, header};
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder, errors::FrameDecoderError};
 
-use super::budget::{Charge, OverBudget};
+use super::{
+    budget::{Charge, OverBudget},
+    room::Room,
+};
 
 /// A coding that is decoded here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,32 +85,39 @@ fn is_character_set(name: &[u8]) -> bool {
 /// reader might read them.
 pub fn decode(body: &[u8], coding: Coding, limit: usize, charge: &mut Charge) -> Result<Bytes, DecodeError> {
     let mut rest = body;
-    let decoded = match coding {
-        Coding::Gzip => return read(MultiGzDecoder::new(body), limit, charge).map(Bytes::from),
-        Coding::Deflate => match read(ZlibDecoder::new(&mut rest), limit, charge) {
+    let mut decoded = Room::new(limit);
+    match coding {
+        Coding::Gzip => {
+            read(&mut decoded, MultiGzDecoder::new(body), limit, charge)?;
+            return Ok(decoded.into_bytes());
+        }
+        Coding::Deflate => match read(&mut decoded, ZlibDecoder::new(&mut rest), limit, charge) {
             Err(DecodeError::Broken) => {
                 rest = body;
-                read(DeflateDecoder::new(&mut rest), limit, charge)?
+                decoded = Room::new(limit);
+                read(&mut decoded, DeflateDecoder::new(&mut rest), limit, charge)?;
             }
             result => result?,
         },
         // A buffer of one byte, so that no byte after the end is consumed.
-        Coding::Brotli => read(brotli_decompressor::Decompressor::new(&mut rest, 1), limit, charge)?,
-        Coding::Zstd => zstd_frames(&mut rest, limit, charge)?,
-    };
+        Coding::Brotli => {
+            let decoder = brotli_decompressor::Decompressor::new(&mut rest, 1);
+            read(&mut decoded, decoder, limit, charge)?;
+        }
+        Coding::Zstd => zstd_frames(&mut decoded, &mut rest, limit, charge)?,
+    }
     if rest.is_empty() {
-        Ok(Bytes::from(decoded))
+        Ok(decoded.into_bytes())
     } else {
         Err(DecodeError::Broken)
     }
 }
 
 /// All frames, one after the other (RFC 8878, section 3).
-fn zstd_frames(rest: &mut &[u8], limit: usize, charge: &mut Charge) -> Result<Vec<u8>, DecodeError> {
+fn zstd_frames(decoded: &mut Room, rest: &mut &[u8], limit: usize, charge: &mut Charge) -> Result<(), DecodeError> {
     // A frame's window is decoded whole before a byte comes out. Every decoder is to support 8 MiB (section 3.1.1.1.2).
     let window = limit.max(8 << 20) as u64;
-    let mut decoded = Vec::new();
-    while !rest.is_empty() || decoded.is_empty() {
+    loop {
         let before = rest.len();
         let mut decoder = FrameDecoder::new();
         decoder.set_max_window_size(window);
@@ -115,22 +125,21 @@ fn zstd_frames(rest: &mut &[u8], limit: usize, charge: &mut Charge) -> Result<Ve
             FrameDecoderError::WindowSizeTooBig { .. } => DecodeError::TooLarge,
             _ => DecodeError::Broken,
         })?;
-        decoded.extend(read(frame, limit - decoded.len(), charge)?);
+        read(decoded, frame, limit, charge)?;
         if rest.is_empty() || rest.len() == before {
-            break;
+            return Ok(());
         }
     }
-    Ok(decoded)
 }
 
-fn read(mut decoder: impl Read, limit: usize, charge: &mut Charge) -> Result<Vec<u8>, DecodeError> {
-    const STEP: u64 = 64 << 10;
-    let mut decoded = Vec::new();
+fn read(decoded: &mut Room, mut decoder: impl Read, limit: usize, charge: &mut Charge) -> Result<(), DecodeError> {
     loop {
-        let step = decoder.by_ref().take(STEP).read_to_end(&mut decoded);
-        match step.map_err(|_| DecodeError::Broken)? {
-            0 => return Ok(decoded),
-            _ if decoded.len() > limit => return Err(DecodeError::TooLarge),
+        let read = decoded.fill(&mut decoder).map_err(|_| DecodeError::Broken)?;
+        if decoded.len() > limit {
+            return Err(DecodeError::TooLarge);
+        }
+        match read {
+            0 => return Ok(()),
             length => charge.add(length).map_err(|OverBudget| DecodeError::OverBudget)?,
         }
     }

@@ -10,7 +10,7 @@
 //! - [`submit`]: a submission's path; [`judge`]: what becomes of it; [`forward`]: to the upstream and back
 //! - [`fields`]: header fields on their way through
 //! - [`held_body`]: a body as it arrives; [`places`] and [`budget`]: what requests share; [`content_coding`]: compressed
-//!   bodies
+//!   bodies, decoded into a [`room`]
 //! - [`error_response`]: responses of the gateway's own; [`recording`]: the record of a request in flight
 
 use bytes::Bytes;
@@ -32,6 +32,7 @@ pub mod judge;
 pub mod places;
 pub mod recording;
 pub mod request_target;
+pub mod room;
 pub mod submit;
 
 pub use cross_site::CrossSite;

@@ -15,6 +15,7 @@ mod config_show;
 mod demo;
 mod explain;
 mod explain_batch;
+mod free_memory;
 mod healthcheck;
 mod hosts;
 mod init;

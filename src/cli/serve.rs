@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::{
+    free_memory,
     listeners::{self, Open, ShownCertificates},
     logging,
     output::{Failure, block_on_threads, load},
@@ -62,6 +63,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let reloader = Reloader::new(overrides, &config, shown, readiness.clone());
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream));
     tokio::spawn(warn_of_a_loop(gateway.clone()));
+    tokio::spawn(free_memory::give_back());
     reloader.follow(gateway.clone(), bell).map_err(Failure::failed)?;
     for (what, address) in addresses {
         info!(%address, "{what}");
