@@ -1,5 +1,6 @@
 //! Header fields on their way through: hop-by-hop fields end here (RFC 9110, section 7.6.1), Host becomes the upstream's,
-//! and everything else keeps its order and value. The maps are rebuilt, because removing would change the order.
+//! and everything else keeps its order and value. A map from which a field goes is rebuilt, because removing would change
+//! the order; any other is edited in place.
 //! (Names keep their spelling by hyper's `preserve_header_case`, through the extensions of request and response.)
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -32,7 +33,26 @@ const DIGESTS: [HeaderName; 3] = [
 ];
 
 /// A request's fields as the upstream gets them.
-pub fn upstream_fields(fields: HeaderMap, host: &HeaderValue, framing: Framing) -> HeaderMap {
+pub fn upstream_fields(mut fields: HeaderMap, host: &HeaderValue, framing: Framing) -> HeaderMap {
+    let is_kept = |name| !is_dropped(name, framing) && !is_hop_by_hop(name, &[]);
+    if !(has_each_once(&fields) && fields.contains_key(header::HOST) && fields.keys().all(is_kept)) {
+        return rebuilt_for_upstream(fields, host, framing);
+    }
+    fields.insert(header::HOST, host.clone());
+    if let (Framing::Buffered(length) | Framing::Edited { length, .. }, Some(value)) =
+        (framing, fields.get_mut(header::CONTENT_LENGTH))
+    {
+        *value = length.into();
+    }
+    fields
+}
+
+/// Whether no name comes twice.
+fn has_each_once(fields: &HeaderMap) -> bool {
+    fields.len() == fields.keys_len()
+}
+
+fn rebuilt_for_upstream(fields: HeaderMap, host: &HeaderValue, framing: Framing) -> HeaderMap {
     let mut forwarded = HeaderMap::with_capacity(fields.len() + 1);
     if !fields.contains_key(header::HOST) {
         forwarded.append(header::HOST, host.clone());
@@ -91,7 +111,19 @@ fn is_dropped(name: &HeaderName, framing: Framing) -> bool {
 }
 
 /// A response's fields as the client gets them. On a submission, `decision` replaces an upstream's field of that name.
-pub fn client_fields(fields: HeaderMap, is_submission: bool, decision: Option<HeaderValue>) -> HeaderMap {
+pub fn client_fields(mut fields: HeaderMap, is_submission: bool, decision: Option<HeaderValue>) -> HeaderMap {
+    let is_kept = |name: &HeaderName| !(is_submission && *name == DECISION || is_hop_by_hop(name, &[]));
+    let has_plain_length = fields.get(header::CONTENT_LENGTH).is_none_or(is_plain_length);
+    if !(has_plain_length && has_each_once(&fields) && fields.keys().all(is_kept)) {
+        fields = rebuilt_for_client(fields, is_submission);
+    }
+    if let Some(decision) = decision {
+        fields.append(DECISION, decision);
+    }
+    fields
+}
+
+fn rebuilt_for_client(fields: HeaderMap, is_submission: bool) -> HeaderMap {
     let connection = connection_options(&fields);
     let mut forwarded = HeaderMap::with_capacity(fields.len() + 1);
     // With both Transfer-Encoding and Content-Length, Transfer-Encoding wins (RFC 9112, section 6.3). It is hop-by-hop, so
@@ -107,10 +139,15 @@ pub fn client_fields(fields: HeaderMap, is_submission: bool, decision: Option<He
             forwarded.append(name, value);
         }
     });
-    if let Some(decision) = decision {
-        forwarded.append(DECISION, decision);
-    }
     forwarded
+}
+
+/// Whether a Content-Length is written as [`length`] would be.
+fn is_plain_length(value: &HeaderValue) -> bool {
+    match value.as_bytes() {
+        [b'1'..=b'9', rest @ ..] => rest.len() < 18 && rest.iter().all(u8::is_ascii_digit),
+        bytes => bytes == b"0",
+    }
 }
 
 /// The length that a Content-Length field says, perhaps several times (RFC 9110, section 8.6).
@@ -128,14 +165,16 @@ pub fn with_decision(mut response: Response, decision: Option<HeaderValue>) -> R
     response
 }
 
-/// The names that the Connection field lists.
+/// The names of fields that the Connection field lists. (`close` and `keep-alive` are none that need to be looked for.)
 fn connection_options(fields: &HeaderMap) -> Vec<HeaderName> {
     fields
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
+        .map(str::trim)
+        .filter(|name| !name.eq_ignore_ascii_case("keep-alive") && !name.eq_ignore_ascii_case("close"))
+        .filter_map(|name| name.parse().ok())
         .collect()
 }
 
@@ -162,6 +201,8 @@ fn is_hop_by_hop(name: &HeaderName, connection: &[HeaderName]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn fields(list: &[(&str, &str)]) -> HeaderMap {
@@ -233,5 +274,39 @@ mod tests {
         let streamed = [streamed, owned(&[("trailer", "x-sum")])].concat();
         assert_eq!(upstream(&sent, Framing::AsSent), streamed);
         assert_eq!(upstream(&sent, Framing::Buffered(7)), buffered);
+    }
+
+    /// A map with some of the fields that matter here, and some that do not.
+    fn any_fields() -> impl Strategy<Value = HeaderMap> {
+        let names = "host|connection|content-length|transfer-encoding|trailer|te|content-md5|content-encoding|x-nocache-gateway|x-a|x-b";
+        let values = "[0-9]{1,3}|keep-alive|x-a|chunked|0|007|5, 5|18446744073709551615|999999999999999999";
+        vec((names, values), 0..8).prop_map(|list| {
+            let list: Vec<(&str, &str)> = list.iter().map(|(name, value)| (&**name, &**value)).collect();
+            fields(&list)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn in_place_or_rebuilt_is_the_same(
+            fields in any_fields(),
+            framing in prop_oneof![
+                Just(Framing::AsSent),
+                (0..1000_usize).prop_map(Framing::Buffered),
+                (0..1000_usize, any::<bool>()).prop_map(|(length, was_coded)| Framing::Edited { length, was_coded }),
+            ],
+            is_submission: bool,
+        ) {
+            let list = |fields: HeaderMap| fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
+            let host = HeaderValue::from_static("api.example");
+            prop_assert_eq!(
+                list(upstream_fields(fields.clone(), &host, framing)),
+                list(rebuilt_for_upstream(fields.clone(), &host, framing))
+            );
+            prop_assert_eq!(
+                list(client_fields(fields.clone(), is_submission, None)),
+                list(rebuilt_for_client(fields, is_submission))
+            );
+        }
     }
 }
