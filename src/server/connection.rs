@@ -223,6 +223,7 @@ impl Connection {
         let mut is_stopping = false;
         loop {
             tokio::select! {
+                biased;
                 result = connection.as_mut() => {
                     let error = result.as_ref().err();
                     if let Some(kind) = error.and_then(|error| fault::of_head(error, progress.first_byte())) {

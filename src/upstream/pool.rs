@@ -69,6 +69,13 @@ struct Idle {
 }
 
 impl Idle {
+    /// Whether it is too old for any request: idle for `max_idle_time`, or for half of the upstream's idle limit, as it is
+    /// known from other connections or was announced. Polls obey that limit too: a lost poll can cost the client its token.
+    fn is_too_old(&self, known: Option<Duration>, max_idle_time: Duration, now: Instant) -> bool {
+        let limits = [known, self.announced].into_iter().flatten().map(|limit| limit / 2);
+        now - self.since >= limits.fold(max_idle_time, Duration::min)
+    }
+
     /// Records that the upstream closed it.
     fn note_close(&self, closes: &mut Closes, now: Instant) {
         match self.connection.responses {
@@ -91,13 +98,15 @@ impl Pool {
     pub fn take(&self, reuse: Reuse) -> Option<Connection> {
         let mut state = self.state.lock();
         loop {
-            state.tidy(self.max_idle_time);
             // Not one whose exchange hyper has still to finish: of a request that was not written whole yet, perhaps.
             let latest = state.idle.iter().rposition(|idle| idle.connection.sender.is_ready())?;
             let now = Instant::now();
-            let idle_time = now - state.idle[latest].since;
+            if state.is_too_old(&state.idle[latest], self.max_idle_time, now) {
+                state.idle.remove(latest);
+                continue;
+            }
             if let Reuse::IdleLess(limit) = reuse
-                && idle_time >= limit
+                && now - state.idle[latest].since >= limit
             {
                 return None;
             }
@@ -113,43 +122,40 @@ impl Pool {
     /// Adds a connection whose response has ended.
     pub fn put(&self, mut connection: Connection, announced: Option<Duration>) {
         let mut state = self.state.lock();
-        state.tidy(self.max_idle_time);
-        if state.idle.len() == MAX_IDLE {
+        let now = Instant::now();
+        // The others have been idle for a shorter time. All are looked at when one ends: that is not often.
+        while let Some(longest) = state.idle.first()
+            && (state.idle.len() == MAX_IDLE || state.is_too_old(longest, self.max_idle_time, now))
+        {
             state.idle.remove(0);
         }
         connection.responses += 1;
         state.idle.push(Idle {
             connection,
-            since: Instant::now(),
+            since: now,
             announced,
         });
     }
 
-    /// Removes connections that were closed while idle. Called when one ends.
+    /// Removes connections that were closed while idle, and those that are too old. Called when one ends.
     pub fn tidy(&self) {
-        self.state.lock().tidy(self.max_idle_time);
-    }
-}
-
-impl State {
-    /// Removes closed connections and records how long they had been idle; then removes those too old for any request:
-    /// idle for `max_idle_time`, or for half of the upstream's idle limit. Polls obey that limit too: a lost poll can
-    /// cost the client its token.
-    fn tidy(&mut self, max_idle_time: Duration) {
+        let mut state = self.state.lock();
+        let State { idle, closes } = &mut *state;
         let now = Instant::now();
-        let closes = &mut self.closes;
-        self.idle.retain(|idle| {
+        idle.retain(|idle| {
             let is_open = !idle.connection.sender.is_closed();
             if !is_open {
                 idle.note_close(closes, now);
             }
             is_open
         });
-        let observed = closes.shortest(now).map(|closed| closed / 2);
-        self.idle.retain(|idle| {
-            let announced = idle.announced.map(|announced| announced / 2);
-            let limits = [observed, announced].into_iter().flatten();
-            now - idle.since < limits.fold(max_idle_time, Duration::min)
-        });
+        let known = closes.shortest(now);
+        idle.retain(|idle| !idle.is_too_old(known, self.max_idle_time, now));
+    }
+}
+
+impl State {
+    fn is_too_old(&self, idle: &Idle, max_idle_time: Duration, now: Instant) -> bool {
+        idle.is_too_old(self.closes.shortest(now), max_idle_time, now)
     }
 }
