@@ -1,9 +1,10 @@
-//! The admin side: whether the gateway lives and is ready.
+//! The admin side: whether the gateway lives and is ready, and its metrics.
 //!
 //! | path | response |
 //! |---|---|
 //! | `/livez` | 200 while the process runs |
-//! | `/readyz` | 200 while it accepts work, 503 once it is stopping; the body says if the configuration on disk is not in force |
+//! | `/readyz`, `/healthz` | 200 while it accepts work, 503 once it is stopping; the body says if the configuration on disk is not in force |
+//! | `/metrics` | the metrics, as OpenMetrics for who accepts it, otherwise in Prometheus' own text format |
 //!
 //! It shows no secret. But a web page could reach it under a name of its own (DNS rebinding), so it responds only to IP
 //! literals, `localhost` and configured names.
@@ -23,7 +24,11 @@ use axum::{
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use parking_lot::Mutex;
 
-use crate::submission::{Host, host::is_own_origin};
+use crate::{
+    api::Gateway,
+    observe::metrics,
+    submission::{Host, host::is_own_origin},
+};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -79,11 +84,18 @@ impl Readiness {
 }
 
 /// The admin side as a service.
-pub fn service(settings: Settings, readiness: Readiness) -> Router {
+pub fn service(settings: Settings, readiness: Readiness, gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "only /livez and /readyz are here\n") })
+        .route("/healthz", get(ready))
+        .route("/metrics", get(move |fields| metrics_page(gateway, fields)))
+        .fallback(|| async {
+            (
+                StatusCode::NOT_FOUND,
+                "only /livez, /readyz, /healthz and /metrics are here\n",
+            )
+        })
         .layer(middleware::from_fn_with_state(Arc::new(settings), check_host))
         .with_state(readiness)
 }
@@ -106,6 +118,33 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
         count => body += &format!("the configuration has {count} warnings; nocache-gateway check shows them\n"),
     }
     body.into_response()
+}
+
+/// The metrics, in the format that the client accepts
+/// (<https://prometheus.io/docs/instrumenting/content_negotiation/>).
+async fn metrics_page(gateway: Arc<Gateway>, fields: HeaderMap) -> Response {
+    const OPEN_METRICS: &str = "application/openmetrics-text";
+    let accepted = fields
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let is_accepted = accepted.into_iter().any(|value| value.contains(OPEN_METRICS));
+    // With many rules it is a long page.
+    let page = tokio::task::spawn_blocking(move || {
+        let page = gateway.metrics();
+        match is_accepted {
+            true => page,
+            false => metrics::prometheus_text(&page),
+        }
+    });
+    let Ok(page) = page.await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let content_type = match is_accepted {
+        true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        false => "text/plain; version=0.0.4; charset=utf-8",
+    };
+    ([(header::CONTENT_TYPE, content_type)], page).into_response()
 }
 
 /// Rejects requests that another web page may have caused.

@@ -192,6 +192,9 @@ impl Reloader {
             }
         };
         self.readiness.set_complaint(complaint.as_ref().map(Complaint::summary));
+        if is_new {
+            gateway.count_reload(complaint.is_none());
+        }
         if let Some(rules) = rules {
             info!(rules, "configuration reloaded");
         }

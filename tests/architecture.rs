@@ -15,11 +15,11 @@ const LAW: [(&str, &[&str]); 14] = [
     ("tls", &["submission"]),
     ("observe", &["rewrite", "rules", "submission"]),
     ("upstream", &["observe", "small_writes", "submission"]),
-    ("admin", &["submission"]),
     (
         "api",
         &["observe", "rewrite", "rules", "server", "submission", "upstream"],
     ),
+    ("admin", &["api", "observe", "submission"]),
     ("sandbox", &["tls"]),
     (
         "config",

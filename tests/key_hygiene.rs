@@ -88,7 +88,7 @@ fn no_secret_reaches_a_log_or_a_response_at_any_level() {
             ("cut off", &cut_off.url, String::new()),
         ] {
             let name = format!("{level}, {name}");
-            let (served, api, _) = gateway(url, level, &format!("{limits}{rules}"));
+            let (served, api, admin) = gateway(url, level, &format!("{limits}{rules}"));
             std::thread::scope(|scope| {
                 let chunks = requests.chunks(requests.len().div_ceil(8));
                 let tasks: Vec<_> = chunks
@@ -103,6 +103,8 @@ fn no_secret_reaches_a_log_or_a_response_at_any_level() {
                     hunt.keep(format!("{name}: a response"), response);
                 }
             });
+            let metrics = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+            hunt.keep(format!("{name}: the metrics"), exchange(admin, metrics, false));
             served.end(&name, &mut hunt);
         }
     }

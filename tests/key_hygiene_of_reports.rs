@@ -173,7 +173,7 @@ fn reload(name: &str, served: &Served, admin: SocketAddr, hunt: &mut Hunt) {
     served.folder.rename_over("gateway.toml", valid);
     served.signal("HUP");
     wait(|| ready("warning"));
-    for target in ["/readyz?KEY!", "/KEY!", "/livez"] {
+    for target in ["/readyz?KEY!", "/KEY!", "/livez", "/metrics?KEY!"] {
         let fields = "Cookie: KEY!\r\nAuthorization: KEY!\r\nOrigin: https://KEY!\r\n";
         for host in ["localhost", "KEY!"] {
             let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{fields}\r\n");

@@ -113,6 +113,18 @@ impl Gateway {
         record_fault(&self.observers, fault);
     }
 
+    /// Counts a reload of the configuration.
+    pub fn count_reload(&self, is_success: bool) {
+        self.observers.metrics.reloaded(is_success);
+    }
+
+    /// All metrics, in the OpenMetrics text format 1.0.
+    pub fn metrics(&self) -> String {
+        self.observers
+            .metrics
+            .open_metrics(self.places.taken(), self.rules().rules().len())
+    }
+
     /// Says that requests still in flight are cut off from now on, because the gateway stops.
     pub fn cut_off(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);

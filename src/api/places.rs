@@ -12,6 +12,7 @@ use crate::observe::Cause;
 /// may keep it for as long as the body takes to arrive, so these can have a quarter of the places.
 #[derive(Debug)]
 pub struct Places {
+    count: usize,
     all: Arc<Semaphore>,
     arriving: Arc<Semaphore>,
 }
@@ -27,9 +28,15 @@ impl Places {
     /// So many places.
     pub fn new(count: usize) -> Self {
         Self {
+            count,
             all: Arc::new(Semaphore::new(count)),
             arriving: Arc::new(Semaphore::new(count.div_ceil(4))),
         }
+    }
+
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        self.count - self.all.available_permits()
     }
 
     /// Takes a place for a request whose body is there, or refuses at once: a queue would outlive the client's patience, and

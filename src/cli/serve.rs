@@ -83,7 +83,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     if let Some(listener) = admin {
         let address = listener.local_addr().map_err(Failure::failed)?;
         info!(%address, "admin listening");
-        let service = admin::service(config.admin.settings, readiness.clone());
+        let service = admin::service(config.admin.settings, readiness.clone(), gateway.clone());
         tokio::spawn(Server::new(vec![Listener::http(listener)]).run_forever(service));
     }
 

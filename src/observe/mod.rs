@@ -5,13 +5,16 @@
 //! - [`record`]: the record; [`cause`]: why a request failed
 //! - [`observers`]: who is given each record
 //! - [`log`]: one event per record; [`outage`]: when a repeated failure is worth a warning
+//! - [`metrics`]: counts and times; [`process`]: what the process uses
 //! - [`misdirected`]: clients that speak to the wrong port
 
 pub mod cause;
 pub mod log;
+pub mod metrics;
 pub mod misdirected;
 pub mod observers;
 pub mod outage;
+pub mod process;
 pub mod record;
 
 pub use cause::{Cause, Fault};
