@@ -130,11 +130,17 @@ impl Pool {
             state.idle.remove(0);
         }
         connection.responses += 1;
+        let is_closed = connection.sender.is_closed();
         state.idle.push(Idle {
             connection,
             since: now,
             announced,
         });
+        drop(state);
+        // It ended with its response, and was tidied away before it was here: what that says is wanted for the next request.
+        if is_closed {
+            self.tidy();
+        }
     }
 
     /// Removes connections that were closed while idle, and those that are too old. Called when one ends.
