@@ -1,7 +1,7 @@
 //! Content codings of request bodies (RFC 9110, section 8.4.1): decoded to be read, within the limit of a body, so that
 //! a decompression bomb stops there.
 
-use std::io::Read;
+use std::{io::Read, mem};
 
 use bytes::Bytes;
 use flate2::{
@@ -87,22 +87,20 @@ pub fn decode(body: &[u8], coding: Coding, limit: usize, charge: &mut Charge) ->
     let mut rest = body;
     let mut decoded = Room::new(limit);
     match coding {
-        Coding::Gzip => {
-            read(&mut decoded, MultiGzDecoder::new(body), limit, charge)?;
-            return Ok(decoded.into_bytes());
-        }
-        Coding::Deflate => match read(&mut decoded, ZlibDecoder::new(&mut rest), limit, charge) {
+        // It reads to the end, and knows what may be there.
+        Coding::Gzip => read(&mut decoded, MultiGzDecoder::new(mem::take(&mut rest)), charge)?,
+        Coding::Deflate => match read(&mut decoded, ZlibDecoder::new(&mut rest), charge) {
             Err(DecodeError::Broken) => {
                 rest = body;
                 decoded = Room::new(limit);
-                read(&mut decoded, DeflateDecoder::new(&mut rest), limit, charge)?;
+                read(&mut decoded, DeflateDecoder::new(&mut rest), charge)?;
             }
             result => result?,
         },
         // A buffer of one byte, so that no byte after the end is consumed.
         Coding::Brotli => {
             let decoder = brotli_decompressor::Decompressor::new(&mut rest, 1);
-            read(&mut decoded, decoder, limit, charge)?;
+            read(&mut decoded, decoder, charge)?;
         }
         Coding::Zstd => zstd_frames(&mut decoded, &mut rest, limit, charge)?,
     }
@@ -125,17 +123,17 @@ fn zstd_frames(decoded: &mut Room, rest: &mut &[u8], limit: usize, charge: &mut 
             FrameDecoderError::WindowSizeTooBig { .. } => DecodeError::TooLarge,
             _ => DecodeError::Broken,
         })?;
-        read(decoded, frame, limit, charge)?;
+        read(decoded, frame, charge)?;
         if rest.is_empty() || rest.len() == before {
             return Ok(());
         }
     }
 }
 
-fn read(decoded: &mut Room, mut decoder: impl Read, limit: usize, charge: &mut Charge) -> Result<(), DecodeError> {
+fn read(decoded: &mut Room, mut decoder: impl Read, charge: &mut Charge) -> Result<(), DecodeError> {
     loop {
         let read = decoded.fill(&mut decoder).map_err(|_| DecodeError::Broken)?;
-        if decoded.len() > limit {
+        if decoded.is_over() {
             return Err(DecodeError::TooLarge);
         }
         match read {
