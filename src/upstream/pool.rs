@@ -101,16 +101,18 @@ impl Pool {
             // Not one whose exchange hyper has still to finish: of a request that was not written whole yet, perhaps.
             let latest = state.idle.iter().rposition(|idle| idle.connection.sender.is_ready())?;
             let now = Instant::now();
-            if state.is_too_old(&state.idle[latest], self.max_idle_time, now) {
-                state.idle.remove(latest);
-                continue;
-            }
+            let known = state.closes.shortest(now);
+            let is_too_old = state.idle[latest].is_too_old(known, self.max_idle_time, now);
             if let Reuse::IdleLess(limit) = reuse
+                && !is_too_old
                 && now - state.idle[latest].since >= limit
             {
                 return None;
             }
             let idle = state.idle.remove(latest);
+            if is_too_old {
+                continue;
+            }
             match idle.connection.socket.pending() {
                 Pending::Nothing => return Some(idle.connection),
                 Pending::Bytes => {}
@@ -123,9 +125,10 @@ impl Pool {
     pub fn put(&self, mut connection: Connection, announced: Option<Duration>) {
         let mut state = self.state.lock();
         let now = Instant::now();
+        let known = state.closes.shortest(now);
         // The others have been idle for a shorter time. All are looked at when one ends: that is not often.
         while let Some(longest) = state.idle.first()
-            && (state.idle.len() == MAX_IDLE || state.is_too_old(longest, self.max_idle_time, now))
+            && (state.idle.len() == MAX_IDLE || longest.is_too_old(known, self.max_idle_time, now))
         {
             state.idle.remove(0);
         }
@@ -157,11 +160,5 @@ impl Pool {
         });
         let known = closes.shortest(now);
         idle.retain(|idle| !idle.is_too_old(known, self.max_idle_time, now));
-    }
-}
-
-impl State {
-    fn is_too_old(&self, idle: &Idle, max_idle_time: Duration, now: Instant) -> bool {
-        idle.is_too_old(self.closes.shortest(now), max_idle_time, now)
     }
 }
