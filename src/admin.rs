@@ -124,11 +124,8 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
 /// (<https://prometheus.io/docs/instrumenting/content_negotiation/>).
 async fn metrics_page(gateway: Arc<Gateway>, fields: HeaderMap) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text";
-    let accepted = fields
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let is_accepted = accepted.into_iter().any(|value| value.contains(OPEN_METRICS));
+    let mut accepted = fields.get_all(header::ACCEPT).iter();
+    let is_accepted = accepted.any(|value| value.to_str().is_ok_and(|value| value.contains(OPEN_METRICS)));
     // With many rules it is a long page.
     let page = tokio::task::spawn_blocking(move || {
         let page = gateway.metrics();

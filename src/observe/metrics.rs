@@ -1,15 +1,13 @@
 //! Counts and times of requests, for Prometheus. No label holds a site, a key or a task id, and no client can invent a
 //! value: the names of rules come from the configuration, everything else from lists of the program.
 
-use std::sync::atomic::AtomicU64;
-
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
 
-use super::{Fault, Record, process};
+use super::{Fault, Record, process::Process};
 
 /// All metrics.
 #[derive(Debug)]
@@ -23,9 +21,6 @@ pub struct Metrics {
     in_flight: Gauge,
     rules: Gauge,
     reloads: Family<ReloadLabels, Counter>,
-    cpu: Counter<f64, AtomicU64>,
-    memory: Gauge,
-    descriptors: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -60,6 +55,9 @@ struct ReloadLabels {
     result: &'static str,
 }
 
+const SUCCESS: &str = "success";
+const FAILURE: &str = "failure";
+
 /// From 100 µs, in steps of about 3, to 100 s: an upstream that holds a request until its `timeout` is within.
 fn times() -> Histogram {
     Histogram::new([
@@ -79,9 +77,6 @@ impl Default for Metrics {
             in_flight: Gauge::default(),
             rules: Gauge::default(),
             reloads: Family::default(),
-            cpu: Counter::default(),
-            memory: Gauge::default(),
-            descriptors: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -128,9 +123,11 @@ impl Metrics {
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", version);
         let process = self.registry.sub_registry_with_prefix("process");
-        process.register_with_unit("cpu", "User and system time", Unit::Seconds, self.cpu.clone());
-        process.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, self.memory.clone());
-        process.register("open_fds", "Open file descriptors", self.descriptors.clone());
+        process.register_collector(Box::new(Process));
+        // A series that begins with its first failure would show no increase.
+        for result in [SUCCESS, FAILURE] {
+            drop(self.reloads.get_or_create(&ReloadLabels { result }));
+        }
     }
 
     /// Counts a request.
@@ -162,6 +159,10 @@ impl Metrics {
             let cause = cause.into();
             self.failures.get_or_create(&FailureLabels { fault, cause }).inc();
         }
+        // A connection that no request came of took no time that could be compared.
+        if record.method.is_none() {
+            return;
+        }
         let upstream = record.upstream.unwrap_or_default();
         let labels = EndpointLabels { endpoint };
         self.own_time
@@ -176,7 +177,7 @@ impl Metrics {
 
     /// Counts a reload.
     pub fn reloaded(&self, is_success: bool) {
-        let result = if is_success { "success" } else { "failure" };
+        let result = if is_success { SUCCESS } else { FAILURE };
         self.reloads.get_or_create(&ReloadLabels { result }).inc();
     }
 
@@ -184,12 +185,6 @@ impl Metrics {
     pub fn open_metrics(&self, in_flight: usize, rules: usize) -> String {
         self.in_flight.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
         self.rules.set(i64::try_from(rules).unwrap_or(i64::MAX));
-        if let Some(usage) = process::usage() {
-            self.cpu.inc_by((usage.cpu - self.cpu.get()).max(0.0));
-            self.memory.set(i64::try_from(usage.memory).unwrap_or(i64::MAX));
-            self.descriptors
-                .set(i64::try_from(usage.descriptors).unwrap_or(i64::MAX));
-        }
         let mut page = String::new();
         // A String takes everything.
         let _infallible = text::encode(&mut page, &self.registry);
@@ -201,33 +196,21 @@ impl Metrics {
 /// counter's family ends in `_total`.
 pub fn prometheus_text(open_metrics: &str) -> String {
     let mut page = String::with_capacity(open_metrics.len());
-    let mut suffix = "";
-    let lines: Vec<&str> = open_metrics.lines().collect();
-    for (number, line) in lines.iter().enumerate() {
-        let mut words = line.splitn(4, ' ');
-        match (words.next(), words.next(), words.next(), words.next()) {
-            (Some("#"), Some("HELP"), Some(name), Some(help)) => {
-                // The type follows.
-                let kind = lines[number + 1..].iter().find_map(|line| {
-                    let of_family = line.strip_prefix("# TYPE ")?.strip_prefix(name)?;
-                    of_family.strip_prefix(' ')
-                });
-                suffix = match kind {
-                    Some("counter") => "_total",
-                    Some("info") => "_info",
-                    _ => "",
-                };
-                page += &format!("# HELP {name}{suffix} {help}\n");
-            }
-            (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
-                let kind = if kind == "info" { "gauge" } else { kind };
-                page += &format!("# TYPE {name}{suffix} {kind}\n");
-            }
-            (Some("#"), ..) => {}
-            _ => {
-                page += line;
-                page.push('\n');
-            }
+    let mut help = "";
+    for line in open_metrics.lines() {
+        if let Some(described) = line.strip_prefix("# HELP ") {
+            // The type, which follows, says what the family is called here.
+            help = described.split_once(' ').map_or("", |(_, help)| help);
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|typed| typed.split_once(' ')) {
+            let (suffix, kind) = match kind {
+                "counter" => ("_total", kind),
+                "info" => ("_info", "gauge"),
+                _ => ("", kind),
+            };
+            page += &format!("# HELP {name}{suffix} {help}\n# TYPE {name}{suffix} {kind}\n");
+        } else if !line.starts_with('#') {
+            page += line;
+            page.push('\n');
         }
     }
     page
@@ -237,7 +220,7 @@ pub fn prometheus_text(open_metrics: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use http::StatusCode;
+    use http::{Method, StatusCode};
 
     use super::*;
     use crate::{
@@ -249,6 +232,7 @@ mod tests {
     /// The record of a createTask.
     fn submission(type_name: &str, site: &str) -> Record {
         Record {
+            method: Some(Method::POST),
             endpoint: Endpoint::CreateTask,
             dialect: Some(Dialect::CreateTask),
             captcha: Some(CaptchaNames::default().of_type(type_name, false)),
@@ -284,6 +268,8 @@ mod tests {
             status: Some(StatusCode::BAD_GATEWAY),
             ..submission("", "")
         });
+        // Its head was malformed.
+        metrics.observe(&Record::with_new_id());
         metrics.reloaded(true);
         metrics
     }
@@ -295,6 +281,7 @@ mod tests {
             r#"nocache_gateway_submissions_total{dialect="json",captcha="recaptcha-v2",decision="set",reason="",rule="shop"} 1"#,
             r#"nocache_gateway_submissions_total{dialect="json",captcha="",decision="skipped",reason="unreadable",rule=""} 1"#,
             r#"nocache_gateway_requests_total{endpoint="createTask",status="502"} 1"#,
+            r#"nocache_gateway_requests_total{endpoint="other",status="0"} 1"#,
             r#"nocache_gateway_failures_total{fault="upstream",cause="connect"} 1"#,
             r#"nocache_gateway_own_duration_seconds_bucket{le="0.003",endpoint="createTask"} 0"#,
             r#"nocache_gateway_own_duration_seconds_bucket{le="0.01",endpoint="createTask"} 2"#,
@@ -302,10 +289,12 @@ mod tests {
             "nocache_gateway_in_flight 7",
             "nocache_gateway_rules 3",
             r#"nocache_gateway_reloads_total{result="success"} 1"#,
+            r#"nocache_gateway_reloads_total{result="failure"} 0"#,
         ] {
             assert!(page.lines().any(|shown| shown == line), "{line}\n{page}");
         }
         assert!(page.ends_with("# EOF\n"));
+        assert!(!page.contains(r#"duration_seconds_count{endpoint="other"}"#), "{page}");
     }
 
     #[test]

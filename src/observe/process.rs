@@ -1,19 +1,49 @@
 //! What the process uses, from `/proc`.
 
+use std::fmt;
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    registry::Unit,
+};
+
+/// The metrics of the process, read when they are asked for. Where there is no `/proc` as on Linux there are none.
+#[derive(Debug)]
+pub struct Process;
+
+impl Collector for Process {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(usage) = usage() else {
+            return Ok(());
+        };
+        let mut show = |name, help, unit: Option<Unit>, metric: &dyn EncodeMetric| {
+            metric.encode(encoder.encode_descriptor(name, help, unit.as_ref(), metric.metric_type())?)
+        };
+        let cpu = ConstCounter::new(usage.cpu);
+        show("cpu", "User and system time.", Some(Unit::Seconds), &cpu)?;
+        let memory = ConstGauge::new(usage.memory);
+        show("resident_memory", "Resident memory.", Some(Unit::Bytes), &memory)?;
+        let descriptors = ConstGauge::new(usage.descriptors);
+        show("open_fds", "Open file descriptors.", None, &descriptors)
+    }
+}
+
 /// What the process uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Usage {
+struct Usage {
     /// User and system time, in seconds.
-    pub cpu: f64,
+    cpu: f64,
     /// Resident memory, in bytes.
-    pub memory: u64,
+    memory: u64,
     /// Open file descriptors.
-    pub descriptors: usize,
+    descriptors: usize,
 }
 
 /// What this process uses; `None` where there is no `/proc` as on Linux.
 #[cfg(target_os = "linux")]
-pub fn usage() -> Option<Usage> {
+fn usage() -> Option<Usage> {
     use std::fs;
 
     /// proc(5): in clock ticks, of which Linux shows 100 a second to every program.
@@ -36,7 +66,7 @@ pub fn usage() -> Option<Usage> {
 
 /// What this process uses; `None` where there is no `/proc` as on Linux.
 #[cfg(not(target_os = "linux"))]
-pub fn usage() -> Option<Usage> {
+fn usage() -> Option<Usage> {
     None
 }
 
