@@ -6,13 +6,14 @@
 //! - [`submission`] reads a request that creates a task: which captcha, which site, where nocache is
 //! - [`rules`] decides by site and captcha
 //! - [`rewrite`] turns a decision into edits of byte ranges, and applies them
+//! - `task` reads which task a poll or a report is about, and what the vendor says of it
 //!
 //! The shell carries requests through it, in the order of a request's way:
 //! - [`server`] accepts connections; `tls` has the certificates that they show
 //! - `api` tells submissions from everything else, and applies the core to them
 //! - `upstream` keeps connections to the vendor's API and sends a request at most once
 //!
-//! Every request leaves a record, which `observe` writes to the log.
+//! Every request leaves a record, which `observe` writes to the log, counts, and enters into the ledger of tasks.
 //!
 //! Beside it: `config` reads settings and rules, `reload` follows its files, `admin` reports health, [`sandbox`]
 //! stands in for the vendor, and `cli` puts the parts together.
@@ -36,6 +37,7 @@ pub mod sandbox;
 pub mod server;
 mod small_writes;
 pub mod submission;
+mod task;
 mod tls;
 mod upstream;
 

@@ -22,9 +22,14 @@ use parking_lot::{Condvar, Mutex};
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    admin::Readiness,
+    admin::{Reload, Status},
     api::Gateway,
-    config::{self, Config, LoadError, Overrides, Reading, Report, Source, files, sections, warnings},
+    config::{
+        self, Config, LoadError, Overrides, Reading, Source, files,
+        mask::mask,
+        sections::{self, InForce},
+        shown, warnings,
+    },
     tls::{CertificateError, Certificates},
     upstream::Proxy,
 };
@@ -38,12 +43,15 @@ const LATEST: Duration = Duration::from_secs(2);
 /// How often contents are compared without an event.
 const COMPARE: Duration = Duration::from_secs(5);
 
+/// How many rules `/config` shows.
+const SHOWN_RULES: usize = 1_000;
+
 /// A running configuration that follows its files.
 pub struct Reloader {
     overrides: Overrides,
     /// What the listeners show; their files are followed, too.
     certificates: Vec<Arc<Certificates>>,
-    readiness: Readiness,
+    status: Status,
     /// The files that are followed, and what was in them when they were read last.
     seen: Contents,
     /// What was read of files that cannot be read again.
@@ -51,7 +59,7 @@ pub struct Reloader {
     /// What on disk is not in force, and was said.
     complaint: Option<Known>,
     /// The settings that the process began with.
-    started: Vec<sections::InForce>,
+    started: Vec<InForce>,
     /// The proxy among them, of which not everything is shown.
     proxy: Option<Proxy>,
 }
@@ -91,16 +99,11 @@ type Contents = Vec<(PathBuf, Option<Vec<u8>>)>;
 
 impl Reloader {
     /// Prepares to follow the files of a configuration that is in force.
-    pub fn new(
-        overrides: Overrides,
-        config: &Config,
-        certificates: Vec<Arc<Certificates>>,
-        readiness: Readiness,
-    ) -> Self {
+    pub fn new(overrides: Overrides, config: &Config, certificates: Vec<Arc<Certificates>>, status: Status) -> Self {
         let mut reloader = Self {
             overrides,
             certificates,
-            readiness,
+            status,
             seen: Vec::new(),
             once: Vec::new(),
             complaint: None,
@@ -114,7 +117,7 @@ impl Reloader {
                 "this is not a regular file: it was read once and is not followed"
             );
         }
-        reloader.warn(&warnings::warnings(config));
+        reloader.put_into_force(config);
         reloader
     }
 
@@ -149,7 +152,7 @@ impl Reloader {
         watching.follow(&self.seen);
         loop {
             let is_asked = bell.wait();
-            self.readiness.begin_reading();
+            self.status.begin_reading();
             let now: Contents = self
                 .seen
                 .iter()
@@ -165,7 +168,7 @@ impl Reloader {
                 self.reload(gateway, now, is_new);
                 watching.follow(&self.seen);
             }
-            self.readiness.end_reading();
+            self.status.end_reading();
         }
     }
 
@@ -181,8 +184,7 @@ impl Reloader {
         let complaint = match loaded {
             Ok(config) => {
                 self.note(&config);
-                self.warn_of_what_needs_a_restart(&config);
-                self.warn(&warnings::warnings(&config));
+                self.put_into_force(&config);
                 gateway.set_rules(config.rules);
                 shown.err().map(Complaint::Certificates)
             }
@@ -191,7 +193,13 @@ impl Reloader {
                 Some(Complaint::Configuration(error))
             }
         };
-        self.readiness.set_complaint(complaint.as_ref().map(Complaint::summary));
+        let summary = complaint.as_ref().map(Complaint::summary);
+        self.status.change(|facts| {
+            facts.complaint.clone_from(&summary);
+            if is_new {
+                facts.last_reload = Some(Reload::now(summary));
+            }
+        });
         if is_new {
             gateway.count_reload(complaint.is_none());
         }
@@ -208,18 +216,37 @@ impl Reloader {
         self.complaint = complaint;
     }
 
-    /// What `check` would warn of.
-    fn warn(&self, report: &Report) {
+    /// Says what is in force from now on, and warns as `check` would.
+    fn put_into_force(&self, config: &Config) {
+        let report = warnings::warnings(config);
         let warnings = report.problems.len();
-        self.readiness.set_warnings(warnings);
         if warnings > 0 {
             warn!(warnings, "the configuration has warnings:\n{report}");
         }
+        let needs_restart = self.what_needs_a_restart(config);
+        if !needs_restart.is_empty() {
+            warn!(
+                settings = needs_restart.join(", "),
+                "these settings changed, but take effect only at the next start"
+            );
+        }
+        let settings = sections::in_force(config).into_iter().zip(&self.started);
+        let settings: Vec<InForce> = settings
+            .map(|(now, started)| if now.is_live { now } else { started.clone() })
+            .collect();
+        let shown = shown::to_json(config.file.as_deref(), &settings, &config.rules, SHOWN_RULES);
+        let warned = report.problems.iter().map(|problem| mask(&problem.message));
+        self.status.change(|facts| {
+            facts.generation += 1;
+            facts.warnings = warned.collect();
+            facts.needs_restart = needs_restart;
+            facts.config = Arc::new(shown);
+        });
     }
 
     /// Only rules are swapped: listeners, limits and the like are what the process began with.
-    fn warn_of_what_needs_a_restart(&self, config: &Config) {
-        let changed: Vec<String> = sections::in_force(config)
+    fn what_needs_a_restart(&self, config: &Config) -> Vec<String> {
+        sections::in_force(config)
             .into_iter()
             .zip(&self.started)
             .filter(|(now, started)| {
@@ -227,13 +254,7 @@ impl Reloader {
                 (now.value != started.value || is_other_proxy) && !now.is_live
             })
             .map(|(now, _)| now.path)
-            .collect();
-        if !changed.is_empty() {
-            warn!(
-                settings = changed.join(", "),
-                "these settings changed, but take effect only at the next start"
-            );
-        }
+            .collect()
     }
 }
 

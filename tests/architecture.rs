@@ -6,26 +6,36 @@ use std::{
 };
 
 /// Which modules of the crate each may use, and which crates the core must not.
-const LAW: [(&str, &[&str]); 14] = [
+const LAW: [(&str, &[&str]); 15] = [
     ("submission", &[]),
     ("rules", &["submission"]),
     ("rewrite", &["rules", "submission"]),
     ("small_writes", &[]),
     ("server", &["small_writes"]),
     ("tls", &["submission"]),
-    ("observe", &["rewrite", "rules", "submission"]),
+    ("task", &["submission"]),
+    ("observe", &["rewrite", "rules", "submission", "task"]),
     ("upstream", &["observe", "small_writes", "submission"]),
     (
         "api",
-        &["observe", "rewrite", "rules", "server", "submission", "upstream"],
+        &[
+            "observe",
+            "rewrite",
+            "rules",
+            "server",
+            "submission",
+            "task",
+            "upstream",
+        ],
     ),
-    ("admin", &["api", "observe", "submission"]),
+    ("admin", &["api", "observe", "submission", "task"]),
     ("sandbox", &["tls"]),
     (
         "config",
         &[
             "admin",
             "api",
+            "observe",
             "rewrite",
             "rules",
             "server",
@@ -54,7 +64,7 @@ const LAW: [(&str, &[&str]); 14] = [
     ),
 ];
 
-const CORE: [&str; 3] = ["submission", "rules", "rewrite"];
+const CORE: [&str; 4] = ["submission", "rules", "rewrite", "task"];
 const NOT_IN_CORE: [&str; 9] = [
     "axum",
     "hyper",

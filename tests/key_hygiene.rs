@@ -103,8 +103,12 @@ fn no_secret_reaches_a_log_or_a_response_at_any_level() {
                     hunt.keep(format!("{name}: a response"), response);
                 }
             });
-            let metrics = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-            hunt.keep(format!("{name}: the metrics"), exchange(admin, metrics, false));
+            for page in ["/metrics", "/config", "/readyz", "/api/tasks", "/api/stats"] {
+                let request = format!(
+                    "GET {page} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
+                );
+                hunt.keep(format!("{name}: {page}"), exchange(admin, &request, false));
+            }
             served.end(&name, &mut hunt);
         }
     }

@@ -198,7 +198,7 @@ fn the_admin_side_tells_health_to_those_it_knows() {
     ] {
         assert_eq!(ask("/readyz", fields).status(), 403, "{fields}");
     }
-    assert_eq!(ask("/createTask", "Host: localhost").status(), 404);
+    assert_eq!(ask("/nothing", "Host: localhost").status(), 404);
 
     let address = gateway.admin.to_string();
     let healthcheck = |address: &str| {

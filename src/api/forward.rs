@@ -34,6 +34,9 @@ pub async fn pass(
             body: body.so_far(),
         }));
     }
+    if body.is_whole() {
+        recording.note_request(target.as_str(), body.so_far(), &head.headers);
+    }
     recording.place = Some(match body.is_whole() {
         true => gateway.places.take()?,
         false => gateway.places.take_arriving()?,
@@ -71,7 +74,7 @@ async fn send(
     recording.record.upstream = Some(began.elapsed());
     match result {
         Ok(response) => {
-            recording.record.upstream_status = Some(response.status());
+            recording.note_response(&response);
             Ok(response)
         }
         Err(error) => Err(recording.refuse(&(&error).into())),

@@ -11,9 +11,15 @@ use std::{
 };
 
 use parking_lot::RwLock;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::{observe::Observers, rules::RuleSet, server::ConnectionFault, upstream::Upstream};
+use crate::{
+    observe::{Ledger, Observers},
+    rules::RuleSet,
+    server::ConnectionFault,
+    upstream::Upstream,
+};
 
 use super::{
     admission::PeerRange, budget::Budget, cross_site::CrossSite, places::Places, recording::record_fault,
@@ -83,14 +89,14 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway by these rules to this upstream.
-    pub fn new(settings: Settings, rules: RuleSet, upstream: Upstream) -> Self {
+    pub fn new(settings: Settings, rules: RuleSet, upstream: Upstream, observers: Observers) -> Self {
         Self {
             places: Places::new(settings.max_in_flight),
             budget: Budget::new(settings.body_budget),
             judges: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
             names: Names::new(upstream.origins(), &settings),
             settings,
-            observers: Arc::default(),
+            observers: Arc::new(observers),
             is_stopping: Arc::default(),
             rules: RwLock::new(Arc::new(rules)),
             upstream,
@@ -113,6 +119,11 @@ impl Gateway {
         record_fault(&self.observers, fault);
     }
 
+    /// What became of the tasks.
+    pub fn ledger(&self) -> &Ledger {
+        &self.observers.ledger
+    }
+
     /// Counts a reload of the configuration.
     pub fn count_reload(&self, is_success: bool) {
         self.observers.metrics.reloaded(is_success);
@@ -130,8 +141,15 @@ impl Gateway {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
+    /// The upstream as the last requests saw it, as JSON.
+    pub fn upstream_state(&self) -> Value {
+        let mut state = self.observers.upstream_seen.to_json();
+        state["url"] = self.upstream.origin().to_string().into();
+        state
+    }
+
     /// The rules in force. A request takes them once.
-    pub(super) fn rules(&self) -> Arc<RuleSet> {
+    pub fn rules(&self) -> Arc<RuleSet> {
         self.rules.read().clone()
     }
 }

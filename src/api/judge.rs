@@ -45,6 +45,8 @@ pub struct Judged {
 pub struct Facts {
     pub captcha: Option<Captcha>,
     pub site: Option<Host>,
+    /// Whether nocache is on in what is sent upstream, if that is known.
+    pub nocache: Option<bool>,
     /// How a legacy client wants its responses.
     pub wishes: Option<Wishes>,
     /// What was decided, and how the client is told; `None` if the submission is refused before.
@@ -106,6 +108,7 @@ fn verdict(
         facts.decide(&plan);
         return Ok(Verdict::Respond(denial(&plan)));
     }
+    facts.nocache = rewrite::nocache_as_sent(&plan, &reading);
     let touches = |part| plan.edits.iter().any(|edit| edit.part == part);
     let new_target = match touches(Part::Target) {
         true => longer_target(target, &plan)?,

@@ -11,6 +11,7 @@
 //! - [`fields`]: header fields on their way through
 //! - [`held_body`]: a body as it arrives; [`places`] and [`budget`]: what requests share; [`content_coding`]: compressed
 //!   bodies, decoded into a [`room`]
+//! - [`response_reader`]: what the vendor says about a task
 //! - [`error_response`]: responses of the gateway's own; [`recording`]: the record of a request in flight
 
 use bytes::Bytes;
@@ -32,6 +33,7 @@ pub mod judge;
 pub mod places;
 pub mod recording;
 pub mod request_target;
+pub mod response_reader;
 pub mod room;
 pub mod submit;
 

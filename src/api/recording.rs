@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use tokio::runtime::Handle;
@@ -21,14 +21,18 @@ use tower::BoxError;
 
 use super::{
     Body, Gateway, Response,
+    content_coding::Coded,
     error_response::{ErrorResponse, ResponseFormat},
     fields::DECISION,
     places::Place,
+    response_reader::{ResponseReader, plain},
 };
 use crate::{
     observe::{Cause, Observers, Record, record::shown_path},
     server::{Client, ConnectionFault, FaultKind, RequestBody},
     submission::{Dialect, Endpoint},
+    task,
+    upstream::ResponseBody,
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -47,6 +51,8 @@ pub struct Recording {
     client: Option<Client>,
     /// How many bytes of the request's body arrive while it is sent on.
     streamed: Option<Arc<AtomicU64>>,
+    /// Reads the response, if it is about a task.
+    reader: Option<ResponseReader>,
     /// Whether the response has ended. Otherwise the client has left, or the gateway stops.
     is_complete: bool,
 }
@@ -77,6 +83,7 @@ impl Recording {
             began: Instant::now(),
             client: client.cloned(),
             streamed: None,
+            reader: None,
             is_complete: false,
         })
     }
@@ -84,6 +91,29 @@ impl Recording {
     /// Counts the bytes of the request's body that arrive while it is sent on.
     pub fn count(&mut self) -> Arc<AtomicU64> {
         self.streamed.insert(Arc::default()).clone()
+    }
+
+    /// Notes what a request asks about a task, if that is followed and its body is there.
+    pub fn note_request(&mut self, target: &str, body: &[u8], fields: &HeaderMap) {
+        if !self.observers.ledger.is_on() {
+            return;
+        }
+        let Some(body) = plain(body, Coded::of(fields)) else {
+            return;
+        };
+        if let Some(request) = task::request::read(self.record.endpoint, target, &body) {
+            self.record.call = Some(request.call);
+            self.record.task = request.task();
+        }
+    }
+
+    /// Notes the upstream's response. What it says about a task is read as it passes.
+    pub fn note_response(&mut self, response: &http::Response<ResponseBody>) {
+        let record = &mut self.record;
+        record.upstream_status = Some(response.status());
+        let is_about_task = record.is_submission() || record.call.is_some();
+        self.reader = (is_about_task && self.observers.ledger.is_on())
+            .then(|| ResponseReader::new(record.call, response.headers()));
     }
 
     /// Completes when the client has gone.
@@ -137,6 +167,7 @@ impl Drop for Recording {
             });
         }
         record.took = self.began.elapsed();
+        record.vendor = self.reader.as_ref().and_then(ResponseReader::result);
         record.bytes_in += self.streamed.as_ref().map_or(0, |bytes| bytes.load(Ordering::Relaxed));
         self.observers.observe(record);
     }
@@ -201,8 +232,12 @@ impl Drop for Recorded {
             && let Ok(runtime) = Handle::try_current()
         {
             let body = std::mem::replace(&mut self.body, Either::Left(Full::default()));
+            let mut recording = recording;
             runtime.spawn(async move {
-                let _ = Limited::new(body, UNTAKEN).collect().await;
+                let rest = Limited::new(body, UNTAKEN).collect().await;
+                if let (Ok(rest), Some(reader)) = (rest, &mut recording.reader) {
+                    reader.pass(&rest.to_bytes(), true);
+                }
                 drop(recording);
             });
         }
@@ -230,6 +265,9 @@ impl http_body::Body for Recorded {
                     record.bytes_out += data_length(frame);
                     let is_whole = this.length.is_some_and(|length| record.bytes_out >= length);
                     recording.is_complete = is_whole || this.body.is_end_stream();
+                    if let (Some(reader), Some(data)) = (&mut recording.reader, frame.data_ref()) {
+                        reader.pass(data, recording.is_complete);
+                    }
                 }
                 Some(Err(error)) => {
                     record.cause = Some(Cause::CutOff);

@@ -131,6 +131,7 @@ fn note(gateway: &Gateway, facts: Facts, recording: &mut Recording) -> Option<He
     let record = &mut recording.record;
     record.captcha = facts.captcha;
     record.site = facts.site;
+    record.nocache = facts.nocache;
     if let Some(wishes) = facts.wishes {
         recording.format.set_wishes(wishes);
     }

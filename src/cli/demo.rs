@@ -13,6 +13,7 @@ use super::{
 use crate::{
     api::{self, Gateway, fields},
     config::{self, Config, Reading, Source},
+    observe::Observers,
     rewrite,
     sandbox::{Received, Sandbox, Settings},
     server::{Listener, Requests, Server},
@@ -189,7 +190,9 @@ async fn spawn_gateway(upstream: &str) -> Result<String, Failure> {
         ..upstream::Settings::default()
     };
     let upstream = Upstream::new(settings, &[]).map_err(Failure::failed)?;
-    let gateway = Gateway::new(api::Settings::default(), rules()?.rules, upstream);
+    let config = rules()?;
+    let observers = Observers::new(&config.ledger);
+    let gateway = Gateway::new(config.server.api, config.rules, upstream, observers);
     spawn(api::service(Arc::new(gateway))).await
 }
 

@@ -177,6 +177,18 @@ fn acceptor(certificates: &Arc<Certificates>) -> Result<TlsAcceptor, Failure> {
 }
 
 impl Open {
+    /// The URLs of the API, without a proxy's.
+    pub fn api_urls(&self) -> Vec<String> {
+        let served = self.listeners.iter().zip(&self.addresses);
+        served
+            .filter_map(|(listener, (_, address))| match listener.protocol {
+                Protocol::Http => Some(format!("http://{address}")),
+                Protocol::Https(_) => Some(format!("https://{address}")),
+                _ => None,
+            })
+            .collect()
+    }
+
     fn add(&mut self, what: &'static str, socket: TcpListener, protocol: Protocol) -> Result<(), Failure> {
         self.addresses
             .push((what, socket.local_addr().map_err(Failure::failed)?));

@@ -2,11 +2,12 @@
 //! wrong).
 //!
 //! # Layout
-//! A file per verb. `args`: flags that verbs share; `output`: all output, results and failures; `listeners`: opens the
+//! A file per verb. `args`: flags that verbs share; `admin_client`: asks the running gateway; `output`: all output, results and failures; `listeners`: opens the
 //! gateway's listeners; `logging`: the log; `json_log`: the form of its lines; `log_queue`: lines that wait to be written;
 //! `marks`: marks changed bytes; `proxy_variables`: proxies that are not used; `secrets`: finds what `explain` masks;
 //! `stop_signals`: waits for signals.
 
+mod admin_client;
 mod args;
 mod ca;
 mod check;
@@ -30,6 +31,7 @@ mod sandbox;
 mod schema;
 mod secrets;
 mod serve;
+mod stats;
 mod stop_signals;
 
 use std::{env, ffi::OsString, process::ExitCode};
@@ -71,6 +73,8 @@ enum Verb {
     Sandbox(sandbox::SandboxArgs),
     /// Exit 0 if the gateway is ready, else 1
     Healthcheck,
+    /// What became of the tasks, per site, with nocache and without
+    Stats(stats::StatsArgs),
     /// Write a commented configuration to begin with
     Init(init::InitArgs),
     /// Make or show the local CA, for clients whose address is fixed to https
@@ -92,7 +96,7 @@ enum Verb {
 #[derive(Debug, Subcommand)]
 enum ConfigVerb {
     /// Every setting with its value and where that comes from
-    Show(args::ShowArgs),
+    Show(config_show::ConfigShowArgs),
 }
 
 /// Reads the command line and does what it says.
@@ -123,6 +127,7 @@ pub fn run() -> ExitCode {
         Verb::Demo => demo::run(),
         Verb::Sandbox(args) => sandbox::run(&args, &overrides),
         Verb::Healthcheck => healthcheck::run(&overrides),
+        Verb::Stats(args) => stats::run(&overrides, &args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -31,6 +31,9 @@ pub struct SandboxArgs {
     /// How long a task is processing at least, such as 5s
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     delay: Duration,
+    /// Of so many tasks, let one end in ERROR_CAPTCHA_UNSOLVABLE
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    fail_every: u64,
     /// Keep every request and show it under /sandbox/requests (not for real keys)
     #[arg(long)]
     record: bool,
@@ -79,6 +82,7 @@ async fn serve(address: SocketAddr, setting: &str, args: &SandboxArgs) -> Result
     let sandbox = Sandbox::new(Settings {
         polls: args.polls,
         delay: args.delay,
+        fail_every: args.fail_every,
         record: args.record,
     });
     let stop = async { _ = signals.next().await };

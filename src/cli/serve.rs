@@ -14,9 +14,10 @@ use super::{
     stop_signals::StopSignals,
 };
 use crate::{
-    admin::{self, Readiness},
+    admin::{self, Status},
     api::{self, Gateway},
     config::{self, AdminListen, Config, Overrides},
+    observe::Observers,
     reload::{Bell, Reloader},
     server::{self, Listener, Server},
     upstream::Upstream,
@@ -39,7 +40,9 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     }
     allow_descriptors(&config.server);
     let certificates = ShownCertificates::read(&config).map_err(Failure::wrong)?;
-    let Open { listeners, addresses } = listeners::open(&config.server, &certificates)?;
+    let open = listeners::open(&config.server, &certificates)?;
+    let api_addresses = open.api_urls();
+    let Open { listeners, addresses } = open;
     let own: Vec<SocketAddr> = addresses.iter().map(|(_, address)| *address).collect();
     let upstream = Upstream::new(config.upstream.clone(), &own).map_err(Failure::wrong)?;
     let proxy = config.upstream.proxy.as_ref().map(tracing::field::display);
@@ -53,15 +56,17 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     };
 
     let (stop, stopped) = watch::channel(());
-    let readiness = Readiness::default();
+    let status = Status::default();
+    status.change(|facts| facts.api_addresses = api_addresses);
     let grace = config.server.shutdown_grace;
     let is_open = config.server.api.allow.is_empty();
     for doubt in listeners::doubts(&config, &certificates) {
         warn!(doubt, "listeners, names or certificates are probably not as intended");
     }
     let shown = certificates.iter().cloned().collect();
-    let reloader = Reloader::new(overrides, &config, shown, readiness.clone());
-    let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream));
+    let reloader = Reloader::new(overrides, &config, shown, status.clone());
+    let observers = Observers::new(&config.ledger);
+    let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream, observers));
     tokio::spawn(warn_of_a_loop(gateway.clone()));
     tokio::spawn(free_memory::give_back());
     reloader.follow(gateway.clone(), bell).map_err(Failure::failed)?;
@@ -83,12 +88,12 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     if let Some(listener) = admin {
         let address = listener.local_addr().map_err(Failure::failed)?;
         info!(%address, "admin listening");
-        let service = admin::service(config.admin.settings, readiness.clone(), gateway.clone());
+        let service = admin::service(config.admin.settings, status.clone(), gateway.clone());
         tokio::spawn(Server::new(vec![Listener::http(listener)]).run_forever(service));
     }
 
     let name = signals.next().await;
-    readiness.stop();
+    status.stop();
     let drained = async {
         let delay = config.server.shutdown_delay;
         info!(

@@ -9,7 +9,7 @@
 //! - `report`: shows mistakes with their line; `mask`: hides secrets in it
 //! - `sample` and `schema`: what is made from the settings for users and their editors
 //! - `warnings`: valid settings that are probably not intended; `expectations`: the file's own tests
-//! - `provenance`: where a value comes from; `units`: durations and sizes
+//! - `shown`: the configuration as users see it; `provenance`: where a value comes from; `units`: durations and sizes
 
 pub(crate) mod expectations;
 pub(crate) mod files;
@@ -23,6 +23,7 @@ pub(crate) mod rule_value;
 pub(crate) mod sample;
 pub(crate) mod schema;
 pub(crate) mod sections;
+pub(crate) mod shown;
 pub(crate) mod units;
 pub(crate) mod value;
 pub(crate) mod warnings;

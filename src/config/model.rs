@@ -1,12 +1,21 @@
 //! The configuration as the program uses it.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, ops::Range, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    ops::Range,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use strum::VariantArray;
 
 use super::{Provenance, Source};
 use crate::{
     admin, api,
+    observe::ledger,
     rewrite::Decision,
     rules::{LegacyPlace, Rule, RuleSet, Unreadable},
     server,
@@ -25,6 +34,8 @@ pub struct Config {
     pub upstream: upstream::Settings,
     /// `[admin]`
     pub admin: Admin,
+    /// `[ledger]`
+    pub ledger: ledger::Settings,
     /// `[log]`
     pub log: Log,
     /// `[default]`, `[legacy]` and `[captchas]`: what `rules` is built with, beside `[[rule]]`.
@@ -227,10 +238,15 @@ pub enum LogFormat {
 impl Config {
     /// Where a rule is written.
     pub fn place(&self, rule: &Rule) -> String {
-        match (&self.file, rule.line) {
-            (Some(file), Some(line)) => format!("{}:{line}", file.display()),
-            _ => "built in".to_owned(),
-        }
+        place(self.file.as_deref(), rule)
+    }
+}
+
+/// Where a rule of a file is written.
+pub fn place(file: Option<&Path>, rule: &Rule) -> String {
+    match (file, rule.line) {
+        (Some(file), Some(line)) => format!("{}:{line}", file.display()),
+        _ => "built in".to_owned(),
     }
 }
 
@@ -261,6 +277,7 @@ impl Default for Config {
                 listen: AdminListen::At(SocketAddr::from(([127, 0, 0, 1], 6623))),
                 settings: admin::Settings::default(),
             },
+            ledger: ledger::Settings::default(),
             log: Log {
                 level: LogLevel::Info,
                 format: LogFormat::Auto,

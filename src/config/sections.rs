@@ -201,6 +201,9 @@ pub fn plain() -> Vec<Section<Config>> {
                 .flag("--admin-listen", "NOCACHE_GATEWAY_ADMIN_LISTEN", "ADDRESS", "Where health is shown, or \"off\" [default: {}]"),
             key!(C, admin.settings.hosts, "hosts", names("gateway.internal"), "names it responds to, beside IP addresses and localhost"),
         ]),
+        section("ledger", vec![
+            key!(C, ledger.max_tasks, "max_tasks", count_or_none(), "tasks that are followed at once, for at most 15 minutes each; 0: no ledger, so no stats"),
+        ]),
         section("log", vec![
             key!(C, log.level, "level", choice(), "the least important level that is logged")
                 .flag("--log-level", "NOCACHE_GATEWAY_LOG_LEVEL", "LEVEL", in_words::<LogLevel>() + " [default: {}]"),

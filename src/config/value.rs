@@ -251,14 +251,31 @@ pub fn boolean() -> Shape<bool> {
 
 /// A number of things, at least one.
 pub fn count() -> Shape<usize> {
-    let read = |value: &Value<'_>, _: &mut Files<'_>| match value.get_ref() {
+    number_from(1)
+}
+
+/// A number of things that can be 0.
+pub fn count_or_none() -> Shape<usize> {
+    number_from(0)
+}
+
+fn number_from(least: usize) -> Shape<usize> {
+    const MOST: usize = 1_000_000;
+    let read = move |value: &Value<'_>, _: &mut Files<'_>| match value.get_ref() {
         DeValue::Integer(number) => match usize::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) if (1..=1_000_000).contains(&number) => Ok(number),
-            _ => one(Problem::new(value.span(), "expected a whole number from 1 to 1000000").label("out of range")),
+            Ok(number) if (least..=MOST).contains(&number) => Ok(number),
+            _ => one(
+                Problem::new(value.span(), format!("expected a whole number from {least} to {MOST}"))
+                    .label("out of range"),
+            ),
         },
-        other => one(unexpected(value.span(), "a whole number, 1 or more", other)),
+        other => one(unexpected(
+            value.span(),
+            &format!("a whole number, {least} or more"),
+            other,
+        )),
     };
-    Shape::new(json!({ "type": "integer", "minimum": 1 }), 1, read, |value| {
+    Shape::new(json!({ "type": "integer", "minimum": least }), 1, read, |value| {
         Json::from(*value)
     })
 }

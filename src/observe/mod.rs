@@ -7,8 +7,11 @@
 //! - [`log`]: one event per record; [`outage`]: when a repeated failure is worth a warning
 //! - [`metrics`]: counts and times; [`process`]: what the process uses
 //! - [`misdirected`]: clients that speak to the wrong port
+//! - [`ledger`]: what became of each task; [`time`]: how points in time are shown
+//! - [`upstream_seen`]: the upstream as the last requests saw it
 
 pub mod cause;
+pub mod ledger;
 pub mod log;
 pub mod metrics;
 pub mod misdirected;
@@ -16,7 +19,10 @@ pub mod observers;
 pub mod outage;
 pub mod process;
 pub mod record;
+pub mod time;
+pub mod upstream_seen;
 
 pub use cause::{Cause, Fault};
+pub use ledger::Ledger;
 pub use observers::Observers;
 pub use record::Record;

@@ -1,20 +1,37 @@
 //! Who is given each record.
 
-use super::{Record, log::Log, metrics::Metrics, misdirected::Misdirected};
+use super::{
+    Ledger, Record, ledger, log::Log, metrics::Metrics, misdirected::Misdirected, upstream_seen::UpstreamSeen,
+};
 
 /// All observers. To add one, add it here.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Observers {
     log: Log,
     pub metrics: Metrics,
     misdirected: Misdirected,
+    pub ledger: Ledger,
+    pub upstream_seen: UpstreamSeen,
 }
 
 impl Observers {
+    /// Observers that have seen nothing yet.
+    pub fn new(ledger: &ledger::Settings) -> Self {
+        Self {
+            log: Log::default(),
+            metrics: Metrics::default(),
+            misdirected: Misdirected::default(),
+            ledger: Ledger::new(ledger),
+            upstream_seen: UpstreamSeen::default(),
+        }
+    }
+
     /// Gives a record to every observer. Called once per request.
     pub fn observe(&self, record: &Record) {
         self.log.observe(record);
         self.metrics.observe(record);
         self.misdirected.observe(record);
+        self.ledger.observe(record);
+        self.upstream_seen.observe(record);
     }
 }

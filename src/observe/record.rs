@@ -19,6 +19,7 @@ use crate::{
     rewrite::{Decision, Plan, Reason},
     rules::{Action, MissReason, Via},
     submission::{Captcha, Dialect, Endpoint, Host},
+    task::{Call, TaskId, VendorResult},
 };
 
 /// A request, from its head to the end of its response. It holds no key, no token and no query.
@@ -44,6 +45,14 @@ pub struct Record {
     pub site: Option<Host>,
     /// What was decided about a submission.
     pub decided: Option<Decided>,
+    /// Whether nocache is on in what is sent upstream; `None` if that is not known, or nothing is sent.
+    pub nocache: Option<bool>,
+    /// What a request about a task is for: a poll or a report.
+    pub call: Option<Call>,
+    /// The task that it is about.
+    pub task: Option<TaskId>,
+    /// What the vendor responded to a submission, or to a request about a task.
+    pub vendor: Option<VendorResult>,
     /// The status sent to the client; `None` if the client left before, or no request came of the head.
     pub status: Option<StatusCode>,
     /// The upstream's status; `None` if there was no response.
@@ -109,6 +118,10 @@ impl Record {
             captcha: None,
             site: None,
             decided: None,
+            nocache: None,
+            call: None,
+            task: None,
+            vendor: None,
             status: None,
             upstream_status: None,
             cause: None,

@@ -15,5 +15,5 @@ mod tests;
 
 pub use decision::{Decision, Flaw, Outcome, Reason};
 pub use edit::{Edit, Edits, apply};
-pub use plan::{Plan, outcome_for, plan};
+pub use plan::{Plan, nocache_as_sent, outcome_for, plan};
 pub use read::read;

@@ -1,6 +1,6 @@
 //! What happens to a submission: from the rule that applies and what the client itself asked for to the edits.
 
-use super::{Edit, Edits, Flaw, Outcome, Reason, edit};
+use super::{Decision, Edit, Edits, Flaw, Outcome, Reason, edit};
 use crate::{
     rules::{Action, LegacyPlace, MissReason, Rule, RuleSet, Unreadable, Via},
     submission::{
@@ -77,6 +77,19 @@ pub fn plan<'r>(reading: &Result<Submission<'_>, Unread>, rules: &'r RuleSet) ->
     Plan {
         missed: ruling.missed,
         ..plan
+    }
+}
+
+/// Whether nocache is on in what is sent upstream; `None` if it is not known, or nothing is sent.
+pub fn nocache_as_sent(plan: &Plan<'_>, reading: &Result<Submission<'_>, Unread>) -> Option<bool> {
+    match plan.outcome.decision {
+        Decision::Set => Some(true),
+        Decision::Removed => Some(false),
+        Decision::Denied => None,
+        Decision::Kept | Decision::Skipped => {
+            let submission = reading.as_ref().ok()?;
+            Some(client_wish(submission) == ClientWish::On)
+        }
     }
 }
 

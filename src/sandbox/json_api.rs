@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     keys::{key_error, key_has_nocache},
-    tasks::{Nocache, Solution, Tasks, WRONG_ID},
+    tasks::{Nocache, Solution, Tasks, UNSOLVABLE, WRONG_ID},
 };
 
 /// Task types that are accepted, in lowercase.
@@ -82,7 +82,8 @@ fn create(request: &Value, key: &str, tasks: &mut Tasks) -> Result<u64, &'static
         Value::String(text) => matches!(text.as_str(), "true" | "1"),
         _ => false,
     };
-    Ok(tasks.create(kind, Nocache::of(nocache, key_has_nocache(key))))
+    let page = member(task, "websiteURL").as_str().unwrap_or_default();
+    Ok(tasks.create(kind, Nocache::of(nocache, key_has_nocache(key)), page))
 }
 
 fn result(request: &Value, tasks: &mut Tasks) -> Result<Value, &'static str> {
@@ -119,6 +120,7 @@ fn error(code: &str) -> Value {
         "ERROR_ZERO_BALANCE" => "Account has zero balance",
         "ERROR_TASK_ABSENT" => "The task object is missing or the JSON is invalid",
         "ERROR_TASK_NOT_SUPPORTED" => "This task type is not supported",
+        UNSOLVABLE => "The captcha could not be solved",
         WRONG_ID => "There is no such task",
         _ => "There is no such method",
     };

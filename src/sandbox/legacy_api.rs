@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     json_api::json_response,
     keys::{key_error, key_has_nocache},
-    tasks::{Nocache, Solution, Tasks},
+    tasks::{Nocache, Solution, Tasks, UNSOLVABLE},
 };
 
 /// Names and values from query and body.
@@ -94,7 +94,7 @@ fn submit(parameters: &Parameters, tasks: &mut Tasks) -> Response {
                 matches!(value(parameters, "nocache"), "1" | "true"),
                 key_has_nocache(key),
             );
-            Ok(tasks.create(method, nocache).to_string())
+            Ok(tasks.create(method, nocache, value(parameters, "pageurl")).to_string())
         }
     };
     respond(parameters, result)
@@ -155,7 +155,11 @@ fn id_of(text: &str) -> Result<u64, &'static str> {
 
 /// Polls for a solution as text.
 fn solution(id: u64, tasks: &mut Tasks) -> Result<String, &'static str> {
-    match tasks.poll(id).map_err(|_| WRONG_ID)? {
+    let result = tasks.poll(id).map_err(|code| match code {
+        UNSOLVABLE => code,
+        _ => WRONG_ID,
+    });
+    match result? {
         Solution::Processing => Err("CAPCHA_NOT_READY"),
         Solution::Token(token) => Ok(token),
         Solution::Text(text) => Ok(text.to_owned()),

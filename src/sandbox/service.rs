@@ -28,6 +28,8 @@ pub struct Settings {
     pub polls: u32,
     /// How long a task is processing at least.
     pub delay: Duration,
+    /// Of so many tasks one cannot be solved; 0 for none.
+    pub fail_every: u64,
     /// Whether every request is kept, to be shown. It holds keys: not for real ones.
     pub record: bool,
 }
@@ -37,6 +39,7 @@ impl Default for Settings {
         Self {
             polls: 1,
             delay: Duration::ZERO,
+            fail_every: 0,
             record: false,
         }
     }
@@ -74,7 +77,7 @@ struct Memory {
 impl Sandbox {
     /// A sandbox without tasks.
     pub fn new(settings: Settings) -> Self {
-        let tasks = Tasks::new(settings.polls, settings.delay);
+        let tasks = Tasks::new(settings.polls, settings.delay, settings.fail_every);
         Self(Arc::new(Shared {
             settings,
             state: Mutex::new(Memory {

@@ -14,6 +14,9 @@ pub const FIRST_ID: u64 = 7_654_321;
 /// The vendor's error for an id that is none.
 pub const WRONG_ID: &str = "WRONG_CAPTCHA_ID";
 
+/// The vendor's error for a task that cannot be solved.
+pub const UNSOLVABLE: &str = "ERROR_CAPTCHA_UNSOLVABLE";
+
 /// By which of the vendor's ways nocache reached a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nocache {
@@ -49,8 +52,12 @@ struct Task {
     captcha: String,
     nocache: Nocache,
     is_token: bool,
+    /// The target page's host, or what was sent instead.
+    site: String,
     created: Instant,
     polls: u32,
+    /// How it ended, as the first poll was told that said so.
+    end: Option<&'static str>,
     report: Option<&'static str>,
 }
 
@@ -60,6 +67,8 @@ pub struct Tasks {
     by_id: BTreeMap<u64, Task>,
     polls: u32,
     delay: Duration,
+    /// Of so many tasks one cannot be solved; 0 for none.
+    fail_every: u64,
 }
 
 /// A solution.
@@ -84,18 +93,25 @@ fn shown(captcha: &str) -> &str {
     if is_type || is_method { captcha } else { "other" }
 }
 
+/// The host of a page's URL, for who looks at the tasks.
+fn host(page: &str) -> String {
+    let rest = page.split_once("://").map_or(page, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned()
+}
+
 impl Tasks {
     /// No tasks. Each will be processing for some polls and some time.
-    pub fn new(polls: u32, delay: Duration) -> Self {
+    pub fn new(polls: u32, delay: Duration, fail_every: u64) -> Self {
         Self {
             by_id: BTreeMap::new(),
             polls,
             delay,
+            fail_every,
         }
     }
 
     /// Creates a task, says so in the log, and returns its id.
-    pub fn create(&mut self, captcha: &str, nocache: Nocache) -> u64 {
+    pub fn create(&mut self, captcha: &str, nocache: Nocache, page: &str) -> u64 {
         let id = FIRST_ID + self.by_id.len() as u64;
         info!(
             task = id,
@@ -109,8 +125,10 @@ impl Tasks {
                 captcha: captcha.to_owned(),
                 nocache,
                 is_token: !matches!(captcha, "ImageToTextTask" | "base64" | "post"),
+                site: host(page),
                 created: Instant::now(),
                 polls: 0,
+                end: None,
                 report: None,
             },
         );
@@ -124,6 +142,11 @@ impl Tasks {
         if task.polls <= self.polls || task.created.elapsed() < self.delay {
             return Ok(Solution::Processing);
         }
+        if self.fail_every > 0 && (id - FIRST_ID + 1).is_multiple_of(self.fail_every) {
+            task.end = Some(UNSOLVABLE);
+            return Err(UNSOLVABLE);
+        }
+        task.end = Some("ready");
         Ok(if task.is_token {
             Solution::Token(format!("03AGsandbox.{id}.nocache-{}", task.nocache.name()))
         } else {
@@ -145,7 +168,9 @@ impl Tasks {
                 "taskId": id,
                 "captcha": task.captcha,
                 "nocache": task.nocache.name(),
+                "site": task.site,
                 "polls": task.polls,
+                "end": task.end,
                 "report": task.report,
             })
         };

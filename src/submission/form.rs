@@ -120,6 +120,12 @@ pub(super) fn pairs_named<'a>(
     })
 }
 
+/// The pairs of a query or a form with one of some names: the name and the raw value. They are not held, so the limits do
+/// not apply.
+pub fn named<'a>(source: &'a [u8], names: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+    pairs_named(source, 0, Separators::Ampersand, names)
+}
+
 /// The pairs as a reader sees them that separates pairs at these bytes: the name and the value, as written. They are not
 /// held, so the limits do not apply.
 pub(super) fn raw_pairs(source: &[u8], start: usize, separators: Separators) -> impl Iterator<Item = (&[u8], &[u8])> {

@@ -1,0 +1,22 @@
+//! The admin side: whether the gateway lives and is ready, what is in force, its metrics, and what became of the tasks.
+//!
+//! # Layout
+//! - [`service`]: its paths
+//! - [`access`]: whom it responds to
+//! - [`status`]: what is known of the process and its configuration; [`ready`]: whether it accepts work; [`in_force`]: the
+//!   configuration
+//! - [`metrics_page`]: the metrics; [`ledger_api`]: tasks and sums
+//! - [`wrong_port`]: bots that ask here
+
+mod access;
+mod in_force;
+mod ledger_api;
+mod metrics_page;
+mod ready;
+mod service;
+mod status;
+mod wrong_port;
+
+pub use access::Settings;
+pub use service::service;
+pub use status::{Reload, Status};

@@ -1,0 +1,62 @@
+//! Whether the gateway accepts work: one line per fact for people, JSON for who accepts that.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{service::Shown, status::Facts};
+use crate::api::Gateway;
+
+/// `/readyz`: 200 while it accepts work, also if the configuration on disk is not in force; 503 once it is stopping.
+pub async fn page(State(shown): State<Shown>, fields: HeaderMap) -> Response {
+    let facts = shown.status.facts();
+    let status = match facts.is_stopping {
+        true => StatusCode::SERVICE_UNAVAILABLE,
+        false => StatusCode::OK,
+    };
+    let mut accepted = fields.get_all(header::ACCEPT).iter();
+    match accepted.any(|value| value.to_str().is_ok_and(|value| value.contains("application/json"))) {
+        true => (status, super::service::json(&to_json(&facts, &shown.gateway))).into_response(),
+        false => (status, text(&facts)).into_response(),
+    }
+}
+
+fn text(facts: &Facts) -> String {
+    if facts.is_stopping {
+        return "stopping\n".to_owned();
+    }
+    let mut text = match &facts.complaint {
+        Some(complaint) => format!("ready, but: {complaint}\n"),
+        None => "ready\n".to_owned(),
+    };
+    if facts.reads_slowly() {
+        text += "the files of the configuration are still being read\n";
+    }
+    match facts.warnings.len() {
+        0 => {}
+        1 => text += "the configuration has 1 warning; nocache-gateway check shows it\n",
+        count => text += &format!("the configuration has {count} warnings; nocache-gateway check shows them\n"),
+    }
+    if !facts.needs_restart.is_empty() {
+        text += &format!(
+            "these settings take effect at the next start: {}\n",
+            facts.needs_restart.join(", ")
+        );
+    }
+    text
+}
+
+/// Everything that is known, the upstream as the last requests saw it. The vendor is never called for it.
+pub fn to_json(facts: &Facts, gateway: &Gateway) -> Value {
+    json!({
+        "status": if facts.is_stopping { "stopping" } else { "ready" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "api": facts.api_addresses,
+        "configuration": facts.config_state(),
+        "rules": gateway.rules().rules().len(),
+        "upstream": gateway.upstream_state(),
+    })
+}

@@ -1,0 +1,57 @@
+//! The admin side as a service.
+//!
+//! | path | response |
+//! |---|---|
+//! | `/livez` | 200 while the process runs |
+//! | `/readyz`, `/healthz` | 200 while it accepts work, 503 once it is stopping |
+//! | `/config` | what is in force |
+//! | `/metrics` | the metrics |
+//! | `/api/stats`, `/api/tasks`, `/api/tasks/{id}`, `/api/feedback` | the ledger |
+
+use std::sync::Arc;
+
+use axum::{
+    Router, middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::{HeaderName, header};
+use serde_json::Value;
+
+use super::{Settings, Status, access::check_host, in_force, ledger_api, metrics_page, ready, wrong_port};
+use crate::api::Gateway;
+
+/// What the admin side shows.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The process and its configuration.
+    pub status: Status,
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+}
+
+/// A response of JSON.
+pub fn json(value: &Value) -> Response {
+    const FIELDS: [(HeaderName, &str); 2] = [
+        (header::CONTENT_TYPE, "application/json; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (FIELDS, format!("{value}\n")).into_response()
+}
+
+/// The admin side as a service.
+pub fn service(settings: Settings, status: Status, gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready::page))
+        .route("/healthz", get(ready::page))
+        .route("/config", get(in_force::page))
+        .route("/metrics", get(metrics_page::page))
+        .route("/api/stats", get(ledger_api::stats))
+        .route("/api/tasks", get(ledger_api::latest))
+        .route("/api/tasks/{id}", get(ledger_api::task))
+        .route("/api/feedback", post(ledger_api::feedback))
+        .fallback(wrong_port::respond)
+        .layer(middleware::from_fn_with_state(Arc::new(settings), check_host))
+        .with_state(Shown { status, gateway })
+}

@@ -1,0 +1,51 @@
+//! Asks the gateway that runs on this machine, by its admin listener.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::output::Failure;
+use crate::config::{self, AdminListen, Overrides};
+
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A response of the admin listener at an address.
+pub async fn ask(address: SocketAddr, target: &str) -> Result<reqwest::Response, Failure> {
+    let url = format!("http://{}{target}", reachable(address));
+    // The gateway is on this machine, so a proxy of the environment does not apply.
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
+    let response = client.map_err(Failure::failed)?.get(&url).send().await;
+    response.map_err(|error| Failure::Failed(format!("{url} does not answer: {error}; is the gateway running?")))
+}
+
+/// What the admin listener says, as JSON. Its address is that of the configuration.
+pub async fn get(overrides: &Overrides, target: &str) -> Result<Value, Failure> {
+    let AdminListen::At(address) = config::load::listeners(overrides)?.0 else {
+        return Err(Failure::failed("the admin listener is off ([admin] listen)"));
+    };
+    let response = ask(address, target).await?;
+    let status = response.status();
+    let body = response.bytes().await.map_err(Failure::failed)?;
+    let value: Value = serde_json::from_slice(&body).map_err(|_| {
+        Failure::Failed(format!(
+            "{address} is not the admin listener of a gateway of this version ({status})"
+        ))
+    })?;
+    match value["error"].as_str() {
+        Some(error) => Err(Failure::failed(error)),
+        None => Ok(value),
+    }
+}
+
+/// The address that reaches a listener from this machine, even if it listens on every address.
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}

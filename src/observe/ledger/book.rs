@@ -1,0 +1,262 @@
+//! Tasks and sums, at times that are given.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use super::{
+    clock::{HOUR, Millis},
+    sums::{Arm, Sums},
+};
+use crate::task::{ErrorCode, Opinion, TaskId, VendorResult};
+
+/// How long a task is known. The vendor keeps it for about 5 minutes.
+pub const KEPT: Millis = 15 * 60 * 1000;
+
+/// A task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The vendor's id.
+    pub id: TaskId,
+    /// The site, and whether nocache was on as sent upstream.
+    pub arm: Arm,
+    /// The kind of captcha.
+    pub captcha: &'static str,
+    /// The rule that decided.
+    pub rule: Option<Arc<str>>,
+    /// When it was created.
+    pub created: Millis,
+    /// How often it was polled.
+    pub polls: u32,
+    /// How it ended; `None` as long as it is not known.
+    pub end: Option<End>,
+    /// What the client said of its token.
+    pub report: Option<Opinion>,
+}
+
+/// The end of a task, as a poll found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was solved, after so many milliseconds.
+    Solved(Millis),
+    /// It failed.
+    Failed(ErrorCode),
+}
+
+/// All tasks that are known, and the sums of all that were.
+#[derive(Debug)]
+pub struct Book {
+    max_tasks: usize,
+    tasks: HashMap<TaskId, Task>,
+    /// In the order of their creation. A vendor that counts anew can give an id twice.
+    order: VecDeque<(TaskId, Millis)>,
+    /// The sums.
+    pub sums: Sums,
+}
+
+impl Book {
+    /// An empty book of this many tasks at most.
+    pub fn new(max_tasks: usize) -> Self {
+        Self {
+            max_tasks,
+            tasks: HashMap::new(),
+            order: VecDeque::new(),
+            sums: Sums::default(),
+        }
+    }
+
+    /// Enters a task that was created.
+    pub fn create(&mut self, task: Task) {
+        self.forget(task.created);
+        self.sums.row(task.created / HOUR, &task.arm).created += 1;
+        self.order.push_back((task.id, task.created));
+        self.tasks.insert(task.id, task);
+    }
+
+    /// Enters a submission that the vendor refused.
+    pub fn refuse(&mut self, now: Millis, arm: &Arm, code: ErrorCode) {
+        self.sums.row(now / HOUR, arm).refused.add(code, 1);
+    }
+
+    /// Enters a poll, and what the vendor said, if that was read.
+    pub fn poll(&mut self, now: Millis, id: TaskId, result: Option<VendorResult>) {
+        let Some(task) = self.tasks.get_mut(&id) else {
+            return;
+        };
+        let sum = self.sums.row(task.created / HOUR, &task.arm);
+        task.polls += 1;
+        sum.polls += 1;
+        match (result, task.end) {
+            (Some(VendorResult::Failed(code)), None) => {
+                task.end = Some(End::Failed(code));
+                sum.errors.add(code, 1);
+            }
+            // An error that was not the end: too many requests, say.
+            (Some(VendorResult::Ready), None | Some(End::Failed(_))) => {
+                if let Some(End::Failed(code)) = task.end {
+                    sum.errors.take(code);
+                }
+                let time = now.saturating_sub(task.created);
+                task.end = Some(End::Solved(time));
+                sum.solved += 1;
+                sum.solve_times.add(time);
+            }
+            _ => {}
+        }
+    }
+
+    /// Enters what the client says of a task's token; the last word counts. Returns whether the task is known.
+    pub fn report(&mut self, id: TaskId, opinion: Opinion) -> bool {
+        let Some(task) = self.tasks.get_mut(&id) else {
+            return false;
+        };
+        let sum = self.sums.row(task.created / HOUR, &task.arm);
+        match task.report.replace(opinion) {
+            Some(Opinion::Good) => sum.reported_good -= 1,
+            Some(Opinion::Bad) => sum.reported_bad -= 1,
+            None => {}
+        }
+        match opinion {
+            Opinion::Good => sum.reported_good += 1,
+            Opinion::Bad => sum.reported_bad += 1,
+        }
+        true
+    }
+
+    /// A task.
+    pub fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.get(&id)
+    }
+
+    /// The tasks that were created last, the latest first.
+    pub fn latest(&self, count: usize) -> Vec<Task> {
+        let known = |(id, created): &(TaskId, Millis)| self.tasks.get(id).filter(|task| task.created == *created);
+        self.order.iter().rev().filter_map(known).take(count).cloned().collect()
+    }
+
+    fn forget(&mut self, now: Millis) {
+        while let Some(&(id, created)) = self.order.front()
+            && (self.order.len() >= self.max_tasks || created + KEPT <= now)
+        {
+            self.order.pop_front();
+            if self.tasks.get(&id).is_some_and(|task| task.created == created) {
+                self.tasks.remove(&id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u64) -> TaskId {
+        TaskId::of(&number.to_string()).unwrap()
+    }
+
+    /// Enters a task that was created at `now`.
+    fn create(book: &mut Book, number: u64, now: Millis, site: &str, nocache: bool) {
+        let arm = (book.sums.site(now, site), Some(nocache));
+        book.create(Task {
+            id: id(number),
+            arm,
+            captcha: "recaptcha-v2",
+            rule: Some("default".into()),
+            created: now,
+            polls: 0,
+            end: None,
+            report: None,
+        });
+    }
+
+    /// All sums of a site and an arm.
+    fn sum(book: &Book, site: &str, nocache: bool) -> crate::observe::ledger::sums::Sum {
+        let mut all = crate::observe::ledger::sums::Sum::default();
+        for hour in book.sums.hours() {
+            let row = book.sums.rows(hour).unwrap().get(&(site.into(), Some(nocache)));
+            row.into_iter().for_each(|row| all.merge(row));
+        }
+        all
+    }
+
+    #[test]
+    fn an_error_that_was_not_the_end_is_taken_back() {
+        let mut book = Book::new(10);
+        let failed = |code| Some(VendorResult::Failed(ErrorCode::of(code)));
+        create(&mut book, 1, 0, "a.example", true);
+        book.poll(2_000, id(1), failed("ERROR_TOO_MUCH_REQUESTS"));
+        assert_eq!(sum(&book, "a.example", true).errors.total(), 1);
+        book.poll(9_000, id(1), Some(VendorResult::Ready));
+        book.poll(12_000, id(1), failed("WRONG_CAPTCHA_ID"));
+        let sum = sum(&book, "a.example", true);
+        assert_eq!((sum.solved, sum.errors.total(), sum.polls), (1, 0, 3));
+        assert_eq!(book.task(id(1)).unwrap().end, Some(End::Solved(9_000)));
+    }
+
+    #[test]
+    fn the_last_report_counts_once() {
+        let mut book = Book::new(10);
+        create(&mut book, 1, 0, "a.example", false);
+        for opinion in [Opinion::Bad, Opinion::Bad, Opinion::Good] {
+            assert!(book.report(id(1), opinion));
+        }
+        assert!(!book.report(id(2), Opinion::Bad));
+        let sum = sum(&book, "a.example", false);
+        assert_eq!((sum.reported_bad, sum.reported_good), (0, 1));
+    }
+
+    /// What happens after the hour has ended belongs to the hour of the task.
+    #[test]
+    fn a_task_belongs_to_the_hour_of_its_creation() {
+        let mut book = Book::new(10);
+        create(&mut book, 1, HOUR - 1_000, "a.example", true);
+        book.poll(HOUR + 5_000, id(1), Some(VendorResult::Ready));
+        assert_eq!(book.sums.hours(), [0]);
+        assert_eq!(sum(&book, "a.example", true).solved, 1);
+    }
+
+    #[test]
+    fn tasks_and_hours_are_forgotten() {
+        let mut book = Book::new(10);
+        create(&mut book, 1, 0, "a.example", true);
+        create(&mut book, 2, KEPT, "a.example", true);
+        assert!(book.task(id(1)).is_none() && book.task(id(2)).is_some());
+        // A vendor that counts anew.
+        create(&mut book, 2, KEPT + 1, "b.example", true);
+        create(&mut book, 3, 2 * KEPT, "b.example", true);
+        assert_eq!(&*book.task(id(2)).unwrap().arm.0, "b.example");
+        create(&mut book, 4, 25 * HOUR, "a.example", true);
+        assert_eq!(book.sums.hours(), [25]);
+    }
+
+    #[test]
+    fn many_tasks_and_sites_take_bounded_memory() {
+        let mut book = Book::new(20_000);
+        for number in 1..=200_000_u64 {
+            let (hour, site) = ((number - 1) / 50_000, number % 40_000);
+            create(
+                &mut book,
+                number,
+                100 * HOUR + hour * HOUR,
+                &format!("s{site}.example"),
+                number % 2 == 0,
+            );
+        }
+        assert_eq!(book.tasks.len(), 20_000);
+        assert_eq!(book.latest(usize::MAX).len(), 20_000);
+        let rows: usize = book
+            .sums
+            .hours()
+            .iter()
+            .map(|hour| book.sums.rows(*hour).unwrap().len())
+            .sum();
+        assert!(rows <= 60_010, "{rows}");
+        assert!(sum(&book, "other", true).created > 1_000);
+        let all: u32 = (book.sums.hours().iter())
+            .flat_map(|hour| book.sums.rows(*hour).unwrap().values())
+            .map(|sum| sum.created)
+            .sum();
+        assert_eq!(all, 200_000);
+    }
+}

@@ -1,0 +1,17 @@
+//! The ledger: what became of each task, and per site and arm (nocache on or off) what became of all of them. It says whether
+//! nocache helps, and what it costs in time. It only observes, and holds no key, no token and no query.
+//!
+//! # Layout
+//! - [`observer`]: from records to the book, at a time that [`clock`] tells
+//! - [`book`]: tasks for 15 minutes, then only their [`sums`]; [`solve_times`]: a distribution
+//! - [`stats`]: the sums of some hours per site and arm
+
+mod book;
+mod clock;
+mod observer;
+mod solve_times;
+mod stats;
+mod sums;
+
+pub use book::{End, Task};
+pub use observer::{Ledger, Settings};

@@ -1,0 +1,135 @@
+//! From records to the book.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{
+    book::{Book, Task},
+    clock::{Clock, HOUR, Millis},
+    stats::Stats,
+};
+use crate::{
+    observe::{Record, record::shown_host},
+    task::{Call, Opinion, TaskId, VendorResult},
+};
+
+/// How much is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How many tasks are known at once; 0 means that there is no ledger.
+    pub max_tasks: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { max_tasks: 20_000 }
+    }
+}
+
+/// The ledger as an observer.
+#[derive(Debug)]
+pub struct Ledger {
+    is_on: bool,
+    clock: Clock,
+    book: Mutex<Book>,
+}
+
+impl Ledger {
+    /// An empty ledger.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            is_on: settings.max_tasks > 0,
+            clock: Clock::default(),
+            book: Mutex::new(Book::new(settings.max_tasks)),
+        }
+    }
+
+    /// Whether there is a ledger at all.
+    pub fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// Enters what a record says about a task.
+    pub fn observe(&self, record: &Record) {
+        if self.is_on {
+            self.observe_at(record, self.clock.now());
+        }
+    }
+
+    fn observe_at(&self, record: &Record, now: Millis) {
+        match (record.call, record.vendor) {
+            (None, Some(VendorResult::Created(id))) => {
+                let mut book = self.book.lock();
+                let arm = (book.sums.site(now, &site(record)), record.nocache);
+                book.create(Task {
+                    id,
+                    arm,
+                    captcha: record
+                        .captcha
+                        .as_ref()
+                        .and_then(|captcha| captcha.kind)
+                        .map_or("other", Into::into),
+                    rule: rule(record),
+                    created: now,
+                    polls: 0,
+                    end: None,
+                    report: None,
+                });
+            }
+            (None, Some(VendorResult::Failed(code))) => {
+                let mut book = self.book.lock();
+                let arm = (book.sums.site(now, &site(record)), record.nocache);
+                book.refuse(now, &arm, code);
+            }
+            (Some(Call::Poll), result) if record.upstream_status.is_some() => {
+                if let Some(task) = record.task {
+                    self.book.lock().poll(now, task, result);
+                }
+            }
+            // What a client says of a token counts, whatever the vendor makes of it.
+            (Some(Call::Report(opinion)), _) => {
+                if let Some(task) = record.task {
+                    self.book.lock().report(task, opinion);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Enters what a client says of a task's token. Returns whether the task is known.
+    pub fn report(&self, id: TaskId, opinion: Opinion) -> bool {
+        self.book.lock().report(id, opinion)
+    }
+
+    /// A task.
+    pub fn task(&self, id: TaskId) -> Option<Task> {
+        self.book.lock().task(id).cloned()
+    }
+
+    /// The tasks that were created last, the latest first.
+    pub fn latest(&self, count: usize) -> Vec<Task> {
+        self.book.lock().latest(count)
+    }
+
+    /// What became of the submissions of the last hours, the current one included. The book is locked for one hour at a time.
+    pub fn stats(&self, hours: u64) -> Stats {
+        let now = self.clock.now();
+        let since = (now / HOUR + 1).saturating_sub(hours.max(1));
+        let mut stats = Stats::new(since * HOUR, now);
+        let known = self.book.lock().sums.hours();
+        for hour in known.into_iter().filter(|hour| *hour >= since) {
+            let rows = self.book.lock().sums.rows(hour).cloned();
+            stats.add(rows.unwrap_or_default());
+        }
+        stats
+    }
+}
+
+fn site(record: &Record) -> std::borrow::Cow<'_, str> {
+    record.site.as_ref().map_or("none".into(), shown_host)
+}
+
+fn rule(record: &Record) -> Option<Arc<str>> {
+    Some(record.decided.as_ref()?.rule.as_deref()?.into())
+}

@@ -1,0 +1,344 @@
+//! The ledger, from requests on the wire to what `/api/stats` and `stats` say.
+
+mod fixtures;
+
+use std::{collections::BTreeMap, io::Write};
+
+use fixtures::{
+    Client, Gateway, Message, OK, RawUpstream, SandboxServer, TASK, exchange, get, get_from, post, run, wait,
+};
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Value, json};
+
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap()
+}
+
+/// What the admin side says, as JSON.
+fn ask(gateway: &Gateway, target: &str) -> Value {
+    serde_json::from_str(exchange(gateway.admin, get_from("localhost", target)).text()).unwrap()
+}
+
+/// A bot, of either dialect.
+struct Bot {
+    client: Client,
+    is_legacy: bool,
+}
+
+impl Bot {
+    fn create(&mut self, site: &str, captcha: &str) -> String {
+        let response = match self.is_legacy {
+            true => {
+                let version = if captcha.contains("V3") { "&version=v3" } else { "" };
+                let target =
+                    format!("/in.php?key=K&method=userrecaptcha&googlekey=g{version}&pageurl=https://{site}/a");
+                self.client.exchange(get(&target))
+            }
+            false => {
+                let task = json!({ "type": captcha, "websiteURL": format!("https://{site}/a"), "websiteKey": "g" });
+                let body = json!({ "clientKey": "K", "task": task }).to_string();
+                self.client.exchange(post("/createTask", body))
+            }
+        };
+        match response.text().strip_prefix("OK|") {
+            Some(id) => id.to_owned(),
+            None => serde_json::from_str::<Value>(response.text()).unwrap()["taskId"].to_string(),
+        }
+    }
+
+    /// Polls. Returns whether the task has ended.
+    fn poll(&mut self, id: &str) -> bool {
+        let response = match self.is_legacy {
+            true => self.client.exchange(get(&format!("/res.php?key=K&action=get&id={id}"))),
+            false => self
+                .client
+                .exchange(post("/getTaskResult", format!(r#"{{"clientKey":"K","taskId":{id}}}"#))),
+        };
+        !response.text().contains("processing") && response.text() != "CAPCHA_NOT_READY"
+    }
+
+    fn report(&mut self, id: &str, is_good: bool) {
+        let response = match (self.is_legacy, is_good) {
+            (true, _) => {
+                let action = if is_good { "reportgood" } else { "reportbad" };
+                self.client
+                    .exchange(get(&format!("/res.php?key=K&action={action}&id={id}")))
+            }
+            (false, _) => {
+                let body = format!(r#"{{"clientKey":"K","taskId":{id}}}"#);
+                self.client.exchange(post("/reportIncorrectTokenCaptcha", body))
+            }
+        };
+        assert_eq!(response.status(), 200);
+    }
+}
+
+/// What is known of a site and an arm: tasks, solved, failed, polls, reported bad, reported good.
+type Totals = BTreeMap<(String, bool), [u64; 6]>;
+
+fn totals_of_sandbox(sandbox: &SandboxServer) -> Totals {
+    let tasks: Value = serde_json::from_str(exchange(sandbox.address, get("/sandbox/tasks")).text()).unwrap();
+    let mut totals = Totals::new();
+    for task in tasks.as_array().unwrap() {
+        let arm = (task["site"].as_str().unwrap().to_owned(), task["nocache"] != "off");
+        let row = totals.entry(arm).or_default();
+        let adds = [
+            true,
+            task["end"] == "ready",
+            task["end"] == "ERROR_CAPTCHA_UNSOLVABLE",
+            false,
+            task["report"] == "incorrect",
+            task["report"] == "correct",
+        ];
+        row.iter_mut().zip(adds).for_each(|(sum, adds)| *sum += u64::from(adds));
+        row[3] += task["polls"].as_u64().unwrap();
+    }
+    totals
+}
+
+fn totals_of_ledger(gateway: &Gateway) -> Totals {
+    let stats = ask(gateway, "/api/stats");
+    let row = |site: &Value| {
+        let arm = (
+            site["site"].as_str().unwrap().to_owned(),
+            site["nocache"].as_bool().unwrap(),
+        );
+        let failed: u64 = site["errors"]
+            .as_object()
+            .unwrap()
+            .values()
+            .map(|count| count.as_u64().unwrap())
+            .sum();
+        let number = |name: &str| site[name].as_u64().unwrap();
+        let sums = [
+            number("created"),
+            number("solved"),
+            failed,
+            number("polls"),
+            number("reportedBad"),
+            number("reportedGood"),
+        ];
+        (arm, sums)
+    };
+    stats["sites"].as_array().unwrap().iter().map(row).collect()
+}
+
+#[test]
+fn the_totals_are_those_of_the_sandbox() {
+    let sandbox = SandboxServer::start(&["--polls", "2", "--fail-every", "7"]);
+    let config = "[[rule]]\nid = \"plain\"\nsites = [\"*.plain.example\"]\naction = \"keep\"\n";
+    let gateway = Gateway::start(&format!("http://{}", sandbox.address), config);
+    let mut bots = [true, false].map(|is_legacy| Bot {
+        client: Client::connect(gateway.api),
+        is_legacy,
+    });
+    // Ids are shared: the one dialect creates, the other polls.
+    for number in 0..300_usize {
+        let site = match number % 5 {
+            0 | 1 => format!("s{}.plain.example", number % 3),
+            _ => format!("s{}.example", number % 4),
+        };
+        let captcha = if number % 2 == 0 {
+            "RecaptchaV2Task"
+        } else {
+            "RecaptchaV3TaskProxyless"
+        };
+        let id = bots[number % 2].create(&site, captcha);
+        if number % 11 == 0 {
+            // It is given up.
+            continue;
+        }
+        let asks = &mut bots[(number / 2) % 2];
+        while !asks.poll(&id) {}
+        match number % 13 {
+            0 => asks.report(&id, false),
+            1 if asks.is_legacy => asks.report(&id, true),
+            _ => {}
+        }
+    }
+    let expected = totals_of_sandbox(&sandbox);
+    assert!(expected.len() > 6, "{expected:?}");
+    let all: u64 = expected.values().map(|row| row[0]).sum();
+    assert_eq!(all, 300);
+    assert!(
+        expected.values().any(|row| row[2] > 0) && expected.values().any(|row| row[5] > 0),
+        "{expected:?}"
+    );
+    // The last record is written after its response.
+    wait(|| (totals_of_ledger(&gateway) == expected).then_some(()));
+}
+
+#[test]
+fn a_task_is_followed_to_its_report() {
+    let sandbox = SandboxServer::start(&["--polls", "1"]);
+    let gateway = Gateway::start(
+        &format!("http://{}", sandbox.address),
+        "[[rule]]\nid = \"shop\"\nsites = [\"a.example\"]\naction = \"force\"\n",
+    );
+    let mut bot = Bot {
+        client: Client::connect(gateway.api),
+        is_legacy: false,
+    };
+    let id = bot.create("a.example", "RecaptchaV2Task");
+    let task = || ask(&gateway, &format!("/api/tasks/{id}"));
+    wait(|| task()["taskId"].is_u64().then_some(()));
+    let created = task();
+    for (member, value) in [
+        ("site", json!("a.example")),
+        ("captcha", json!("recaptcha-v2")),
+        ("rule", json!("shop")),
+        ("nocache", json!(true)),
+        ("polls", json!(0)),
+        ("outcome", Value::Null),
+    ] {
+        assert_eq!(created[member], value, "{created}");
+    }
+    while !bot.poll(&id) {}
+    bot.poll(&id);
+    wait(|| (task()["polls"] == 3).then_some(()));
+    assert_eq!(task()["outcome"], "ready");
+    assert!(task()["solveMs"].is_u64());
+    let feedback = |body: &str| {
+        let length = body.len();
+        let head = format!("POST /api/feedback HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+        exchange(gateway.admin, head + body).status()
+    };
+    assert_eq!(feedback(&format!(r#"{{"taskId":{id},"outcome":"bad"}}"#)), 200);
+    assert_eq!(task()["reported"], "bad");
+    assert_eq!(feedback(&format!(r#"{{"taskId":"{id}","outcome":"good"}}"#)), 200);
+    assert_eq!(task()["reported"], "good");
+    assert_eq!(ask(&gateway, "/api/tasks?limit=5").as_array().unwrap().len(), 1);
+    for (body, status) in [
+        (r#"{"taskId":1,"outcome":"bad"}"#, 404),
+        (r#"{"taskId":7654321,"outcome":"fine"}"#, 400),
+        (r#"{"taskId":7654321}"#, 400),
+        (r#"{"taskId":[],"outcome":"bad"}"#, 400),
+        ("", 400),
+    ] {
+        assert_eq!(feedback(body), status, "{body}");
+    }
+    // Nothing of it was sent on.
+    let tasks = exchange(sandbox.address, get("/sandbox/tasks"));
+    assert!(tasks.text().contains(r#""report":null"#), "{}", tasks.text());
+    for target in ["/api/tasks/1", "/api/tasks/x"] {
+        assert_eq!(
+            exchange(gateway.admin, get_from("localhost", target)).status(),
+            404,
+            "{target}"
+        );
+    }
+    for target in ["/api/tasks?limit=0", "/api/tasks?limit=x", "/api/stats?hours=25"] {
+        assert_eq!(
+            exchange(gateway.admin, get_from("localhost", target)).status(),
+            400,
+            "{target}"
+        );
+    }
+}
+
+/// Whatever the form of the vendor's response: compressed, chunked, cut into pieces; or an error.
+#[test]
+fn responses_are_read_in_every_form() {
+    let gzipped = {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        gzip.write_all(br#"{"errorId":0,"taskId":11}"#).unwrap();
+        gzip.finish().unwrap()
+    };
+    let upstream = RawUpstream::serve(move |request: &Message, stream| {
+        let mut respond = |bytes: &[u8]| stream.write_all(bytes).unwrap();
+        let body = request.text();
+        if body.contains("gzip.example") {
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+                gzipped.len()
+            );
+            respond(&[head.as_bytes(), &gzipped].concat());
+        } else if body.contains("chunked.example") {
+            let chunks = "c\r\n{\"errorId\":0\r\nd\r\n,\"taskId\":12}\r\n0\r\n\r\n";
+            respond(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}").as_bytes());
+        } else {
+            let error = r#"{"errorId":1,"errorCode":"ERROR_ZERO_BALANCE","taskId":0}"#;
+            respond(
+                format!(
+                    "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{error}",
+                    error.len()
+                )
+                .as_bytes(),
+            );
+        }
+        true
+    });
+    let gateway = Gateway::start(&upstream.url, "");
+    for site in ["gzip.example", "chunked.example", "error.example"] {
+        exchange(gateway.api, post("/createTask", TASK.replace("a.example", site)));
+    }
+    let sums = wait(|| {
+        let stats = ask(&gateway, "/api/stats");
+        let sites = stats["sites"].as_array().unwrap().clone();
+        (sites.len() == 3).then_some(sites)
+    });
+    for (site, created, refused) in [
+        ("chunked.example", 1, json!({})),
+        ("error.example", 0, json!({ "ERROR_ZERO_BALANCE": 1 })),
+        ("gzip.example", 1, json!({})),
+    ] {
+        let row = sums.iter().find(|row| row["site"] == site).unwrap();
+        assert_eq!(
+            (&row["created"], &row["refused"]),
+            (&json!(created), &refused),
+            "{site}"
+        );
+    }
+}
+
+#[test]
+fn stats_asks_the_running_gateway() {
+    let sandbox = SandboxServer::start(&["--polls", "0"]);
+    let gateway = Gateway::start(&format!("http://{}", sandbox.address), "");
+    let admin = gateway.admin.to_string();
+    let stats = |more: &[&str]| run(&[&["stats", "--admin-listen", &admin], more].concat());
+    let shown = text(&stats(&[]).stdout).to_owned();
+    assert!(shown.contains("no submission has been sent on"), "{shown}");
+    let mut bot = Bot {
+        client: Client::connect(gateway.api),
+        is_legacy: true,
+    };
+    let id = bot.create("shop.example", "RecaptchaV2Task");
+    bot.poll(&id);
+    bot.report(&id, false);
+    let shown = wait(|| {
+        let shown = text(&stats(&[]).stdout).to_owned();
+        shown.contains("20.7 to 100.0 %").then_some(shown)
+    });
+    assert!(
+        shown.contains("shop.example") && shown.contains("bad of solved"),
+        "{shown}"
+    );
+    let csv = stats(&["--csv", "--since", "1h"]);
+    let lines: Vec<&str> = text(&csv.stdout).lines().collect();
+    assert!(
+        lines[0].starts_with("site,nocache,submissions,")
+            && lines[1].starts_with("shop.example,true,1,1,0,1,0,1,1,1,0.207,1"),
+        "{lines:?}"
+    );
+    let json: Value = serde_json::from_slice(&stats(&["--json"]).stdout).unwrap();
+    assert_eq!(json["sites"][0]["site"], "shop.example");
+    assert_eq!(stats(&["--since", "25h"]).status.code(), Some(2));
+    assert_eq!(run(&["stats", "--admin-listen", "off"]).status.code(), Some(1));
+}
+
+#[test]
+fn without_a_ledger_nothing_is_followed() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "[ledger]\nmax_tasks = 0\n");
+    exchange(gateway.api, post("/createTask", TASK));
+    for target in ["/api/stats", "/api/tasks", "/api/tasks/1"] {
+        let response = exchange(gateway.admin, get_from("localhost", target));
+        assert_eq!(response.status(), 404, "{target}");
+        assert!(
+            response.text().contains("[ledger] max_tasks is 0"),
+            "{}",
+            response.text()
+        );
+    }
+}
