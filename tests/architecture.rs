@@ -28,7 +28,7 @@ const LAW: [(&str, &[&str]); 15] = [
             "upstream",
         ],
     ),
-    ("admin", &["api", "observe", "submission", "task"]),
+    ("admin", &["api", "observe", "rewrite", "rules", "submission", "task"]),
     ("sandbox", &["tls"]),
     (
         "config",

@@ -760,3 +760,44 @@ fn several_threads_serve() {
     let one = threads("");
     assert_eq!(threads("[server]\nworkers = 5\n"), one + 5);
 }
+
+/// Sandbox, gateway, bots and the status page, for somebody who has just cloned it.
+#[test]
+fn the_demo_can_go_on() {
+    use std::io::{BufRead, BufReader};
+    /// It ends with the test.
+    struct Ending(std::process::Child);
+    impl Drop for Ending {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+    let mut command = fixtures::program();
+    let mut demo = Ending(
+        command
+            .args(["demo", "--serve"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines();
+    let urls: Vec<String> = lines
+        .by_ref()
+        .take(3)
+        .map(|line| line.unwrap().split_whitespace().last().unwrap().to_owned())
+        .collect();
+    let address = urls[0]
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .parse()
+        .unwrap();
+    let page = || {
+        exchange(address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .text()
+            .to_owned()
+    };
+    // The made-up bots are at work.
+    let page = wait(|| Some(page()).filter(|page| page.contains("class=\"swatch set\"")));
+    assert!(page.contains("gmaes.example") && page.contains(&urls[1]), "{page}");
+}

@@ -55,7 +55,7 @@ fn refuse(status: StatusCode, error: impl Into<String>) -> Refusal {
 
 /// With the ledger off there is nothing to show.
 fn check_on(shown: &Shown) -> Result<(), Refusal> {
-    match shown.gateway.ledger().is_on() {
+    match shown.gateway.observers().ledger.is_on() {
         true => Ok(()),
         false => Err(refuse(
             StatusCode::NOT_FOUND,
@@ -69,7 +69,7 @@ pub async fn stats(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Res
     check_on(&shown)?;
     let hours = parameter(query.as_deref(), "hours", MOST_HOURS, MOST_HOURS)?;
     // With many sites it takes a while.
-    let stats = tokio::task::spawn_blocking(move || shown.gateway.ledger().stats(hours).to_json());
+    let stats = tokio::task::spawn_blocking(move || shown.gateway.observers().ledger.stats(hours).to_json());
     let stats = stats
         .await
         .map_err(|_| refuse(StatusCode::INTERNAL_SERVER_ERROR, "a bug in the gateway"))?;
@@ -80,14 +80,14 @@ pub async fn stats(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Res
 pub async fn latest(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     check_on(&shown)?;
     let limit = parameter(query.as_deref(), "limit", FEW as u64, MOST as u64)?;
-    let tasks = shown.gateway.ledger().latest(limit as usize);
+    let tasks = shown.gateway.observers().ledger.latest(limit as usize);
     Ok(json_response(&tasks.iter().map(to_json).collect()))
 }
 
 /// `GET /api/tasks/{id}`: one task.
 pub async fn task(State(shown): State<Shown>, Path(id): Path<String>) -> Result<Response, Refusal> {
     check_on(&shown)?;
-    let task = TaskId::of(&id).and_then(|id| shown.gateway.ledger().task(id));
+    let task = TaskId::of(&id).and_then(|id| shown.gateway.observers().ledger.task(id));
     let task = task.ok_or_else(unknown)?;
     Ok(json_response(&to_json(&task)))
 }
@@ -125,7 +125,7 @@ pub async fn feedback(State(shown): State<Shown>, body: Bytes) -> Result<Respons
     let (Some(id), Ok(opinion)) = (id, feedback.outcome.parse::<Opinion>()) else {
         return Err(wrong());
     };
-    match shown.gateway.ledger().report(id, opinion) {
+    match shown.gateway.observers().ledger.report(id, opinion) {
         true => Ok(json_response(&json!({ "status": "success" }))),
         false => Err(unknown()),
     }

@@ -6,12 +6,14 @@
 //! - [`status`]: what is known of the process and its configuration; [`ready`]: whether it accepts work; [`in_force`]: the
 //!   configuration
 //! - [`metrics_page`]: the metrics; [`ledger_api`]: tasks and sums
+//! - [`page`]: the status page
 //! - [`wrong_port`]: bots that ask here
 
 mod access;
 mod in_force;
 mod ledger_api;
 mod metrics_page;
+mod page;
 mod ready;
 mod service;
 mod status;

@@ -57,6 +57,12 @@ pub fn to_json(facts: &Facts, gateway: &Gateway) -> Value {
         "api": facts.api_addresses,
         "configuration": facts.config_state(),
         "rules": gateway.rules().rules().len(),
-        "upstream": gateway.upstream_state(),
+        "upstream": upstream(gateway),
     })
+}
+
+fn upstream(gateway: &Gateway) -> Value {
+    let mut upstream = gateway.observers().upstream_seen.seen().to_json();
+    upstream["url"] = gateway.upstream().origin().to_string().into();
+    upstream
 }

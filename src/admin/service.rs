@@ -2,13 +2,17 @@
 //!
 //! | path | response |
 //! |---|---|
+//! | `/` | the status page; `/live` is the part of it that is renewed |
 //! | `/livez` | 200 while the process runs |
 //! | `/readyz`, `/healthz` | 200 while it accepts work, 503 once it is stopping |
 //! | `/config` | what is in force |
 //! | `/metrics` | the metrics |
 //! | `/api/stats`, `/api/tasks`, `/api/tasks/{id}`, `/api/feedback` | the ledger |
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router, middleware,
@@ -16,10 +20,11 @@ use axum::{
     routing::{get, post},
 };
 use http::{HeaderName, header};
+use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::{Settings, Status, access::check_host, in_force, ledger_api, metrics_page, ready, wrong_port};
-use crate::api::Gateway;
+use super::{Settings, Status, access::check_host, in_force, ledger_api, metrics_page, page, ready, wrong_port};
+use crate::{api::Gateway, observe::ledger::Stats};
 
 /// What the admin side shows.
 #[derive(Clone, Debug)]
@@ -28,6 +33,32 @@ pub struct Shown {
     pub status: Status,
     /// The gateway.
     pub gateway: Arc<Gateway>,
+    stats: Arc<Mutex<Option<Gathered>>>,
+}
+
+/// Statistics, and when they were gathered.
+type Gathered = (Instant, Arc<Stats>);
+
+/// How old the statistics of the page may be: with many sites it takes a while to gather them.
+const FRESH: Duration = Duration::from_secs(5);
+
+impl Shown {
+    /// What became of the tasks of the last 24 hours, as of a few seconds ago; `None` without a ledger.
+    pub async fn stats(&self) -> Option<Arc<Stats>> {
+        if !self.gateway.observers().ledger.is_on() {
+            return None;
+        }
+        if let Some((at, stats)) = &*self.stats.lock()
+            && at.elapsed() < FRESH
+        {
+            return Some(stats.clone());
+        }
+        let gateway = self.gateway.clone();
+        let gathered = tokio::task::spawn_blocking(move || gateway.observers().ledger.stats(24));
+        let stats = Arc::new(gathered.await.ok()?);
+        *self.stats.lock() = Some((Instant::now(), stats.clone()));
+        Some(stats)
+    }
 }
 
 /// A response of JSON.
@@ -42,6 +73,9 @@ pub fn json(value: &Value) -> Response {
 /// The admin side as a service.
 pub fn service(settings: Settings, status: Status, gateway: Arc<Gateway>) -> Router {
     Router::new()
+        .route("/", get(page::page))
+        .route("/live", get(page::part))
+        .route("/assets/{name}", get(page::asset))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready::page))
         .route("/healthz", get(ready::page))
@@ -53,5 +87,9 @@ pub fn service(settings: Settings, status: Status, gateway: Arc<Gateway>) -> Rou
         .route("/api/feedback", post(ledger_api::feedback))
         .fallback(wrong_port::respond)
         .layer(middleware::from_fn_with_state(Arc::new(settings), check_host))
-        .with_state(Shown { status, gateway })
+        .with_state(Shown {
+            status,
+            gateway,
+            stats: Arc::default(),
+        })
 }

@@ -11,15 +11,9 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::{
-    observe::{Ledger, Observers},
-    rules::RuleSet,
-    server::ConnectionFault,
-    upstream::Upstream,
-};
+use crate::{observe::Observers, rules::RuleSet, server::ConnectionFault, upstream::Upstream};
 
 use super::{
     admission::PeerRange, budget::Budget, cross_site::CrossSite, places::Places, recording::record_fault,
@@ -119,9 +113,14 @@ impl Gateway {
         record_fault(&self.observers, fault);
     }
 
-    /// What became of the tasks.
-    pub fn ledger(&self) -> &Ledger {
-        &self.observers.ledger
+    /// Who is given each record.
+    pub fn observers(&self) -> &Observers {
+        &self.observers
+    }
+
+    /// How many requests are in flight.
+    pub fn in_flight(&self) -> usize {
+        self.places.taken()
     }
 
     /// Counts a reload of the configuration.
@@ -133,19 +132,12 @@ impl Gateway {
     pub fn metrics(&self) -> String {
         self.observers
             .metrics
-            .open_metrics(self.places.taken(), self.rules().rules().len())
+            .open_metrics(self.in_flight(), self.rules().rules().len())
     }
 
     /// Says that requests still in flight are cut off from now on, because the gateway stops.
     pub fn cut_off(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
-    }
-
-    /// The upstream as the last requests saw it, as JSON.
-    pub fn upstream_state(&self) -> Value {
-        let mut state = self.observers.upstream_seen.to_json();
-        state["url"] = self.upstream.origin().to_string().into();
-        state
     }
 
     /// The rules in force. A request takes them once.

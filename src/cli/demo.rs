@@ -3,10 +3,12 @@
 
 use std::{path::Path, sync::Arc};
 
+use clap::Args;
 use reqwest::{Client, Method};
 use tokio::net::TcpListener;
 
 use super::{
+    demo_serve,
     marks::{self, Style},
     output::{Failure, block_on, has_colours, print},
 };
@@ -83,8 +85,18 @@ const CASES: [Case; 6] = [
     },
 ];
 
-pub fn run() -> Result<(), Failure> {
-    block_on(demo())?
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Keep sandbox, gateway and made-up bots running, to look at the status page
+    #[arg(long)]
+    serve: bool,
+}
+
+pub fn run(args: &DemoArgs) -> Result<(), Failure> {
+    match args.serve {
+        true => demo_serve::run(),
+        false => block_on(demo())?,
+    }
 }
 
 async fn demo() -> Result<(), Failure> {
@@ -197,7 +209,7 @@ async fn spawn_gateway(upstream: &str) -> Result<String, Failure> {
 }
 
 /// Serves on a free port until the process ends. Returns the URL.
-async fn spawn(service: impl Requests) -> Result<String, Failure> {
+pub async fn spawn(service: impl Requests) -> Result<String, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Failure::failed)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     tokio::spawn(Server::new(vec![Listener::http(listener)]).run_forever(service));

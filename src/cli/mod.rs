@@ -14,6 +14,7 @@ mod check;
 mod completions;
 mod config_show;
 mod demo;
+mod demo_serve;
 mod explain;
 mod explain_batch;
 mod free_memory;
@@ -68,7 +69,7 @@ enum Verb {
     /// Show what the rules do to a request or a site, without sending anything
     Explain(explain::ExplainArgs),
     /// See it work: sandbox, gateway and one request of each kind; no account, no network
-    Demo,
+    Demo(demo::DemoArgs),
     /// Run a stand-in of the vendor's API, for testing bots without paying
     Sandbox(sandbox::SandboxArgs),
     /// Exit 0 if the gateway is ready, else 1
@@ -124,7 +125,7 @@ pub fn run() -> ExitCode {
         Verb::Completions { shell } => completions::run(shell),
         Verb::Explain(args) if args.is_batch() => explain_batch::run(&overrides, &args),
         Verb::Explain(args) => explain::run(&overrides, &args),
-        Verb::Demo => demo::run(),
+        Verb::Demo(args) => demo::run(&args),
         Verb::Sandbox(args) => sandbox::run(&args, &overrides),
         Verb::Healthcheck => healthcheck::run(&overrides),
         Verb::Stats(args) => stats::run(&overrides, &args),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{Config, Log, Overrides, units},
-    sandbox::{Sandbox, Settings, certificate},
+    sandbox::{Odds, Sandbox, Settings, certificate},
     server::{self, Listener, Protocol, Server},
 };
 
@@ -28,9 +28,15 @@ pub struct SandboxArgs {
     /// How many polls find a task processing before it is ready
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     polls: u32,
-    /// How long a task is processing at least, such as 5s
+    /// How long a task is processing in the mean, such as 5s: from half of it to one and a half
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     delay: Duration,
+    /// How much longer with nocache
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    nocache_delay: Duration,
+    /// The share of tokens without nocache that /sandbox/check takes for a site, such as shop.example=0.7 (repeatable)
+    #[arg(long, value_name = "SITE=SHARE", value_parser = odds)]
+    accept: Vec<Odds>,
     /// Of so many tasks, let one end in ERROR_CAPTCHA_UNSOLVABLE
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     fail_every: u64,
@@ -44,6 +50,15 @@ pub struct SandboxArgs {
 
 fn duration(text: &str) -> Result<Duration, String> {
     units::duration(text).ok_or_else(|| "expected a duration with its unit, such as 5s or 250ms".to_owned())
+}
+
+fn odds(text: &str) -> Result<Odds, String> {
+    let odds = text.split_once('=').and_then(|(site, share)| {
+        let share = share.parse().ok().filter(|share| (0.0..=1.0).contains(share))?;
+        let site = site.to_owned();
+        (!site.is_empty()).then_some(Odds { site, share })
+    });
+    odds.ok_or_else(|| "expected a site and a share from 0 to 1, such as shop.example=0.7".to_owned())
 }
 
 pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
@@ -82,6 +97,8 @@ async fn serve(address: SocketAddr, setting: &str, args: &SandboxArgs) -> Result
     let sandbox = Sandbox::new(Settings {
         polls: args.polls,
         delay: args.delay,
+        nocache_delay: args.nocache_delay,
+        accept: args.accept.clone(),
         fail_every: args.fail_every,
         record: args.record,
     });

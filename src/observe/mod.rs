@@ -8,8 +8,10 @@
 //! - [`metrics`]: counts and times; [`process`]: what the process uses
 //! - [`misdirected`]: clients that speak to the wrong port
 //! - [`ledger`]: what became of each task; [`time`]: how points in time are shown
+//! - [`activity`]: what happened lately, for the status page
 //! - [`upstream_seen`]: the upstream as the last requests saw it
 
+pub mod activity;
 pub mod cause;
 pub mod ledger;
 pub mod log;

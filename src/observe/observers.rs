@@ -1,7 +1,8 @@
 //! Who is given each record.
 
 use super::{
-    Ledger, Record, ledger, log::Log, metrics::Metrics, misdirected::Misdirected, upstream_seen::UpstreamSeen,
+    Ledger, Record, activity::Activity, ledger, log::Log, metrics::Metrics, misdirected::Misdirected,
+    upstream_seen::UpstreamSeen,
 };
 
 /// All observers. To add one, add it here.
@@ -12,6 +13,7 @@ pub struct Observers {
     misdirected: Misdirected,
     pub ledger: Ledger,
     pub upstream_seen: UpstreamSeen,
+    pub activity: Activity,
 }
 
 impl Observers {
@@ -23,6 +25,7 @@ impl Observers {
             misdirected: Misdirected::default(),
             ledger: Ledger::new(ledger),
             upstream_seen: UpstreamSeen::default(),
+            activity: Activity::default(),
         }
     }
 
@@ -33,5 +36,6 @@ impl Observers {
         self.misdirected.observe(record);
         self.ledger.observe(record);
         self.upstream_seen.observe(record);
+        self.activity.observe(record);
     }
 }

@@ -1,6 +1,6 @@
 //! The upstream as the last requests saw it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -11,36 +11,66 @@ use super::{Cause, Fault, Record, time::rfc3339};
 #[derive(Debug, Default)]
 pub struct UpstreamSeen(Mutex<Seen>);
 
+/// When it last responded and failed.
 #[derive(Clone, Debug, Default)]
-struct Seen {
+pub struct Seen {
     /// The last response: when, and its status.
-    response: Option<(SystemTime, u16)>,
-    /// The last failure: when, and why, in words too.
-    failure: Option<(SystemTime, Cause, String)>,
+    pub response: Option<(Instant, u16)>,
+    /// The last failure.
+    pub failure: Option<Failure>,
+}
+
+/// A failure of the upstream.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// When it was.
+    pub at: Instant,
+    /// Why.
+    pub cause: Cause,
+    /// Why, in words.
+    pub error: String,
 }
 
 impl UpstreamSeen {
     /// Notes what a record says of the upstream.
     pub fn observe(&self, record: &Record) {
         if let Some(status) = record.upstream_status {
-            self.0.lock().response = Some((SystemTime::now(), status.as_u16()));
+            self.0.lock().response = Some((Instant::now(), status.as_u16()));
         }
         if let Some(cause) = record.cause.filter(|cause| cause.fault() == Fault::Upstream) {
-            let error = record.error.clone().unwrap_or_default();
-            self.0.lock().failure = Some((SystemTime::now(), cause, error));
+            self.0.lock().failure = Some(Failure {
+                at: Instant::now(),
+                cause,
+                error: record.error.clone().unwrap_or_default(),
+            });
         }
+    }
+
+    /// What was seen.
+    pub fn seen(&self) -> Seen {
+        self.0.lock().clone()
+    }
+}
+
+impl Seen {
+    /// Whether it failed after its last response.
+    pub fn fails(&self) -> bool {
+        let failed = self.failure.as_ref().map(|failure| failure.at);
+        failed > self.response.map(|(at, _)| at)
     }
 
     /// As JSON.
     pub fn to_json(&self) -> Value {
-        let seen = self.0.lock().clone();
-        let at = |time: SystemTime| rfc3339(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64);
+        let at = |time: Instant| {
+            let time = SystemTime::now().checked_sub(time.elapsed()).unwrap_or(UNIX_EPOCH);
+            rfc3339(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64)
+        };
         json!({
-            "lastResponse": seen.response.map(|(time, status)| json!({ "at": at(time), "status": status })),
-            "lastFailure": seen.failure.map(|(time, cause, error)| json!({
-                "at": at(time),
-                "cause": <&str>::from(cause),
-                "error": error,
+            "lastResponse": self.response.map(|(time, status)| json!({ "at": at(time), "status": status })),
+            "lastFailure": self.failure.as_ref().map(|failure| json!({
+                "at": at(failure.at),
+                "cause": <&str>::from(failure.cause),
+                "error": failure.error,
             })),
         })
     }

@@ -24,7 +24,8 @@
 //! `json=1` asks for `{"status":1,"request":"…"}`, and `header_acao=1` for `Access-Control-Allow-Origin: *`.
 //!
 //! Besides the API it has `GET /sandbox/tasks` (what became of each task), and with [`Settings::record`]
-//! `GET /sandbox/requests` (every request as it arrived).
+//! `GET /sandbox/requests` (every request as it arrived). `POST /sandbox/check` says whether the site takes the token in its
+//! body.
 //!
 //! # Layout
 //! - [`service`]: the sandbox as a service; `json_api` and `legacy_api`: one dialect each
@@ -37,4 +38,4 @@ pub(crate) mod legacy_api;
 pub mod service;
 pub mod tasks;
 
-pub use service::{Received, Sandbox, Settings};
+pub use service::{Odds, Received, Sandbox, Settings};

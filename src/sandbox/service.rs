@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use bytes::Bytes;
 use http::{StatusCode, header, uri::Authority};
@@ -26,8 +26,12 @@ use super::{
 pub struct Settings {
     /// How many polls find a task processing before one finds it ready.
     pub polls: u32,
-    /// How long a task is processing at least.
+    /// How long a task is processing in the mean, if it is not polled less: from half of it to one and a half.
     pub delay: Duration,
+    /// How much longer with nocache.
+    pub nocache_delay: Duration,
+    /// Sites that do not take every token that was solved without nocache.
+    pub accept: Vec<Odds>,
     /// Of so many tasks one cannot be solved; 0 for none.
     pub fail_every: u64,
     /// Whether every request is kept, to be shown. It holds keys: not for real ones.
@@ -39,10 +43,21 @@ impl Default for Settings {
         Self {
             polls: 1,
             delay: Duration::ZERO,
+            nocache_delay: Duration::ZERO,
+            accept: Vec::new(),
             fail_every: 0,
             record: false,
         }
     }
+}
+
+/// How many of the tokens that were solved without nocache a site takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Odds {
+    /// The site's host.
+    pub site: String,
+    /// From 0, none, to 1, all.
+    pub share: f64,
 }
 
 /// A request as it arrived.
@@ -77,7 +92,7 @@ struct Memory {
 impl Sandbox {
     /// A sandbox without tasks.
     pub fn new(settings: Settings) -> Self {
-        let tasks = Tasks::new(settings.polls, settings.delay, settings.fail_every);
+        let tasks = Tasks::new(settings.clone());
         Self(Arc::new(Shared {
             settings,
             state: Mutex::new(Memory {
@@ -92,6 +107,7 @@ impl Sandbox {
         Router::new()
             .route("/sandbox/tasks", get(show_tasks))
             .route("/sandbox/requests", get(show_requests))
+            .route("/sandbox/check", post(check_token))
             .layer(middleware::from_fn(check_host))
             .fallback(api)
             .with_state(self.clone())
@@ -127,6 +143,12 @@ async fn check_host(request: Request, next: Next) -> Response {
 
 async fn show_tasks(State(sandbox): State<Sandbox>) -> Response {
     json_response(&sandbox.0.state.lock().tasks.to_json())
+}
+
+/// Whether its site takes a token, which is the whole body.
+async fn check_token(State(sandbox): State<Sandbox>, token: String) -> Response {
+    let is_accepted = sandbox.0.state.lock().tasks.is_accepted(token.trim());
+    json_response(&json!({ "accepted": is_accepted }))
 }
 
 async fn show_requests(State(sandbox): State<Sandbox>) -> Response {

@@ -2,11 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 use tracing::info;
+
+use super::Settings;
 
 /// The id of the first task, which is the one of the vendor's documentation.
 pub const FIRST_ID: u64 = 7_654_321;
@@ -65,10 +68,7 @@ struct Task {
 #[derive(Debug)]
 pub struct Tasks {
     by_id: BTreeMap<u64, Task>,
-    polls: u32,
-    delay: Duration,
-    /// Of so many tasks one cannot be solved; 0 for none.
-    fail_every: u64,
+    settings: Settings,
 }
 
 /// A solution.
@@ -93,6 +93,13 @@ fn shown(captcha: &str) -> &str {
     if is_type || is_method { captcha } else { "other" }
 }
 
+/// A number from 0 to 1 that is a task's own, and looks like chance.
+fn share_of(id: u64) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish() as f64 / u64::MAX as f64
+}
+
 /// The host of a page's URL, for who looks at the tasks.
 fn host(page: &str) -> String {
     let rest = page.split_once("://").map_or(page, |(_, rest)| rest);
@@ -100,13 +107,11 @@ fn host(page: &str) -> String {
 }
 
 impl Tasks {
-    /// No tasks. Each will be processing for some polls and some time.
-    pub fn new(polls: u32, delay: Duration, fail_every: u64) -> Self {
+    /// No tasks.
+    pub fn new(settings: Settings) -> Self {
         Self {
             by_id: BTreeMap::new(),
-            polls,
-            delay,
-            fail_every,
+            settings,
         }
     }
 
@@ -139,10 +144,17 @@ impl Tasks {
     pub fn poll(&mut self, id: u64) -> Result<Solution, &'static str> {
         let task = self.by_id.get_mut(&id).ok_or(WRONG_ID)?;
         task.polls += 1;
-        if task.polls <= self.polls || task.created.elapsed() < self.delay {
+        let settings = &self.settings;
+        let extra = match task.nocache {
+            Nocache::Off => Duration::ZERO,
+            Nocache::Parameter | Nocache::Key => settings.nocache_delay,
+        };
+        // Around the mean, so that a distribution is one. Without a delay it is none.
+        let delay = (settings.delay + extra).mul_f64(0.5 + share_of(id));
+        if task.polls <= settings.polls || task.created.elapsed() < delay {
             return Ok(Solution::Processing);
         }
-        if self.fail_every > 0 && (id - FIRST_ID + 1).is_multiple_of(self.fail_every) {
+        if settings.fail_every > 0 && (id - FIRST_ID + 1).is_multiple_of(settings.fail_every) {
             task.end = Some(UNSOLVABLE);
             return Err(UNSOLVABLE);
         }
@@ -152,6 +164,16 @@ impl Tasks {
         } else {
             Solution::Text("sandbox")
         })
+    }
+
+    /// Whether the site takes a token: always with nocache, otherwise by the site's own odds.
+    pub fn is_accepted(&self, token: &str) -> bool {
+        let id = token.split('.').nth(1).and_then(|id| id.parse().ok());
+        let Some((id, task)) = id.and_then(|id| Some((id, self.by_id.get(&id)?))) else {
+            return false;
+        };
+        let odds = self.settings.accept.iter().find(|odds| odds.site == task.site);
+        task.nocache != Nocache::Off || odds.is_none_or(|odds| share_of(id) < odds.share)
     }
 
     /// Notes a report on a task.

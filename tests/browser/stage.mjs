@@ -22,7 +22,7 @@ export async function end() {
 }
 
 /** Starts a verb of the program. Returns its log, and the addresses after the messages that were waited for. */
-async function start(args, ...messages) {
+export async function start(args, ...messages) {
   const env = Object.entries(process.env).filter(([name]) => !name.startsWith("NOCACHE_GATEWAY_"));
   const child = spawn(PROGRAM, args, { env: Object.fromEntries(env), stdio: ["ignore", "ignore", "pipe"] });
   ends.push(async () => {

@@ -15,3 +15,4 @@ mod sums;
 
 pub use book::{End, Task};
 pub use observer::{Ledger, Settings};
+pub use stats::{Line, Stats};

@@ -65,26 +65,40 @@ impl Stats {
 }
 
 impl Line<'_> {
+    /// Submissions that the vendor responded to.
+    pub fn submissions(&self) -> u32 {
+        self.sum.created + self.sum.refused.total()
+    }
+
+    /// Polls per created task.
+    pub fn polls_per_task(&self) -> Option<f64> {
+        (self.sum.created > 0).then(|| f64::from(self.sum.polls) / f64::from(self.sum.created))
+    }
+
+    /// Between which shares of the solved tasks those lie that were reported bad, with 95 % confidence.
+    pub fn reported_bad_share(&self) -> Option<(f64, f64)> {
+        wilson(self.sum.reported_bad, self.sum.solved)
+    }
+
     fn to_json(self) -> Value {
         let sum = self.sum;
         let codes = |counts: &Counts| -> BTreeMap<&str, u32> {
             counts.iter().map(|(code, count)| (code.name(), count)).collect()
         };
-        let per_task = |count: u32| (sum.created > 0).then(|| f64::from(count) / f64::from(sum.created));
         json!({
             "site": self.site,
             "nocache": self.nocache,
-            "submissions": sum.created + sum.refused.total(),
+            "submissions": self.submissions(),
             "created": sum.created,
             "refused": codes(&sum.refused),
             "solved": sum.solved,
             "errors": codes(&sum.errors),
             "polls": sum.polls,
-            "pollsPerTask": per_task(sum.polls).map(|polls| (polls * 100.0).round() / 100.0),
+            "pollsPerTask": self.polls_per_task().map(|polls| (polls * 100.0).round() / 100.0),
             "reported": sum.reported_bad + sum.reported_good,
             "reportedBad": sum.reported_bad,
             "reportedGood": sum.reported_good,
-            "reportedBadShare": wilson(sum.reported_bad, sum.solved).map(|(low, high)| json!({
+            "reportedBadShare": self.reported_bad_share().map(|(low, high)| json!({
                 "low": (low * 1000.0).round() / 1000.0,
                 "high": (high * 1000.0).round() / 1000.0,
             })),
