@@ -99,6 +99,11 @@ impl ResponseFormat {
         self.endpoint
     }
 
+    /// Whether responses are those of the JSON API.
+    pub fn is_json_api(&self) -> bool {
+        self.endpoint.dialect() == Dialect::CreateTask
+    }
+
     /// Says how the client wants its responses.
     pub fn set_wishes(&mut self, wishes: Wishes) {
         self.wishes = Some(wishes);

@@ -9,6 +9,7 @@ use super::{
     Gateway, Response,
     error_response::ErrorResponse,
     fields::{self, Framing},
+    guard,
     held_body::HeldBody,
     recording::Recording,
 };
@@ -35,7 +36,10 @@ pub async fn pass(
         }));
     }
     if body.is_whole() {
-        recording.note_request(target.as_str(), body.so_far(), &head.headers);
+        let id = recording.note_request(target.as_str(), body.so_far(), &head.headers);
+        if let Some(response) = guard::check(gateway, id.as_deref(), recording) {
+            return Ok(response);
+        }
     }
     recording.place = Some(match body.is_whole() {
         true => gateway.places.take()?,
@@ -77,7 +81,10 @@ async fn send(
             recording.note_response(&response);
             Ok(response)
         }
-        Err(error) => Err(recording.refuse(&(&error).into())),
+        Err(error) => {
+            let failure = recording.refuse(&(&error).into());
+            Err(guard::outage(gateway, recording).unwrap_or(failure))
+        }
     }
 }
 

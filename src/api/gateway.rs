@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::{observe::Observers, rules::RuleSet, server::ConnectionFault, upstream::Upstream};
 
 use super::{
-    admission::PeerRange, budget::Budget, cross_site::CrossSite, places::Places, recording::record_fault,
+    admission::PeerRange, budget::Budget, cross_site::CrossSite, guard, places::Places, recording::record_fault,
     request_target::Names,
 };
 
@@ -45,6 +45,8 @@ pub struct Settings {
     pub decision_header: bool,
     /// Whether that field carries the request's id.
     pub request_id: bool,
+    /// How polls are guarded.
+    pub guard: guard::Settings,
 }
 
 impl Default for Settings {
@@ -61,6 +63,7 @@ impl Default for Settings {
             max_in_flight: 1024,
             decision_header: true,
             request_id: false,
+            guard: guard::Settings::default(),
         }
     }
 }

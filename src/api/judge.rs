@@ -15,10 +15,15 @@ use super::{
     held_body::{over_budget, too_large},
 };
 use crate::{
-    observe::{Cause, record::Decided},
+    observe::{Cause, clients::key_hash, record::Decided},
     rewrite::{self, Decision, Plan},
     rules::{RuleSet, Unreadable},
-    submission::{self, Captcha, Dialect, Host, Part, Submission, Unread, Wishes, multipart, plain_shape::Sent},
+    submission::{
+        self, Captcha, Dialect, Host, Part, Submission, Unread, Wishes, key_suffix,
+        lint::{Lint, lint},
+        multipart,
+        plain_shape::Sent,
+    },
 };
 
 /// A submission whose body is there.
@@ -47,6 +52,10 @@ pub struct Facts {
     pub site: Option<Host>,
     /// Whether nocache is on in what is sent upstream, if that is known.
     pub nocache: Option<bool>,
+    /// A mistake that the client makes with nocache.
+    pub lint: Option<Lint>,
+    /// A hash of the API key.
+    pub key: Option<u64>,
     /// How a legacy client wants its responses.
     pub wishes: Option<Wishes>,
     /// What was decided, and how the client is told; `None` if the submission is refused before.
@@ -209,6 +218,11 @@ fn read<'a>(
     };
     let submission = reading?;
     facts.captcha.clone_from(&submission.captcha);
+    facts.lint = lint(&submission);
+    facts.key = submission.key.and_then(|at| {
+        let (list, key) = submission.parameter(at);
+        Some(key_hash(&list.source[key_suffix::written(list, key)?]))
+    });
     facts.site = submission.site.as_ref().ok().map(|site| site.host().clone());
     Ok(submission)
 }

@@ -12,6 +12,7 @@
 //! - [`held_body`]: a body as it arrives; [`places`] and [`budget`]: what requests share; [`content_coding`]: compressed
 //!   bodies, decoded into a [`room`]
 //! - [`response_reader`]: what the vendor says about a task
+//! - [`guard`]: polls that would earn a ban
 //! - [`error_response`]: responses of the gateway's own; [`recording`]: the record of a request in flight
 
 use bytes::Bytes;
@@ -27,6 +28,7 @@ pub mod error_response;
 pub mod fields;
 pub mod forward;
 pub mod gateway;
+pub mod guard;
 pub mod handle;
 pub mod held_body;
 pub mod judge;
@@ -39,6 +41,7 @@ pub mod submit;
 
 pub use cross_site::CrossSite;
 pub use gateway::{Gateway, Settings};
+pub use guard::{Outage, PollGuard};
 pub use handle::service;
 
 /// The body of a response: the gateway's own, or the upstream's.

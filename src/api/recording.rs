@@ -2,6 +2,7 @@
 //! its response has ended, or when its client left and nothing is done for it any more.
 
 use std::{
+    borrow::Cow,
     future,
     pin::Pin,
     sync::{
@@ -74,6 +75,7 @@ impl Recording {
                 endpoint,
                 dialect,
                 method: Some(request.method().clone()),
+                agent: request.headers().get(header::USER_AGENT).cloned(),
                 ..Record::with_new_id()
             },
             format: ResponseFormat::of(request.uri(), endpoint),
@@ -93,18 +95,19 @@ impl Recording {
         self.streamed.insert(Arc::default()).clone()
     }
 
-    /// Notes what a request asks about a task, if that is followed and its body is there.
-    pub fn note_request(&mut self, target: &str, body: &[u8], fields: &HeaderMap) {
+    /// Notes what a request asks about a task, if that is followed and its body is there. Returns the id that it names, as
+    /// written.
+    pub fn note_request(&mut self, target: &str, body: &[u8], fields: &HeaderMap) -> Option<String> {
         if !self.observers.ledger.is_on() {
-            return;
+            return None;
         }
-        let Some(body) = plain(body, Coded::of(fields)) else {
-            return;
-        };
-        if let Some(request) = task::request::read(self.record.endpoint, target, &body) {
-            self.record.call = Some(request.call);
-            self.record.task = request.task();
-        }
+        let body = plain(body, Coded::of(fields))?;
+        let request = task::request::read(self.record.endpoint, target, &body)?;
+        self.record.call = Some(request.call);
+        self.record.task = request.task();
+        // One that is a number needs no second look.
+        let id = request.id.filter(|_| self.record.task.is_none());
+        id.map(Cow::into_owned)
     }
 
     /// Notes the upstream's response. What it says about a task is read as it passes.

@@ -132,6 +132,8 @@ fn note(gateway: &Gateway, facts: Facts, recording: &mut Recording) -> Option<He
     record.captcha = facts.captcha;
     record.site = facts.site;
     record.nocache = facts.nocache;
+    record.lint = facts.lint;
+    record.key = facts.key;
     if let Some(wishes) = facts.wishes {
         recording.format.set_wishes(wishes);
     }

@@ -17,7 +17,7 @@ use super::{
     value::{self, *},
 };
 use crate::{
-    api::CrossSite,
+    api::{CrossSite, Outage, PollGuard},
     rewrite::Decision,
     rules::{Action, CaptchaPattern, LegacyPlace, SitePattern, Unreadable, Via},
     submission::Kind,
@@ -200,6 +200,10 @@ pub fn plain() -> Vec<Section<Config>> {
             key!(C, admin.listen, "listen", parsed("127.0.0.1:6623"), "where health is shown, or \"off\"")
                 .flag("--admin-listen", "NOCACHE_GATEWAY_ADMIN_LISTEN", "ADDRESS", "Where health is shown, or \"off\" [default: {}]"),
             key!(C, admin.settings.hosts, "hosts", names("gateway.internal"), "names it responds to, beside IP addresses and localhost"),
+        ]),
+        section("guard", vec![
+            key!(C, server.api.guard.polls, "polls", choice::<PollGuard>(), "polls that earn the vendor's ban: \"pace\" answers those that come too early itself"),
+            key!(C, server.api.guard.outage, "outage", choice::<Outage>(), "what a poll of a new task gets while the upstream cannot be reached"),
         ]),
         section("ledger", vec![
             key!(C, ledger.max_tasks, "max_tasks", count_or_none(), "tasks that are followed at once, for at most 15 minutes each; 0: no ledger, so no stats"),

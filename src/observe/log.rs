@@ -99,6 +99,8 @@ fn write(record: &Record, level: Level) {
                     .map(|(rule, reason)| format!("{rule}:{}", <&str>::from(*reason))),
                 status = record.status.map(|status| status.as_u16()),
                 upstream_status = record.upstream_status.map(|status| status.as_u16()),
+                task = record.task.map(|task| task.number()),
+                guard = word(record.guarded.map(Into::into)),
                 cause = word(record.cause.map(Into::into)),
                 error = record.error.as_deref(),
                 took_ms = record.took.as_millis() as u64,

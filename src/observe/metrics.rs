@@ -7,7 +7,9 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{Fault, Record, process::Process};
+use strum::VariantArray;
+
+use super::{Fault, Record, clients::Habit, process::Process, record::Guarded};
 
 /// All metrics.
 #[derive(Debug)]
@@ -21,6 +23,18 @@ pub struct Metrics {
     in_flight: Gauge,
     rules: Gauge,
     reloads: Family<ReloadLabels, Counter>,
+    warnings: Family<WarningLabels, Counter>,
+    guarded: Family<GuardedLabels, Counter>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WarningLabels {
+    warning: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct GuardedLabels {
+    action: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -77,6 +91,8 @@ impl Default for Metrics {
             in_flight: Gauge::default(),
             rules: Gauge::default(),
             reloads: Family::default(),
+            warnings: Family::default(),
+            guarded: Family::default(),
         };
         metrics.register();
         metrics
@@ -120,6 +136,16 @@ impl Metrics {
         );
         registry.register("rules", "Rules in force", self.rules.clone());
         registry.register("reloads", "Reloads of the configuration", self.reloads.clone());
+        registry.register(
+            "client_warnings",
+            "Requests of clients that risk a ban of the vendor's, or misuse nocache, by what they do",
+            self.warnings.clone(),
+        );
+        registry.register(
+            "guarded_polls",
+            "Polls that the gateway answered itself, by why ([guard])",
+            self.guarded.clone(),
+        );
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", version);
         let process = self.registry.sub_registry_with_prefix("process");
@@ -127,6 +153,14 @@ impl Metrics {
         // A series that begins with its first failure would show no increase.
         for result in [SUCCESS, FAILURE] {
             drop(self.reloads.get_or_create(&ReloadLabels { result }));
+        }
+        for habit in Habit::all() {
+            let warning = habit.name();
+            drop(self.warnings.get_or_create(&WarningLabels { warning }));
+        }
+        for action in Guarded::VARIANTS {
+            let action = action.into();
+            drop(self.guarded.get_or_create(&GuardedLabels { action }));
         }
     }
 
@@ -150,6 +184,10 @@ impl Metrics {
         }
         let status = record.status.map_or(0, |status| status.as_u16().into());
         self.requests.get_or_create(&RequestLabels { endpoint, status }).inc();
+        if let Some(guarded) = record.guarded {
+            let action = guarded.into();
+            self.guarded.get_or_create(&GuardedLabels { action }).inc();
+        }
         if let Some(cause) = record.cause {
             let fault = match cause.fault() {
                 Fault::Upstream => "upstream",
@@ -173,6 +211,12 @@ impl Metrics {
                 .get_or_create(&labels)
                 .observe(upstream.as_secs_f64());
         }
+    }
+
+    /// Counts what a client does.
+    pub fn warned(&self, habit: Habit) {
+        let warning = habit.name();
+        self.warnings.get_or_create(&WarningLabels { warning }).inc();
     }
 
     /// Counts a reload.

@@ -6,6 +6,7 @@
 //! - [`observers`]: who is given each record
 //! - [`log`]: one event per record; [`outage`]: when a repeated failure is worth a warning
 //! - [`metrics`]: counts and times; [`process`]: what the process uses
+//! - [`clients`]: clients that risk a ban, or misuse nocache
 //! - [`misdirected`]: clients that speak to the wrong port
 //! - [`ledger`]: what became of each task; [`time`]: how points in time are shown
 //! - [`activity`]: what happened lately, for the status page
@@ -13,6 +14,7 @@
 
 pub mod activity;
 pub mod cause;
+pub mod clients;
 pub mod ledger;
 pub mod log;
 pub mod metrics;

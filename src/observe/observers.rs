@@ -1,7 +1,7 @@
 //! Who is given each record.
 
 use super::{
-    Ledger, Record, activity::Activity, ledger, log::Log, metrics::Metrics, misdirected::Misdirected,
+    Ledger, Record, activity::Activity, clients::Clients, ledger, log::Log, metrics::Metrics, misdirected::Misdirected,
     upstream_seen::UpstreamSeen,
 };
 
@@ -14,6 +14,7 @@ pub struct Observers {
     pub ledger: Ledger,
     pub upstream_seen: UpstreamSeen,
     pub activity: Activity,
+    pub clients: Clients,
 }
 
 impl Observers {
@@ -26,6 +27,7 @@ impl Observers {
             ledger: Ledger::new(ledger),
             upstream_seen: UpstreamSeen::default(),
             activity: Activity::default(),
+            clients: Clients::default(),
         }
     }
 
@@ -37,5 +39,8 @@ impl Observers {
         self.ledger.observe(record);
         self.upstream_seen.observe(record);
         self.activity.observe(record);
+        if let Some(habit) = self.clients.observe(record) {
+            self.metrics.warned(habit);
+        }
     }
 }

@@ -12,13 +12,13 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use super::Cause;
 use crate::{
     rewrite::{Decision, Plan, Reason},
     rules::{Action, MissReason, Via},
-    submission::{Captcha, Dialect, Endpoint, Host},
+    submission::{Captcha, Dialect, Endpoint, Host, lint::Lint},
     task::{Call, TaskId, VendorResult},
 };
 
@@ -51,6 +51,16 @@ pub struct Record {
     pub call: Option<Call>,
     /// The task that it is about.
     pub task: Option<TaskId>,
+    /// The polls of the task so far.
+    pub polled: Option<Polled>,
+    /// What the gateway did with a poll instead of the upstream.
+    pub guarded: Option<Guarded>,
+    /// A mistake that the client makes with nocache.
+    pub lint: Option<Lint>,
+    /// The client's User-Agent field. It is never shown whole.
+    pub agent: Option<HeaderValue>,
+    /// A hash of the API key that only this process can make again.
+    pub key: Option<u64>,
     /// What the vendor responded to a submission, or to a request about a task.
     pub vendor: Option<VendorResult>,
     /// The status sent to the client; `None` if the client left before, or no request came of the head.
@@ -69,6 +79,27 @@ pub struct Record {
     pub bytes_in: u64,
     /// How many bytes of the response's body were handed to the connection.
     pub bytes_out: u64,
+}
+
+/// The polls of a task so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Polled {
+    /// How many were sent, this one included.
+    pub times: u32,
+    /// The time since the one before.
+    pub spacing: Option<Duration>,
+}
+
+/// Why the gateway answered a poll itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Guarded {
+    /// It came too early.
+    Paced,
+    /// The upstream cannot be reached.
+    Outage,
+    /// What it asks about cannot be a task.
+    WrongId,
 }
 
 /// What was decided about a submission: an [`Outcome`](crate::rewrite::Outcome) that outlives its rules.
@@ -121,6 +152,11 @@ impl Record {
             nocache: None,
             call: None,
             task: None,
+            polled: None,
+            guarded: None,
+            lint: None,
+            agent: None,
+            key: None,
             vendor: None,
             status: None,
             upstream_status: None,

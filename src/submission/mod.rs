@@ -12,7 +12,7 @@
 //!   end; [`limits`]: of what is read
 //! - [`wishes`]: how a client wants its responses; [`hidden`]: what `Debug` shows of a client's bytes
 //! - [`captcha`]: task types and methods; [`site`] and [`host`]: the target page; `plain_site`: the usual URLs;
-//!   [`key_suffix`]: the suffixes of an API key
+//!   [`key_suffix`]: the suffixes of an API key; [`lint`]: what clients do wrong with nocache
 
 pub mod captcha;
 pub mod create_task;
@@ -25,6 +25,7 @@ mod json_bytes;
 pub mod key_suffix;
 pub mod legacy;
 pub mod limits;
+pub mod lint;
 pub mod multipart;
 pub mod parameters;
 pub mod plain_shape;

@@ -4,12 +4,25 @@ use std::time::{Duration, Instant};
 
 use maud::{Markup, html};
 
-use crate::{admin::status::Facts, api::Gateway, observe::upstream_seen::Seen};
+use crate::{
+    admin::status::Facts,
+    api::Gateway,
+    observe::{clients::Warning, upstream_seen::Seen},
+};
 
 /// The state of the gateway and of its upstream.
 pub fn render(facts: &Facts, gateway: &Gateway) -> Markup {
     let seen = gateway.observers().upstream_seen.seen();
-    let problems = problems(facts, &seen);
+    let mut problems = problems(facts, &seen);
+    problems.extend(
+        gateway
+            .observers()
+            .clients
+            .warnings()
+            .iter()
+            .take(FEW)
+            .map(client_problem),
+    );
     let (class, words) = match (facts.is_stopping, problems.is_empty()) {
         (true, _) => ("bad", "Stopping: requests in flight finish, new ones are refused soon"),
         (false, true) => ("good", "Working"),
@@ -37,6 +50,23 @@ pub fn render(facts: &Facts, gateway: &Gateway) -> Markup {
             }
         }
     }
+}
+
+/// How many warnings about clients are shown.
+const FEW: usize = 5;
+
+fn client_problem(warning: &Warning) -> String {
+    let Warning {
+        habit,
+        client,
+        times,
+        latest,
+    } = warning;
+    format!(
+        "{} ({client}, {times} times, last {})",
+        sentence(habit.advice()),
+        ago(*latest)
+    )
 }
 
 fn problems(facts: &Facts, seen: &Seen) -> Vec<String> {

@@ -3,12 +3,15 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
     clock::{HOUR, Millis},
-    sums::{Arm, Sums},
+    pace::{self, LastSolved, Pace},
+    sums::{Arm, MAX_SITES, Sums},
 };
+use crate::observe::record::Polled;
 use crate::task::{ErrorCode, Opinion, TaskId, VendorResult};
 
 /// How long a task is known. The vendor keeps it for about 5 minutes.
@@ -21,6 +24,8 @@ pub struct Task {
     pub id: TaskId,
     /// The site, and whether nocache was on as sent upstream.
     pub arm: Arm,
+    /// Whether the gateway turned nocache on.
+    pub is_set: bool,
     /// The kind of captcha.
     pub captcha: &'static str,
     /// The rule that decided.
@@ -33,6 +38,9 @@ pub struct Task {
     pub end: Option<End>,
     /// What the client said of its token.
     pub report: Option<Opinion>,
+    /// How many polls were sent to the upstream, and when the last of them.
+    pub sent: u32,
+    pub last_sent: Millis,
 }
 
 /// The end of a task, as a poll found it.
@@ -51,6 +59,8 @@ pub struct Book {
     tasks: HashMap<TaskId, Task>,
     /// In the order of their creation. A vendor that counts anew can give an id twice.
     order: VecDeque<(TaskId, Millis)>,
+    /// How long the last tasks took for which the gateway turned nocache on, by site.
+    solved: HashMap<Arc<str>, LastSolved>,
     /// The sums.
     pub sums: Sums,
 }
@@ -62,6 +72,7 @@ impl Book {
             max_tasks,
             tasks: HashMap::new(),
             order: VecDeque::new(),
+            solved: HashMap::new(),
             sums: Sums::default(),
         }
     }
@@ -99,11 +110,33 @@ impl Book {
                 }
                 let time = now.saturating_sub(task.created);
                 task.end = Some(End::Solved(time));
+                if task.is_set {
+                    let is_room = self.solved.len() < MAX_SITES;
+                    match self.solved.get_mut(&task.arm.0) {
+                        Some(solved) => solved.add(time),
+                        None if is_room => self.solved.entry(task.arm.0.clone()).or_default().add(time),
+                        None => {}
+                    }
+                }
                 sum.solved += 1;
                 sum.solve_times.add(time);
             }
             _ => {}
         }
+    }
+
+    /// A poll of a task begins. Returns how many there were, this one included, and the time since the one before; and whether
+    /// it is sent, by `is_paced` or because nobody asks for more. One that is not sent is not counted.
+    pub fn poll_begins(&mut self, now: Millis, id: TaskId, is_paced: bool) -> Option<(Polled, Pace)> {
+        let task = self.tasks.get_mut(&id)?;
+        let spacing = (task.sent > 0).then(|| Duration::from_millis(now.saturating_sub(task.last_sent)));
+        let times = task.sent + 1;
+        if is_paced && pace::is_early(task, now, self.solved.get(&task.arm.0)) {
+            return Some((Polled { times, spacing: None }, Pace::Wait));
+        }
+        task.sent = times;
+        task.last_sent = now;
+        Some((Polled { times, spacing }, Pace::Send))
     }
 
     /// Enters what the client says of a task's token; the last word counts. Returns whether the task is known.
@@ -167,6 +200,9 @@ mod tests {
             polls: 0,
             end: None,
             report: None,
+            is_set: nocache,
+            sent: 0,
+            last_sent: 0,
         });
     }
 

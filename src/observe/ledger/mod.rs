@@ -4,15 +4,18 @@
 //! # Layout
 //! - [`observer`]: from records to the book, at a time that [`clock`] tells
 //! - [`book`]: tasks for 15 minutes, then only their [`sums`]; [`solve_times`]: a distribution
+//! - [`pace`]: which polls come too early
 //! - [`stats`]: the sums of some hours per site and arm
 
 mod book;
 mod clock;
 mod observer;
+mod pace;
 mod solve_times;
 mod stats;
 mod sums;
 
 pub use book::{End, Task};
 pub use observer::{Ledger, Settings};
+pub use pace::Pace;
 pub use stats::{Line, Stats};

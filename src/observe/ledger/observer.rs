@@ -7,10 +7,15 @@ use parking_lot::Mutex;
 use super::{
     book::{Book, Task},
     clock::{Clock, HOUR, Millis},
+    pace::Pace,
     stats::Stats,
 };
 use crate::{
-    observe::{Record, record::shown_host},
+    observe::{
+        Record,
+        record::{Polled, shown_host},
+    },
+    rewrite::Decision,
     task::{Call, Opinion, TaskId, VendorResult},
 };
 
@@ -75,6 +80,9 @@ impl Ledger {
                     polls: 0,
                     end: None,
                     report: None,
+                    is_set: (record.decided.as_ref()).is_some_and(|decided| decided.decision == Decision::Set),
+                    sent: 0,
+                    last_sent: 0,
                 });
             }
             (None, Some(VendorResult::Failed(code))) => {
@@ -95,6 +103,21 @@ impl Ledger {
             }
             _ => {}
         }
+    }
+
+    /// A poll of a task begins: how many there were, and whether it is sent. A task that is not known is not paced.
+    pub fn poll_begins(&self, id: TaskId, is_paced: bool) -> (Option<Polled>, Pace) {
+        match self.book.lock().poll_begins(self.clock.now(), id, is_paced) {
+            Some((polled, pace)) => (Some(polled), pace),
+            None => (None, Pace::Send),
+        }
+    }
+
+    /// Whether a task was created in the last five minutes, as long as the vendor keeps it.
+    pub fn is_recent(&self, id: TaskId) -> bool {
+        const RECENT: Millis = 5 * 60 * 1000;
+        let created = self.book.lock().task(id).map(|task| task.created);
+        created.is_some_and(|created| created + RECENT > self.clock.now())
     }
 
     /// Enters what a client says of a task's token. Returns whether the task is known.

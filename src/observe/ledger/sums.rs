@@ -12,7 +12,7 @@ use crate::task::ErrorCode;
 const KEPT: Millis = 24 * HOUR;
 
 /// How many sites have rows of their own in an hour; the rest of that hour is [`OTHER`].
-const MAX_SITES: usize = 10_000;
+pub const MAX_SITES: usize = 10_000;
 
 /// How many rows are held of all hours together; beyond it an hour's new sites are [`OTHER`].
 const MAX_ROWS: usize = 60_000;

@@ -1,0 +1,110 @@
+//! Polls, where they would earn the vendor's ban: it locks a key for 10 minutes if a task is polled more than 120 times, or
+//! more often than every 2 seconds (<https://docs.capmonster.cloud/docs/api/methods/get-task-result/>), and for ids that are
+//! none. By default the gateway only warns; what it answers itself instead, it says in the field [`GUARD`].
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use http_body_util::{Either, Full};
+
+use super::{Gateway, Response, error_response::ErrorResponse, recording::Recording};
+use crate::{
+    observe::{ledger::Pace, record::Guarded},
+    task::{Call, TaskId},
+};
+
+/// The field that says why the gateway answered a poll itself.
+pub const GUARD: HeaderName = HeaderName::from_static("x-nocache-gateway-guard");
+
+/// What happens to polls that would earn a ban.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+pub enum PollGuard {
+    /// They are warned of.
+    #[default]
+    Warn,
+    /// They are warned of, and those that come too early are answered by the gateway: not ready yet.
+    Pace,
+    /// Nothing.
+    Off,
+}
+
+/// What a poll of a known task gets while the upstream cannot be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+pub enum Outage {
+    /// An error. The vendor's SDKs read 503 as "still working"; most other clients give up.
+    #[default]
+    #[strum(serialize = "503")]
+    Error,
+    /// That the task is not ready yet.
+    #[strum(serialize = "processing")]
+    Processing,
+}
+
+/// How polls are guarded.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// What happens to polls that would earn a ban.
+    pub polls: PollGuard,
+    /// What a poll gets during an outage.
+    pub outage: Outage,
+}
+
+/// The gateway's own response to a poll that is not to be sent. `id` is what it names as its task, as written, if that is no
+/// number.
+pub fn check(gateway: &Gateway, id: Option<&str>, recording: &mut Recording) -> Option<Response> {
+    let guard = gateway.settings.guard.polls;
+    if recording.record.call != Some(Call::Poll) || guard == PollGuard::Off {
+        return None;
+    }
+    if let Some(id) = id.filter(|id| cannot_be_one(id)) {
+        recording.record.guarded = Some(Guarded::WrongId);
+        let what = if id.is_empty() { "empty" } else { "an error code" };
+        let refusal = ErrorResponse::denial(
+            "ERROR_WRONG_ID_FORMAT",
+            format!("the task id is {what}; the vendor locks keys for such polls, so nothing was sent on"),
+        );
+        return Some(said(recording.refuse(&refusal), "wrong-id"));
+    }
+    let task = recording.record.task?;
+    let (polled, pace) = gateway.observers.ledger.poll_begins(task, guard == PollGuard::Pace);
+    recording.record.polled = polled;
+    match pace {
+        Pace::Send => None,
+        Pace::Wait => {
+            recording.record.guarded = Some(Guarded::Paced);
+            Some(said(not_ready(recording), "paced"))
+        }
+    }
+}
+
+/// The response to a poll whose upstream cannot be reached, where the configuration wants one for a task that was created in
+/// the last minutes.
+pub fn outage(gateway: &Gateway, recording: &mut Recording) -> Option<Response> {
+    let is_wanted = gateway.settings.guard.outage == Outage::Processing && recording.record.call == Some(Call::Poll);
+    let task: TaskId = recording.record.task.filter(|_| is_wanted)?;
+    if !gateway.observers.ledger.is_recent(task) {
+        return None;
+    }
+    recording.record.guarded = Some(Guarded::Outage);
+    Some(said(not_ready(recording), "outage"))
+}
+
+/// Whether an id cannot be a task's: none, or the code of an error that a client took for one.
+fn cannot_be_one(id: &str) -> bool {
+    id.is_empty() || id.starts_with("ERROR")
+}
+
+/// What the vendor responds while it works on a task.
+fn not_ready(recording: &Recording) -> Response {
+    const PROCESSING: &str = r#"{"errorId":0,"status":"processing"}"#;
+    let mut response = recording.format.render(&ErrorResponse::denial("CAPCHA_NOT_READY", ""));
+    if recording.format.is_json_api() {
+        *response.body_mut() = Either::Left(Full::from(PROCESSING));
+    }
+    *response.status_mut() = StatusCode::OK;
+    response
+}
+
+fn said(mut response: Response, why: &'static str) -> Response {
+    response.headers_mut().insert(GUARD, HeaderValue::from_static(why));
+    response
+}

@@ -1,0 +1,223 @@
+//! Clients that risk the vendor's ban: what they are warned of, and what the gateway answers itself if it is asked to.
+
+mod fixtures;
+
+use std::{thread::sleep, time::Duration};
+
+use fixtures::{Client, Gateway, Message, OK, RawUpstream, SandboxServer, TASK, exchange, get, get_from, post, wait};
+use serde_json::{Value, json};
+
+fn create(client: &mut Client) -> u64 {
+    let created: Value = serde_json::from_str(client.exchange(post("/createTask", TASK)).text()).unwrap();
+    created["taskId"].as_u64().unwrap()
+}
+
+fn poll(client: &mut Client, id: u64) -> Message {
+    client.exchange(post("/getTaskResult", format!(r#"{{"clientKey":"K","taskId":{id}}}"#)))
+}
+
+fn polls_at(sandbox: &SandboxServer) -> u64 {
+    let tasks: Value = serde_json::from_str(exchange(sandbox.address, get("/sandbox/tasks")).text()).unwrap();
+    tasks
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| task["polls"].as_u64().unwrap())
+        .sum()
+}
+
+fn warnings(gateway: &Gateway) -> Vec<Value> {
+    let log = gateway.server.log();
+    log.into_iter().filter(|event| event["warning"].is_string()).collect()
+}
+
+fn sandbox_and_gateway(polls: &str, config: &str) -> (SandboxServer, Gateway) {
+    let sandbox = SandboxServer::start(&["--polls", polls]);
+    let gateway = Gateway::start(&format!("http://{}", sandbox.address), config);
+    (sandbox, gateway)
+}
+
+#[test]
+fn fast_polls_are_warned_of_and_sent() {
+    let (sandbox, gateway) = sandbox_and_gateway("1000", "");
+    let mut client = Client::connect(gateway.api);
+    let id = create(&mut client);
+    for _ in 0..105 {
+        let response = poll(&mut client, id);
+        assert_eq!(
+            (response.status(), response.field("x-nocache-gateway-guard")),
+            (200, None)
+        );
+    }
+    assert_eq!(polls_at(&sandbox), 105);
+    let warned = wait(|| Some(warnings(&gateway)).filter(|warned| warned.len() == 2));
+    let named: Vec<&str> = warned.iter().map(|event| event["warning"].as_str().unwrap()).collect();
+    assert_eq!(named, ["fast-polls", "many-polls"]);
+    assert_eq!(
+        (&warned[0]["client"], &warned[0]["level"]),
+        (&json!("127.0.0.1"), &json!("WARN"))
+    );
+    let metrics = exchange(gateway.admin, get_from("localhost", "/metrics"));
+    assert!(
+        metrics
+            .text()
+            .contains(r#"client_warnings_total{warning="fast-polls"} 98"#),
+        "{}",
+        metrics.text()
+    );
+    let page = exchange(gateway.admin, get_from("localhost", "/"));
+    assert!(
+        page.text().contains("A client polls a task more often than every 2 s"),
+        "{}",
+        page.text()
+    );
+}
+
+#[test]
+fn paced_polls_are_answered_here() {
+    let (sandbox, gateway) = sandbox_and_gateway("1", "[guard]\npolls = \"pace\"\n");
+    let mut client = Client::connect(gateway.api);
+    let id = create(&mut client);
+    assert!(
+        poll(&mut client, id).text().contains(r#""errorCode":null"#),
+        "the vendor's own"
+    );
+    let paced = poll(&mut client, id);
+    assert_eq!(
+        (paced.status(), paced.text()),
+        (200, r#"{"errorId":0,"status":"processing"}"#)
+    );
+    assert_eq!(paced.field("x-nocache-gateway-guard"), Some("paced"));
+    assert_eq!(paced.field("content-type"), Some("application/json; charset=utf-8"));
+    for (query, body) in [
+        ("", "CAPCHA_NOT_READY"),
+        ("&json=1", r#"{"request":"CAPCHA_NOT_READY","status":0}"#),
+    ] {
+        let paced = client.exchange(get(&format!("/res.php?key=K&action=get&id={id}{query}")));
+        assert_eq!((paced.status(), paced.text()), (200, body));
+        assert_eq!(paced.field("x-nocache-gateway-guard"), Some("paced"));
+    }
+    assert_eq!(polls_at(&sandbox), 1);
+    sleep(Duration::from_millis(1_900));
+    assert!(poll(&mut client, id).text().contains("03AGsandbox"));
+    // What the gateway did not see created is the vendor's business.
+    let unknown = poll(&mut client, 5);
+    assert!(unknown.text().contains("WRONG_CAPTCHA_ID") && poll(&mut client, 5).text() == unknown.text());
+    assert!(warnings(&gateway).is_empty(), "{:?}", warnings(&gateway));
+}
+
+#[test]
+fn ids_that_cannot_be_one_are_answered_here() {
+    let rows = [
+        (
+            post("/getTaskResult", r#"{"clientKey":"K","taskId":""}"#),
+            "ERROR_WRONG_ID_FORMAT",
+        ),
+        (
+            post("/getTaskResult", r#"{"taskId":"ERROR_DOMAIN_NOT_ALLOWED"}"#),
+            "ERROR_WRONG_ID_FORMAT",
+        ),
+        (
+            get("/res.php?key=K&action=get&id=ERROR_ZERO_BALANCE"),
+            "ERROR_WRONG_ID_FORMAT",
+        ),
+        (get("/res.php?key=K&action=get&id="), "ERROR_WRONG_ID_FORMAT"),
+    ];
+    let sent_on = [
+        post("/getTaskResult", r#"{"clientKey":"K","taskId":"5f0c-uuid"}"#),
+        post("/getTaskResult", r#"{"clientKey":"K"}"#),
+        get("/res.php?key=K&action=getbalance"),
+        post("/reportIncorrectTokenCaptcha", r#"{"taskId":""}"#),
+    ];
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "");
+    for (request, code) in &rows {
+        let response = exchange(gateway.api, request);
+        assert!(response.text().contains(code), "{}", response.text());
+        assert_eq!(
+            (response.status(), response.field("x-nocache-gateway-guard")),
+            (200, Some("wrong-id"))
+        );
+    }
+    assert!(upstream.received().is_empty());
+    for request in &sent_on {
+        exchange(gateway.api, request);
+    }
+    assert_eq!(upstream.received().len(), sent_on.len());
+    let off = Gateway::start(&upstream.url, "[guard]\npolls = \"off\"\n");
+    for (request, _) in &rows {
+        exchange(off.api, request);
+    }
+    assert_eq!(upstream.received().len(), sent_on.len() + rows.len());
+}
+
+#[test]
+fn an_outage_can_be_told_as_processing() {
+    for (outage, status, guard) in [("503", 503, None), ("processing", 200, Some("outage"))] {
+        let (mut sandbox, gateway) = sandbox_and_gateway("1", &format!("[guard]\noutage = \"{outage}\"\n"));
+        let mut client = Client::connect(gateway.api);
+        let id = create(&mut client);
+        wait(|| (gateway.server.log().iter().any(|event| event["decision"] == "set")).then_some(()));
+        sandbox.server.signal("KILL");
+        sandbox.server.wait();
+        let response = poll(&mut client, id);
+        assert_eq!(
+            (response.status(), response.field("x-nocache-gateway-guard")),
+            (status, guard),
+            "{outage}"
+        );
+        assert_eq!(poll(&mut client, 5).status(), 503, "a task that is not known");
+        // The log says what happened in either case.
+        wait(|| (gateway.server.log().iter().any(|event| event["cause"] == "connect")).then_some(()));
+        assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 502);
+    }
+}
+
+#[test]
+fn mistakes_with_nocache_are_named_once_per_client() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "");
+    let submit = |agent: &str, from: &str, to: &str| {
+        let body = TASK.replacen(from, to, 1);
+        let length = body.len();
+        exchange(
+            gateway.api,
+            format!(
+                "POST /createTask HTTP/1.1\r\nHost: g\r\nUser-Agent: {agent}\r\nContent-Length: {length}\r\n\r\n{body}"
+            ),
+        );
+    };
+    for agent in ["bot/1", "bot/1", "bot/2"] {
+        submit(agent, r#""type""#, r#""noCache":true,"type""#);
+        submit(agent, r#""task""#, r#""nocache":true,"task""#);
+    }
+    let warned = wait(|| Some(warnings(&gateway)).filter(|warned| warned.len() == 4));
+    let pairs: Vec<String> = warned
+        .iter()
+        .map(|event| format!("{} {}", event["client"], event["warning"]))
+        .collect();
+    assert_eq!(
+        pairs,
+        [
+            r#""bot/1 at 127.0.0.1" "nocache-misspelled""#,
+            r#""bot/1 at 127.0.0.1" "nocache-at-root""#,
+            r#""bot/2 at 127.0.0.1" "nocache-misspelled""#,
+            r#""bot/2 at 127.0.0.1" "nocache-at-root""#,
+        ]
+    );
+}
+
+#[test]
+fn a_key_that_fails_again_and_again_is_warned_of() {
+    let (_sandbox, gateway) = sandbox_and_gateway("1", "");
+    for _ in 0..4 {
+        exchange(
+            gateway.api,
+            get("/in.php?key=zero-balance&method=userrecaptcha&googlekey=g&pageurl=https://a.example/"),
+        );
+    }
+    let warned = wait(|| warnings(&gateway).pop());
+    assert_eq!(warned["warning"], "key-errors");
+    let log = gateway.server.log();
+    assert!(!log.iter().any(|event| event.to_string().contains("zero-balance")));
+}
