@@ -106,6 +106,12 @@ fn a_log_that_nobody_reads_stops_nothing() {
         .find_map(|line| line["dropped"].as_u64())
         .unwrap() as usize;
     assert!(dropped > SUBMISSIONS / 4, "{dropped}");
+    let metrics = exchange(gateway.admin, get_localhost("/metrics"));
+    let line = metrics
+        .text()
+        .lines()
+        .find_map(|line| line.strip_prefix("nocache_gateway_log_lines_dropped_total "));
+    assert!(line.unwrap().parse::<usize>().unwrap() >= dropped, "{line:?} {dropped}");
     let in_all = counted + dropped;
     assert!(in_all >= SUBMISSIONS / 2, "{counted} read, {dropped} dropped");
 

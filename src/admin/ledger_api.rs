@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::service::{Shown, json as json_response};
+use super::service::{Shown, json as json_response, json_text};
 use crate::{
     observe::{
         ledger::{End, Task},
@@ -73,7 +73,7 @@ pub async fn stats(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Res
     let stats = stats
         .await
         .map_err(|_| refuse(StatusCode::INTERNAL_SERVER_ERROR, "a bug in the gateway"))?;
-    Ok(json_response(&stats))
+    Ok(json_text(stats))
 }
 
 /// `GET /api/tasks?limit=50`: the tasks that were created last.

@@ -63,11 +63,16 @@ impl Shown {
 
 /// A response of JSON.
 pub fn json(value: &Value) -> Response {
+    json_text(value.to_string())
+}
+
+/// A response of JSON that is written already.
+pub fn json_text(text: String) -> Response {
     const FIELDS: [(HeaderName, &str); 2] = [
         (header::CONTENT_TYPE, "application/json; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (FIELDS, format!("{value}\n")).into_response()
+    (FIELDS, text + "\n").into_response()
 }
 
 /// The admin side as a service.

@@ -13,7 +13,12 @@ use std::{
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
-use crate::{observe::Observers, rules::RuleSet, server::ConnectionFault, upstream::Upstream};
+use crate::{
+    observe::{Observers, metrics::Now},
+    rules::RuleSet,
+    server::ConnectionFault,
+    upstream::Upstream,
+};
 
 use super::{
     admission::PeerRange, budget::Budget, cross_site::CrossSite, guard, places::Places, recording::record_fault,
@@ -133,9 +138,17 @@ impl Gateway {
 
     /// All metrics, in the OpenMetrics text format 1.0.
     pub fn metrics(&self) -> String {
-        self.observers
-            .metrics
-            .open_metrics(self.in_flight(), self.rules().rules().len())
+        let counts = self.upstream.counts();
+        let counted = &self.observers.counted;
+        self.observers.metrics.open_metrics(&Now {
+            in_flight: self.in_flight(),
+            connections: counted.connections.load(Ordering::Relaxed),
+            rules: self.rules().rules().len(),
+            idle: counts.idle,
+            opened: counts.opened,
+            reused: counts.reused,
+            log_lines_dropped: counted.log_lines_dropped.load(Ordering::Relaxed),
+        })
     }
 
     /// Says that requests still in flight are cut off from now on, because the gateway stops.

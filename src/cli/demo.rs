@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::{self, Gateway, fields},
     config::{self, Config, Reading, Source},
-    observe::Observers,
+    observe::{Counted, Observers},
     rewrite,
     sandbox::{Received, Sandbox, Settings},
     server::{Listener, Requests, Server},
@@ -203,7 +203,7 @@ async fn spawn_gateway(upstream: &str) -> Result<String, Failure> {
     };
     let upstream = Upstream::new(settings, &[]).map_err(Failure::failed)?;
     let config = rules()?;
-    let observers = Observers::new(&config.ledger);
+    let observers = Observers::new(&config.ledger, Counted::default());
     let gateway = Gateway::new(config.server.api, config.rules, upstream, observers);
     spawn(api::service(Arc::new(gateway))).await
 }

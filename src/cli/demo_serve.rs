@@ -16,7 +16,7 @@ use crate::{
     admin::{self, Status},
     api::{self, Gateway},
     config::{self, Log, LogFormat, LogLevel, Reading, Source, sections, shown},
-    observe::Observers,
+    observe::{Counted, Observers},
     sandbox::{Odds, Sandbox, Settings},
     server::{Listener, Server},
     upstream::{self, Upstream},
@@ -98,7 +98,7 @@ async fn serve() -> Result<(), Failure> {
         &config.rules,
         usize::MAX,
     );
-    let observers = Observers::new(&config.ledger);
+    let observers = Observers::new(&config.ledger, Counted::default());
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream, observers));
     let api = spawn(api::service(gateway.clone())).await?;
     let status = Status::default();

@@ -5,7 +5,10 @@
 use std::{
     io::{ErrorKind, Write},
     mem,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -34,6 +37,8 @@ struct Shared {
     filled: Condvar,
     /// All lines are written.
     drained: Condvar,
+    /// Lines that nobody could read, in all.
+    all_dropped: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +54,13 @@ struct State {
 /// Writes what is left in the queue when it is dropped, as far as the stream takes it in time.
 #[derive(Debug)]
 pub struct Flush(LogQueue);
+
+impl Flush {
+    /// The number of lines that were dropped.
+    pub fn dropped(&self) -> Arc<AtomicU64> {
+        self.0.0.all_dropped.clone()
+    }
+}
 
 impl LogQueue {
     /// A queue whose lines a thread of its own writes to a stream.
@@ -66,6 +78,7 @@ impl LogQueue {
         let mut state = self.0.state.lock();
         if state.lines.len() + line.len() > CAPACITY {
             state.dropped += 1;
+            self.0.all_dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         state.lines.extend_from_slice(line);
@@ -110,7 +123,10 @@ impl LogQueue {
                     lost = 0;
                 }
                 Ok(()) => {}
-                Err(unwritten) => lost += unwritten,
+                Err(unwritten) => {
+                    lost += unwritten;
+                    self.0.all_dropped.fetch_add(unwritten, Ordering::Relaxed);
+                }
             }
             if !is_closed {
                 thread::sleep(PAUSE);
@@ -138,7 +154,9 @@ fn write_whole(stream: &mut impl Write, lines: &[u8]) -> Result<(), u64> {
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        let Shared { state, filled, drained } = &*self.0.0;
+        let Shared {
+            state, filled, drained, ..
+        } = &*self.0.0;
         let deadline = Instant::now() + FAREWELL;
         let mut state = state.lock();
         state.is_closed = true;

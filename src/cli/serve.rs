@@ -17,7 +17,7 @@ use crate::{
     admin::{self, Status},
     api::{self, Gateway},
     config::{self, AdminListen, Config, Overrides},
-    observe::Observers,
+    observe::{Counted, Observers},
     reload::{Bell, Reloader},
     server::{self, Listener, Server},
     upstream::Upstream,
@@ -25,11 +25,15 @@ use crate::{
 
 pub fn run(overrides: Overrides) -> Result<(), Failure> {
     let config = load(&overrides)?;
-    let _flush = logging::init(config.log)?;
-    block_on_threads(config.server.workers, serve(overrides, config))?
+    let flush = logging::init(config.log)?;
+    let counted = Counted {
+        log_lines_dropped: flush.dropped(),
+        ..Counted::default()
+    };
+    block_on_threads(config.server.workers, serve(overrides, config, counted))?
 }
 
-async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
+async fn serve(overrides: Overrides, config: Config, counted: Counted) -> Result<(), Failure> {
     // First of all: a signal that nobody handles ends the process.
     let mut signals = StopSignals::new()?;
     let bell = Bell::default();
@@ -65,7 +69,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     }
     let shown = certificates.iter().cloned().collect();
     let reloader = Reloader::new(overrides, &config, shown, status.clone());
-    let observers = Observers::new(&config.ledger);
+    let observers = Observers::new(&config.ledger, counted.clone());
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream, observers));
     tokio::spawn(warn_of_a_loop(gateway.clone()));
     tokio::spawn(free_memory::give_back());
@@ -83,6 +87,7 @@ async fn serve(overrides: Overrides, config: Config) -> Result<(), Failure> {
     let recorder = gateway.clone();
     let server = Server::new(listeners)
         .limits(config.server.limits)
+        .count(counted.connections)
         .on_fault(move |fault| recorder.record_fault(fault));
     let serving = tokio::spawn(server.run(service, server::closed(stopped), grace));
     if let Some(listener) = admin {

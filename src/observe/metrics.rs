@@ -1,6 +1,8 @@
 //! Counts and times of requests, for Prometheus. No label holds a site, a key or a task id, and no client can invent a
 //! value: the names of rules come from the configuration, everything else from lists of the program.
 
+use std::sync::atomic::Ordering;
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -20,8 +22,7 @@ pub struct Metrics {
     failures: Family<FailureLabels, Counter>,
     own_time: Family<EndpointLabels, Histogram, fn() -> Histogram>,
     upstream_time: Family<EndpointLabels, Histogram, fn() -> Histogram>,
-    in_flight: Gauge,
-    rules: Gauge,
+    now: Gauges,
     reloads: Family<ReloadLabels, Counter>,
     warnings: Family<WarningLabels, Counter>,
     guarded: Family<GuardedLabels, Counter>,
@@ -35,6 +36,37 @@ struct WarningLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct GuardedLabels {
     action: &'static str,
+}
+
+/// What others count, and is only shown here.
+#[derive(Debug, Default)]
+struct Gauges {
+    in_flight: Gauge,
+    connections: Gauge,
+    rules: Gauge,
+    idle: Gauge,
+    opened: Counter,
+    reused: Counter,
+    log_lines_dropped: Counter,
+}
+
+/// What others count, as of now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// Requests in flight.
+    pub in_flight: usize,
+    /// Open connections of clients.
+    pub connections: usize,
+    /// Rules in force.
+    pub rules: usize,
+    /// Idle connections to the upstream.
+    pub idle: usize,
+    /// Connections to the upstream that were made.
+    pub opened: u64,
+    /// How often one was used again.
+    pub reused: u64,
+    /// Log lines that nobody could read.
+    pub log_lines_dropped: u64,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -88,8 +120,7 @@ impl Default for Metrics {
             failures: Family::default(),
             own_time: Family::new_with_constructor(times),
             upstream_time: Family::new_with_constructor(times),
-            in_flight: Gauge::default(),
-            rules: Gauge::default(),
+            now: Gauges::default(),
             reloads: Family::default(),
             warnings: Family::default(),
             guarded: Family::default(),
@@ -132,9 +163,34 @@ impl Metrics {
         registry.register(
             "in_flight",
             "Requests in flight, of [server] max_in_flight",
-            self.in_flight.clone(),
+            self.now.in_flight.clone(),
         );
-        registry.register("rules", "Rules in force", self.rules.clone());
+        registry.register(
+            "connections",
+            "Open connections of clients, of [server] max_connections",
+            self.now.connections.clone(),
+        );
+        registry.register(
+            "upstream_idle_connections",
+            "Idle connections to the upstream",
+            self.now.idle.clone(),
+        );
+        registry.register(
+            "upstream_connections_opened",
+            "Connections to the upstream that were made",
+            self.now.opened.clone(),
+        );
+        registry.register(
+            "upstream_connections_reused",
+            "Requests on a connection to the upstream that was there already",
+            self.now.reused.clone(),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Log lines that were dropped, because nobody read the log",
+            self.now.log_lines_dropped.clone(),
+        );
+        registry.register("rules", "Rules in force", self.now.rules.clone());
         registry.register("reloads", "Reloads of the configuration", self.reloads.clone());
         registry.register(
             "client_warnings",
@@ -225,10 +281,23 @@ impl Metrics {
         self.reloads.get_or_create(&ReloadLabels { result }).inc();
     }
 
-    /// All metrics in the OpenMetrics text format 1.0. `in_flight` and `rules` are as of now.
-    pub fn open_metrics(&self, in_flight: usize, rules: usize) -> String {
-        self.in_flight.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
-        self.rules.set(i64::try_from(rules).unwrap_or(i64::MAX));
+    /// All metrics in the OpenMetrics text format 1.0.
+    pub fn open_metrics(&self, now: &Now) -> String {
+        for (gauge, value) in [
+            (&self.now.in_flight, now.in_flight),
+            (&self.now.connections, now.connections),
+            (&self.now.rules, now.rules),
+            (&self.now.idle, now.idle),
+        ] {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+        for (counter, value) in [
+            (&self.now.opened, now.opened),
+            (&self.now.reused, now.reused),
+            (&self.now.log_lines_dropped, now.log_lines_dropped),
+        ] {
+            counter.inner().store(value, Ordering::Relaxed);
+        }
         let mut page = String::new();
         // A String takes everything.
         let _infallible = text::encode(&mut page, &self.registry);
@@ -297,6 +366,14 @@ mod tests {
         }
     }
 
+    fn now(in_flight: usize, rules: usize) -> Now {
+        Now {
+            in_flight,
+            rules,
+            ..Now::default()
+        }
+    }
+
     fn all() -> Metrics {
         let metrics = Metrics::default();
         metrics.observe(&submission("RecaptchaV2Task", "shop.example"));
@@ -320,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_request_is_counted_by_what_became_of_it() {
-        let page = all().open_metrics(7, 3);
+        let page = all().open_metrics(&now(7, 3));
         for line in [
             r#"nocache_gateway_submissions_total{dialect="json",captcha="recaptcha-v2",decision="set",reason="",rule="shop"} 1"#,
             r#"nocache_gateway_submissions_total{dialect="json",captcha="",decision="skipped",reason="unreadable",rule=""} 1"#,
@@ -350,7 +427,7 @@ mod tests {
                 &format!("site-{number}.example"),
             ));
         }
-        let page = metrics.open_metrics(0, 1);
+        let page = metrics.open_metrics(&now(0, 1));
         assert!(
             page.contains(r#"captcha="other",decision="set",reason="",rule="shop"} 1000"#),
             "{page}"
@@ -361,7 +438,7 @@ mod tests {
 
     #[test]
     fn prometheus_names_a_counter_by_its_sample() {
-        let page = prometheus_text(&all().open_metrics(0, 1));
+        let page = prometheus_text(&all().open_metrics(&now(0, 1)));
         for line in [
             "# TYPE nocache_gateway_submissions_total counter",
             "# TYPE nocache_gateway_own_duration_seconds histogram",
@@ -377,7 +454,7 @@ mod tests {
     /// docs/metrics.md names every metric there is, with its help, and no other.
     #[test]
     fn the_document_names_every_metric() {
-        let page = prometheus_text(&all().open_metrics(0, 1));
+        let page = prometheus_text(&all().open_metrics(&now(0, 1)));
         let document = include_str!("../../docs/metrics.md");
         let documented: Vec<&str> = document
             .lines()

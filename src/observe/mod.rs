@@ -28,5 +28,5 @@ pub mod upstream_seen;
 
 pub use cause::{Cause, Fault};
 pub use ledger::Ledger;
-pub use observers::Observers;
+pub use observers::{Counted, Observers};
 pub use record::Record;

@@ -1,5 +1,10 @@
 //! Who is given each record.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize},
+};
+
 use super::{
     Ledger, Record, activity::Activity, clients::Clients, ledger, log::Log, metrics::Metrics, misdirected::Misdirected,
     upstream_seen::UpstreamSeen,
@@ -15,11 +20,22 @@ pub struct Observers {
     pub upstream_seen: UpstreamSeen,
     pub activity: Activity,
     pub clients: Clients,
+    /// What others count, for the metrics.
+    pub counted: Counted,
+}
+
+/// What others count, for the metrics.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// Open connections of clients.
+    pub connections: Arc<AtomicUsize>,
+    /// Log lines that nobody could read.
+    pub log_lines_dropped: Arc<AtomicU64>,
 }
 
 impl Observers {
     /// Observers that have seen nothing yet.
-    pub fn new(ledger: &ledger::Settings) -> Self {
+    pub fn new(ledger: &ledger::Settings, counted: Counted) -> Self {
         Self {
             log: Log::default(),
             metrics: Metrics::default(),
@@ -28,6 +44,7 @@ impl Observers {
             upstream_seen: UpstreamSeen::default(),
             activity: Activity::default(),
             clients: Clients::default(),
+            counted,
         }
     }
 

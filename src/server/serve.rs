@@ -4,7 +4,10 @@ use std::{
     future::{self, Future},
     io,
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -27,6 +30,7 @@ pub struct Server {
     listeners: Vec<Listener>,
     limits: Limits,
     on_fault: OnFault,
+    open: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -36,12 +40,19 @@ impl Server {
             listeners,
             limits: Limits::default(),
             on_fault: Arc::new(|_| {}),
+            open: Arc::default(),
         }
     }
 
     /// Sets the limits.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Counts the open connections in `open`.
+    pub fn count(mut self, open: Arc<AtomicUsize>) -> Self {
+        self.open = open;
         self
     }
 
@@ -89,17 +100,34 @@ impl Server {
                 on_fault: self.on_fault.clone(),
             };
             let service = service.clone();
+            let counted = Counted::new(&self.open);
             tokio::spawn(async move {
                 if let Err(error) = connection.serve(stream, protocol, service).await {
                     debug!("a connection ended early: {error}");
                 }
-                drop(permit);
+                drop((permit, counted));
             });
         }
         drop((self.listeners, stopped));
         // Once all are free, every connection has ended.
         let ended = free.acquire_many(u32::try_from(self.limits.connections).unwrap_or(u32::MAX));
         tokio::time::timeout(grace, ended).await.is_ok()
+    }
+}
+
+/// One of the open connections, until it is dropped.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(open.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -58,6 +58,19 @@ struct State {
     /// Ordered by idle time, the longest first.
     idle: Vec<Idle>,
     closes: Closes,
+    /// How often one was taken.
+    reused: u64,
+}
+
+/// The connections to an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolCounts {
+    /// How many are idle now.
+    pub idle: usize,
+    /// How many were made.
+    pub opened: u64,
+    /// How often one was used again.
+    pub reused: u64,
 }
 
 #[derive(Debug)]
@@ -114,10 +127,23 @@ impl Pool {
                 continue;
             }
             match idle.connection.socket.pending() {
-                Pending::Nothing => return Some(idle.connection),
+                Pending::Nothing => {
+                    state.reused += 1;
+                    return Some(idle.connection);
+                }
                 Pending::Bytes => {}
                 Pending::End => idle.note_close(&mut state.closes, now),
             }
+        }
+    }
+
+    /// How many are idle, and how often one was taken.
+    pub fn counts(&self) -> PoolCounts {
+        let state = self.state.lock();
+        PoolCounts {
+            idle: state.idle.len(),
+            reused: state.reused,
+            ..PoolCounts::default()
         }
     }
 
@@ -149,7 +175,7 @@ impl Pool {
     /// Removes connections that were closed while idle, and those that are too old. Called when one ends.
     pub fn tidy(&self) {
         let mut state = self.state.lock();
-        let State { idle, closes } = &mut *state;
+        let State { idle, closes, .. } = &mut *state;
         let now = Instant::now();
         idle.retain(|idle| {
             let is_open = !idle.connection.sender.is_closed();

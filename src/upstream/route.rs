@@ -1,6 +1,13 @@
 //! An origin with its connections: takes an idle one or makes a new one.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{HeaderValue, Response, Version, header};
 use hyper::{body::Incoming, client::conn::http1};
@@ -11,7 +18,7 @@ use super::{
     Origin, ResponseBody, Reuse, Settings, TlsError, UpstreamError,
     dial::{Dialer, Stream},
     lease::Leased,
-    pool::{Connection, IdleLimit, Pool},
+    pool::{Connection, IdleLimit, Pool, PoolCounts},
     socket::Socket,
 };
 
@@ -26,6 +33,8 @@ const MAX_HEAD: usize = 256 << 10;
 pub struct Route {
     dialer: Dialer,
     pool: Arc<Pool>,
+    /// How many connections were made.
+    opened: AtomicU64,
     /// Between two reads of a response body.
     idle_timeout: Duration,
 }
@@ -49,6 +58,7 @@ impl Route {
         Ok(Self {
             dialer: Dialer::new(origin, connect_to, settings, own)?,
             pool: Arc::new(Pool::new(settings.idle_timeout)),
+            opened: AtomicU64::new(0),
             idle_timeout: settings.idle_timeout,
         })
     }
@@ -61,6 +71,14 @@ impl Route {
     /// Fails if its name leads to one of the gateway's own listeners.
     pub async fn leads_back(&self) -> Result<(), UpstreamError> {
         self.dialer.leads_back().await
+    }
+
+    /// The connections so far.
+    pub fn counts(&self) -> PoolCounts {
+        PoolCounts {
+            opened: self.opened.load(Ordering::Relaxed),
+            ..self.pool.counts()
+        }
     }
 
     /// An idle connection that may be reused, else a new one.
@@ -79,7 +97,9 @@ impl Route {
     }
 
     async fn dial(&self) -> Result<Connection, UpstreamError> {
-        match self.dialer.dial().await? {
+        let stream = self.dialer.dial().await?;
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        match stream {
             Stream::Plain(socket) => self.handshake(TokioIo::new(socket.clone()), socket).await,
             Stream::Tls(stream, socket) => self.handshake(TokioIo::new(*stream), socket).await,
         }

@@ -13,6 +13,7 @@ use tracing::warn;
 
 use super::{
     Origin, Outgoing, ResponseBody, Settings, TlsError, UpstreamError,
+    pool::PoolCounts,
     route::{Fetched, Route},
     socket::Socket,
 };
@@ -84,6 +85,17 @@ impl Upstream {
 
     pub fn origin(&self) -> &Origin {
         &self.settings.url
+    }
+
+    /// The connections so far, to the first and the fallback together.
+    pub fn counts(&self) -> PoolCounts {
+        let fallback = self.fallback.as_ref().map(Route::counts).unwrap_or_default();
+        let first = self.first.counts();
+        PoolCounts {
+            idle: first.idle + fallback.idle,
+            opened: first.opened + fallback.opened,
+            reused: first.reused + fallback.reused,
+        }
     }
 
     /// The first, and the fallback if there is one.

@@ -8,6 +8,7 @@ use super::{
     clock::Millis,
     sums::{Arm, Counts, Rows, Sum},
 };
+use crate::observe::time::rfc3339;
 
 /// The sums of some hours, by site, nocache off before on.
 #[derive(Debug)]
@@ -54,13 +55,15 @@ impl Stats {
         })
     }
 
-    /// As JSON, for `/api/stats`.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "since": super::super::time::rfc3339(self.since),
-            "until": super::super::time::rfc3339(self.until),
-            "sites": self.lines().map(|line| line.to_json()).collect::<Vec<_>>(),
-        })
+    /// As JSON, for `/api/stats`. Of many sites it is long: a tree of all of it would take ten times as much memory.
+    pub fn to_json(&self) -> String {
+        let lines: Vec<String> = self.lines().map(|line| line.to_json().to_string()).collect();
+        format!(
+            r#"{{"since":"{}","until":"{}","sites":[{}]}}"#,
+            rfc3339(self.since),
+            rfc3339(self.until),
+            lines.join(","),
+        )
     }
 }
 
