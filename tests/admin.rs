@@ -144,3 +144,50 @@ fn a_bot_at_the_wrong_port_is_told_the_right_one() {
     assert_eq!(exchange(gateway.admin, post_here("/api/nothing")).status(), 404);
     assert!(upstream.received().is_empty());
 }
+
+#[test]
+fn the_level_of_the_log_can_be_changed() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "");
+    let change = |content_type: &str, body: &str| {
+        let length = body.len();
+        exchange(
+            gateway.admin,
+            format!(
+                "POST /api/log-level HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}"
+            ),
+        )
+    };
+    let polls = || {
+        gateway
+            .server
+            .log()
+            .iter()
+            .filter(|event| event["endpoint"] == "getTaskResult")
+            .count()
+    };
+    let poll = || exchange(gateway.api, post("/getTaskResult", r#"{"clientKey":"K","taskId":1}"#));
+    poll();
+    assert_eq!(
+        change("application/json", r#"{"level":"debug"}"#).text(),
+        "{\"level\":\"debug\"}\n"
+    );
+    gateway
+        .server
+        .wait_for("the log's level was changed until the next start", 1);
+    assert_eq!(polls(), 0);
+    poll();
+    wait(|| (polls() == 1).then_some(()));
+    let form = "application/x-www-form-urlencoded";
+    let led_back = change(form, "level=info");
+    assert_eq!((led_back.status(), led_back.field("location")), (303, Some("/")));
+    poll();
+    // What a script of a bot sends by curl's default type is JSON all the same.
+    assert_eq!(change(form, r#"{"level":"warn"}"#).status(), 200);
+    let shown = exchange(gateway.admin, get_from("localhost", "/api/log-level"));
+    assert_eq!(shown.text(), "{\"level\":\"warn\"}\n");
+    assert_eq!(polls(), 1);
+    for body in [r#"{"level":"loud"}"#, "{}", "", "level=loud"] {
+        assert_eq!(change("application/json", body).status(), 400, "{body}");
+    }
+}

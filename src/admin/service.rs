@@ -8,6 +8,7 @@
 //! | `/config` | what is in force |
 //! | `/metrics` | the metrics |
 //! | `/api/stats`, `/api/tasks`, `/api/tasks/{id}`, `/api/feedback` | the ledger |
+//! | `/api/log-level` | the log's level |
 
 use std::{
     sync::Arc,
@@ -23,7 +24,9 @@ use http::{HeaderName, header};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::{Settings, Status, access::check_host, in_force, ledger_api, metrics_page, page, ready, wrong_port};
+use super::{
+    LogLevel, Settings, Status, access::check_host, in_force, ledger_api, metrics_page, page, ready, wrong_port,
+};
 use crate::{api::Gateway, observe::ledger::Stats};
 
 /// What the admin side shows.
@@ -33,6 +36,8 @@ pub struct Shown {
     pub status: Status,
     /// The gateway.
     pub gateway: Arc<Gateway>,
+    /// The log's level.
+    pub log_level: LogLevel,
     stats: Arc<Mutex<Option<Gathered>>>,
 }
 
@@ -76,7 +81,7 @@ pub fn json_text(text: String) -> Response {
 }
 
 /// The admin side as a service.
-pub fn service(settings: Settings, status: Status, gateway: Arc<Gateway>) -> Router {
+pub fn service(settings: Settings, status: Status, gateway: Arc<Gateway>, log_level: LogLevel) -> Router {
     Router::new()
         .route("/", get(page::page))
         .route("/live", get(page::part))
@@ -90,11 +95,16 @@ pub fn service(settings: Settings, status: Status, gateway: Arc<Gateway>) -> Rou
         .route("/api/tasks", get(ledger_api::latest))
         .route("/api/tasks/{id}", get(ledger_api::task))
         .route("/api/feedback", post(ledger_api::feedback))
+        .route(
+            "/api/log-level",
+            get(super::log_level::show).post(super::log_level::change),
+        )
         .fallback(wrong_port::respond)
         .layer(middleware::from_fn_with_state(Arc::new(settings), check_host))
         .with_state(Shown {
             status,
             gateway,
+            log_level,
             stats: Arc::default(),
         })
 }

@@ -13,9 +13,9 @@ use super::{
     stop_signals::StopSignals,
 };
 use crate::{
-    admin::{self, Status},
+    admin::{self, LogLevel, Status},
     api::{self, Gateway},
-    config::{self, Log, LogFormat, LogLevel, Reading, Source, sections, shown},
+    config::{self, Log, LogFormat, Reading, Source, sections, shown},
     observe::{Counted, Observers},
     sandbox::{Odds, Sandbox, Settings},
     server::{Listener, Server},
@@ -63,13 +63,13 @@ const PAGES: [&str; 9] = [
 const BOTS: usize = 8;
 
 pub fn run() -> Result<(), Failure> {
-    let level = LogLevel::Warn;
+    let level = config::LogLevel::Warn;
     let format = LogFormat::Auto;
-    let _flush = logging::init(Log { level, format })?;
-    block_on(serve())?
+    let (_flush, log_level) = logging::init(Log { level, format })?;
+    block_on(serve(log_level))?
 }
 
-async fn serve() -> Result<(), Failure> {
+async fn serve(log_level: LogLevel) -> Result<(), Failure> {
     let mut signals = StopSignals::new()?;
     let odds = [("shop.example", 0.7), ("tickets.example", 0.5)];
     let sandbox = Sandbox::new(Settings {
@@ -109,7 +109,7 @@ async fn serve() -> Result<(), Failure> {
     });
     let listener = admin_listener(config.admin.listen).await?;
     let address = listener.local_addr().map_err(Failure::failed)?;
-    let service = admin::service(config.admin.settings, status, gateway);
+    let service = admin::service(config.admin.settings, status, gateway, log_level);
     tokio::spawn(Server::new(vec![Listener::http(listener)]).run_forever(service));
     for number in 0..BOTS {
         let bot = Bot {

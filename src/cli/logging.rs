@@ -5,12 +5,13 @@ use std::{
     panic,
 };
 
-use tracing::error;
+use tracing::{Level, error};
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
     fmt,
     layer::SubscriberExt,
+    reload,
     util::SubscriberInitExt,
 };
 
@@ -19,10 +20,13 @@ use super::{
     log_queue::{Flush, LogQueue},
     output::Failure,
 };
-use crate::config::{Log, LogFormat};
+use crate::{
+    admin,
+    config::{Log, LogFormat},
+};
 
-/// Begins to log. What is logged is written at the latest when the returned value is dropped.
-pub fn init(log: Log) -> Result<Flush, Failure> {
+/// Begins to log. What is logged is written at the latest when the first value is dropped; the second changes the level.
+pub fn init(log: Log) -> Result<(Flush, admin::LogLevel), Failure> {
     let (queue, flush) = LogQueue::start(stderr()).map_err(Failure::failed)?;
     let is_pretty = match log.format {
         LogFormat::Auto => stderr().is_terminal(),
@@ -39,15 +43,23 @@ pub fn init(log: Log) -> Result<Flush, Failure> {
     } else {
         JsonLog(queue).boxed()
     };
-    let level = LevelFilter::from_level(log.level.into());
-    // A dependency's own steps say nothing about a request, and some would show its bytes.
-    let of_others = level.min(LevelFilter::WARN);
-    let levels = Targets::new()
-        .with_default(of_others)
-        .with_target(env!("CARGO_CRATE_NAME"), level);
+    let level: Level = log.level.into();
+    let (levels, handle) = reload::Layer::new(levels(level));
     tracing_subscriber::registry().with(levels).with(layer).init();
     panic::set_hook(Box::new(log_panic));
-    Ok(flush)
+    // It fails only if there is no subscriber any more.
+    let change = move |level| drop(handle.reload(self::levels(level)));
+    Ok((flush, admin::LogLevel::new(level, change)))
+}
+
+/// What is logged at a level.
+fn levels(level: Level) -> Targets {
+    let level = LevelFilter::from_level(level);
+    // A dependency's own steps say nothing about a request, and some would show its bytes.
+    let of_others = level.min(LevelFilter::WARN);
+    Targets::new()
+        .with_default(of_others)
+        .with_target(env!("CARGO_CRATE_NAME"), level)
 }
 
 /// The standard library's hook would write to stderr, on the thread that panicked. Its message is left out: it can hold a

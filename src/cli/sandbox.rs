@@ -65,7 +65,7 @@ pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
     let mut config = Config::default();
     config.server.listen = vec![LISTEN];
     overrides.apply(&mut config)?;
-    let _flush = logging::init(Log {
+    let (_flush, _) = logging::init(Log {
         level: config.log.level,
         ..Config::default().log
     })?;

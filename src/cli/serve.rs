@@ -14,7 +14,7 @@ use super::{
     stop_signals::StopSignals,
 };
 use crate::{
-    admin::{self, Status},
+    admin::{self, LogLevel, Status},
     api::{self, Gateway},
     config::{self, AdminListen, Config, Overrides},
     observe::{Counted, Observers},
@@ -25,15 +25,15 @@ use crate::{
 
 pub fn run(overrides: Overrides) -> Result<(), Failure> {
     let config = load(&overrides)?;
-    let flush = logging::init(config.log)?;
+    let (flush, log_level) = logging::init(config.log)?;
     let counted = Counted {
         log_lines_dropped: flush.dropped(),
         ..Counted::default()
     };
-    block_on_threads(config.server.workers, serve(overrides, config, counted))?
+    block_on_threads(config.server.workers, serve(overrides, config, counted, log_level))?
 }
 
-async fn serve(overrides: Overrides, config: Config, counted: Counted) -> Result<(), Failure> {
+async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level: LogLevel) -> Result<(), Failure> {
     // First of all: a signal that nobody handles ends the process.
     let mut signals = StopSignals::new()?;
     let bell = Bell::default();
@@ -93,7 +93,7 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted) -> Result
     if let Some(listener) = admin {
         let address = listener.local_addr().map_err(Failure::failed)?;
         info!(%address, "admin listening");
-        let service = admin::service(config.admin.settings, status.clone(), gateway.clone());
+        let service = admin::service(config.admin.settings, status.clone(), gateway.clone(), log_level);
         tokio::spawn(Server::new(vec![Listener::http(listener)]).run_forever(service));
     }
 

@@ -211,7 +211,8 @@ pub fn plain() -> Vec<Section<Config>> {
         section("log", vec![
             key!(C, log.level, "level", choice(), "the least important level that is logged")
                 .flag("--log-level", "NOCACHE_GATEWAY_LOG_LEVEL", "LEVEL", in_words::<LogLevel>() + " [default: {}]"),
-            key!(C, log.format, "format", choice::<LogFormat>(), "auto is pretty on a terminal, otherwise JSON"),
+            key!(C, log.format, "format", choice::<LogFormat>(), "auto is pretty on a terminal, otherwise JSON")
+                .flag("--log-format", "NOCACHE_GATEWAY_LOG_FORMAT", "FORMAT", in_words::<LogFormat>() + " [default: {}]"),
         ]),
         section("default", vec![
             key!(C, general.default.action, "action", choice::<Action>(), "for sites that no rule matches").live(),

@@ -8,7 +8,7 @@ use http::{HeaderName, StatusCode, header};
 use maud::{DOCTYPE, Markup, html};
 
 use super::{explain, live};
-use crate::admin::service::Shown;
+use crate::admin::{log_level::LEVELS, service::Shown};
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -27,6 +27,7 @@ pub fn html_response(markup: Markup) -> Response {
 
 /// `/`: the page. `site` and `captcha` in the query are what the box explains.
 pub async fn page(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Response {
+    let log_level = shown.log_level.name();
     let live = live::render(&shown).await;
     let explain = explain::render(&shown.gateway.rules(), query.as_deref());
     html_response(html! {
@@ -52,6 +53,13 @@ pub async fn page(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Resp
                     (explain)
                 }
                 footer {
+                    form.level action="/api/log-level" method="post" {
+                        label for="level" { "Log level until the next start" }
+                        select #level name="level" {
+                            @for level in LEVELS { option value=(level) selected[level == log_level] { (level) } }
+                        }
+                        button type="submit" { "Change" }
+                    }
                     p { a href="/metrics" { "Metrics" } " " a href="/config" { "Configuration" } " "
                         a href="/api/stats" { "Statistics as JSON" } " " a href="/readyz" { "Readiness" } }
                 }
