@@ -74,6 +74,20 @@ fn fast_polls_are_warned_of_and_sent() {
 }
 
 #[test]
+fn responses_can_carry_the_warning() {
+    let (_sandbox, gateway) = sandbox_and_gateway("1000", "[guard]\nwarning_header = true\n");
+    let mut client = Client::connect(gateway.api);
+    let id = create(&mut client);
+    let warning = |response: &Message| response.field("x-nocache-gateway-warning").map(str::to_owned);
+    assert_eq!(warning(&poll(&mut client, id)), None);
+    assert_eq!(warning(&poll(&mut client, id)).as_deref(), Some("fast-polls"));
+    let mistaken = TASK.replacen(r#""type""#, r#""no_cache":true,"type""#, 1);
+    let response = client.exchange(post("/createTask", mistaken));
+    assert_eq!(warning(&response).as_deref(), Some("nocache-misspelled"));
+    assert!(response.decision().starts_with("set"));
+}
+
+#[test]
 fn paced_polls_are_answered_here() {
     let (sandbox, gateway) = sandbox_and_gateway("1", "[guard]\npolls = \"pace\"\n");
     let mut client = Client::connect(gateway.api);
@@ -152,9 +166,9 @@ fn ids_that_cannot_be_one_are_answered_here() {
 }
 
 #[test]
-fn an_outage_can_be_told_as_processing() {
-    for (outage, status, guard) in [("503", 503, None), ("processing", 200, Some("outage"))] {
-        let (mut sandbox, gateway) = sandbox_and_gateway("1", &format!("[guard]\noutage = \"{outage}\"\n"));
+fn an_outage_is_told_as_processing() {
+    for (config, status, guard) in [("[guard]\noutage = \"503\"\n", 503, None), ("", 200, Some("outage"))] {
+        let (mut sandbox, gateway) = sandbox_and_gateway("1", config);
         let mut client = Client::connect(gateway.api);
         let id = create(&mut client);
         wait(|| (gateway.server.log().iter().any(|event| event["decision"] == "set")).then_some(()));
@@ -164,7 +178,7 @@ fn an_outage_can_be_told_as_processing() {
         assert_eq!(
             (response.status(), response.field("x-nocache-gateway-guard")),
             (status, guard),
-            "{outage}"
+            "{config}"
         );
         assert_eq!(poll(&mut client, 5).status(), 503, "a task that is not known");
         // The log says what happened in either case.

@@ -47,10 +47,12 @@ pub async fn pass(
     });
     let body = body.take_body(|| recording.count());
     let request = upstream_request(gateway, head, target, body, Framing::AsSent);
-    Ok(match send(gateway, request, Purpose::Other, recording).await {
+    let mut response = match send(gateway, request, Purpose::Other, recording).await {
         Ok(response) => client_response(response, false, None),
         Err(failure) => failure,
-    })
+    };
+    guard::warn(gateway, recording, &mut response);
+    Ok(response)
 }
 
 /// Sends a submission on.
@@ -60,10 +62,12 @@ pub async fn send_submission(
     decision: Option<HeaderValue>,
     recording: &mut Recording,
 ) -> Response {
-    match send(gateway, request, Purpose::Submission, recording).await {
+    let mut response = match send(gateway, request, Purpose::Submission, recording).await {
         Ok(response) => client_response(response, true, decision),
         Err(failure) => fields::with_decision(failure, decision),
-    }
+    };
+    guard::warn(gateway, recording, &mut response);
+    response
 }
 
 /// The upstream's response, or the gateway's own to a failure.

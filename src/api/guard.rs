@@ -7,12 +7,15 @@ use http_body_util::{Either, Full};
 
 use super::{Gateway, Response, error_response::ErrorResponse, recording::Recording};
 use crate::{
-    observe::{ledger::Pace, record::Guarded},
-    task::{Call, TaskId},
+    observe::{Fault, clients::Habit, ledger::Pace, record::Guarded},
+    task::Call,
 };
 
 /// The field that says why the gateway answered a poll itself.
 pub const GUARD: HeaderName = HeaderName::from_static("x-nocache-gateway-guard");
+
+/// The field that names what a client does, in the words of the log's warnings.
+pub const WARNING: HeaderName = HeaderName::from_static("x-nocache-gateway-warning");
 
 /// What happens to polls that would earn a ban.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
@@ -27,14 +30,14 @@ pub enum PollGuard {
     Off,
 }
 
-/// What a poll of a known task gets while the upstream cannot be reached.
+/// What a poll of a task that was created in the last minutes gets while the upstream cannot be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 pub enum Outage {
-    /// An error. The vendor's SDKs read 503 as "still working"; most other clients give up.
-    #[default]
+    /// An error. Some clients read 503 as "still working"; most give up, and with them the paid task.
     #[strum(serialize = "503")]
     Error,
-    /// That the task is not ready yet.
+    /// That the task is not ready yet: it is paid for, and every client asks again.
+    #[default]
     #[strum(serialize = "processing")]
     Processing,
 }
@@ -46,6 +49,8 @@ pub struct Settings {
     pub polls: PollGuard,
     /// What a poll gets during an outage.
     pub outage: Outage,
+    /// Whether responses to clients that risk a ban, or misuse nocache, carry [`WARNING`].
+    pub warning_header: bool,
 }
 
 /// The gateway's own response to a poll that is not to be sent. `id` is what it names as its task, as written, if that is no
@@ -76,16 +81,35 @@ pub fn check(gateway: &Gateway, id: Option<&str>, recording: &mut Recording) -> 
     }
 }
 
-/// The response to a poll whose upstream cannot be reached, where the configuration wants one for a task that was created in
-/// the last minutes.
+/// The response to a poll that failed at the upstream, if the configuration has one for a task that was created in the last
+/// minutes.
 pub fn outage(gateway: &Gateway, recording: &mut Recording) -> Option<Response> {
-    let is_wanted = gateway.settings.guard.outage == Outage::Processing && recording.record.call == Some(Call::Poll);
-    let task: TaskId = recording.record.task.filter(|_| is_wanted)?;
+    let record = &recording.record;
+    let is_upstream = record.cause.is_some_and(|cause| cause.fault() == Fault::Upstream);
+    let is_wanted = gateway.settings.guard.outage == Outage::Processing && record.call == Some(Call::Poll);
+    let task = record.task.filter(|_| is_wanted && is_upstream)?;
     if !gateway.observers.ledger.is_recent(task) {
         return None;
     }
     recording.record.guarded = Some(Guarded::Outage);
     Some(said(not_ready(recording), "outage"))
+}
+
+/// Adds what a client does to its response, if that is wanted.
+pub fn warn(gateway: &Gateway, recording: &Recording, response: &mut Response) {
+    if !gateway.settings.guard.warning_header {
+        return;
+    }
+    let record = &recording.record;
+    let habit = record
+        .polled
+        .and_then(Habit::of_polls)
+        .or(record.lint.map(Habit::Mistake));
+    if let Some(habit) = habit {
+        response
+            .headers_mut()
+            .insert(WARNING, HeaderValue::from_static(habit.name()));
+    }
 }
 
 /// Whether an id cannot be a task's: none, or the code of an error that a client took for one.

@@ -204,6 +204,7 @@ pub fn plain() -> Vec<Section<Config>> {
         section("guard", vec![
             key!(C, server.api.guard.polls, "polls", choice::<PollGuard>(), "polls that earn the vendor's ban: \"pace\" answers those that come too early itself"),
             key!(C, server.api.guard.outage, "outage", choice::<Outage>(), "what a poll of a new task gets while the upstream cannot be reached"),
+            key!(C, server.api.guard.warning_header, "warning_header", boolean(), "x-nocache-gateway-warning on responses to clients that risk a ban, or misuse nocache"),
         ]),
         section("ledger", vec![
             key!(C, ledger.max_tasks, "max_tasks", count_or_none(), "tasks that are followed at once, for at most 15 minutes each; 0: no ledger, so no stats"),

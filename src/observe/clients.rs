@@ -12,7 +12,10 @@ use parking_lot::Mutex;
 use strum::VariantArray;
 use tracing::warn;
 
-use super::{Record, record::Guarded};
+use super::{
+    Record,
+    record::{Guarded, Polled},
+};
 use crate::{submission::lint::Lint, task::VendorResult};
 
 /// How often a client is warned of for one reason.
@@ -51,6 +54,15 @@ impl Habit {
         polls
             .into_iter()
             .chain(Lint::VARIANTS.iter().map(|lint| Self::Mistake(*lint)))
+    }
+
+    /// What the polls of a task show.
+    pub fn of_polls(polled: Polled) -> Option<Self> {
+        let is_fast = polled.spacing.is_some_and(|spacing| spacing < FAST);
+        match polled.times {
+            MANY_POLLS.. => Some(Self::ManyPolls),
+            _ => is_fast.then_some(Self::FastPolls),
+        }
     }
 
     /// Its name in log and metrics.
@@ -131,13 +143,8 @@ impl Clients {
         if record.guarded == Some(Guarded::WrongId) {
             return Some(Habit::WrongIds);
         }
-        if let Some(polled) = record.polled {
-            if polled.times >= MANY_POLLS {
-                return Some(Habit::ManyPolls);
-            }
-            if polled.spacing.is_some_and(|spacing| spacing < FAST) {
-                return Some(Habit::FastPolls);
-            }
+        if let Some(habit) = record.polled.and_then(Habit::of_polls) {
+            return Some(habit);
         }
         if let (Some(VendorResult::Failed(code)), Some(key)) = (record.vendor, record.key)
             && matches!(
@@ -261,7 +268,7 @@ pub fn key_hash(key: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{observe::record::Polled, task::ErrorCode};
+    use crate::task::ErrorCode;
 
     fn polled(times: u32, spacing: Option<u64>) -> Record {
         Record {
