@@ -98,7 +98,8 @@ impl Recording {
     /// Notes what a request asks about a task, if that is followed and its body is there. Returns the id that it names, as
     /// written.
     pub fn note_request(&mut self, target: &str, body: &[u8], fields: &HeaderMap) -> Option<String> {
-        if !self.observers.ledger.is_on() {
+        let is_about_task = task::request::is_about_task(self.record.endpoint, target);
+        if !is_about_task || !self.observers.ledger.is_on() {
             return None;
         }
         let body = plain(body, Coded::of(fields))?;

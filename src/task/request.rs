@@ -44,6 +44,15 @@ impl TaskRequest<'_> {
     }
 }
 
+/// Whether a request can be about a task, as far as its path tells.
+pub fn is_about_task(endpoint: Endpoint, target: &str) -> bool {
+    match endpoint {
+        Endpoint::GetTaskResult | Endpoint::Res => true,
+        Endpoint::Other => opinion(target).is_some(),
+        Endpoint::CreateTask | Endpoint::In => false,
+    }
+}
+
 /// Reads a request about a task: `target` is its path and query, `body` its whole body, without a content coding. `None`
 /// for every other request, and for what cannot be read.
 pub fn read<'a>(endpoint: Endpoint, target: &'a str, body: &'a [u8]) -> Option<TaskRequest<'a>> {
