@@ -2,9 +2,9 @@
 
 use axum::{extract::State, response::Response};
 
-use super::service::{Shown, json};
+use super::{exchange::json_response, service::Shown};
 
 /// `/config`: every setting with its value and where that comes from, secrets masked, and the first rules.
 pub async fn page(State(shown): State<Shown>) -> Response {
-    json(&shown.status.facts().config)
+    json_response(&shown.status.facts().config)
 }

@@ -2,14 +2,17 @@
 
 use axum::{
     extract::{Path, RawQuery, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::service::{Shown, json as json_response, json_text};
+use super::{
+    exchange::{Refusal, form_value, json_response, json_text},
+    service::Shown,
+};
 use crate::{
     observe::{
         ledger::{End, Task},
@@ -27,40 +30,18 @@ const MOST_HOURS: u64 = 24;
 
 /// A number in the query; `default` if there is none.
 fn parameter(query: Option<&str>, name: &str, default: u64, most: u64) -> Result<u64, Refusal> {
-    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let Some((_, text)) = pairs.find(|(written, _)| written == name) else {
+    let Some(text) = form_value(query.unwrap_or_default().as_bytes(), name) else {
         return Ok(default);
     };
     let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-    number.ok_or_else(|| {
-        refuse(
-            StatusCode::BAD_REQUEST,
-            format!("{name} takes a whole number from 1 to {most}"),
-        )
-    })
-}
-
-/// Why there is no other response.
-pub struct Refusal(StatusCode, String);
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        (self.0, json_response(&json!({ "error": self.1 }))).into_response()
-    }
-}
-
-fn refuse(status: StatusCode, error: impl Into<String>) -> Refusal {
-    Refusal(status, error.into())
+    number.ok_or_else(|| Refusal::bad_request(format!("{name} takes a whole number from 1 to {most}")))
 }
 
 /// With the ledger off there is nothing to show.
 fn check_on(shown: &Shown) -> Result<(), Refusal> {
     match shown.gateway.observers().ledger.is_on() {
         true => Ok(()),
-        false => Err(refuse(
-            StatusCode::NOT_FOUND,
-            "there is no ledger: [ledger] max_tasks is 0",
-        )),
+        false => Err(Refusal::not_found("there is no ledger: [ledger] max_tasks is 0")),
     }
 }
 
@@ -72,7 +53,7 @@ pub async fn stats(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Res
     let stats = tokio::task::spawn_blocking(move || shown.gateway.observers().ledger.stats(hours).to_json());
     let stats = stats
         .await
-        .map_err(|_| refuse(StatusCode::INTERNAL_SERVER_ERROR, "a bug in the gateway"))?;
+        .map_err(|_| Refusal(StatusCode::INTERNAL_SERVER_ERROR, "a bug in the gateway".to_owned()))?;
     Ok(json_text(stats))
 }
 
@@ -93,10 +74,7 @@ pub async fn task(State(shown): State<Shown>, Path(id): Path<String>) -> Result<
 }
 
 fn unknown() -> Refusal {
-    refuse(
-        StatusCode::NOT_FOUND,
-        "this task is not known: tasks are followed for 15 minutes from their creation",
-    )
+    Refusal::not_found("this task is not known: tasks are followed for 15 minutes from their creation")
 }
 
 /// `POST /api/feedback {"taskId": 7654321, "outcome": "good" | "bad"}`: what a site made of a token, from a bot that cannot
@@ -110,12 +88,7 @@ pub async fn feedback(State(shown): State<Shown>, body: Bytes) -> Result<Respons
         outcome: String,
     }
     check_on(&shown)?;
-    let wrong = || {
-        refuse(
-            StatusCode::BAD_REQUEST,
-            r#"expected {"taskId": 7654321, "outcome": "good"} or "bad""#,
-        )
-    };
+    let wrong = || Refusal::bad_request(r#"expected {"taskId": 7654321, "outcome": "good"} or "bad""#);
     let feedback: Feedback = serde_json::from_slice(&body).map_err(|_| wrong())?;
     let id = match &feedback.task_id {
         Value::String(text) => TaskId::of(text),

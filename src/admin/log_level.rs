@@ -7,13 +7,16 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::json;
 use tracing::{Level, info};
 
-use super::service::{Shown, json as json_response};
+use super::{
+    exchange::{Refusal, form_value, json_response},
+    service::Shown,
+};
 
 /// The levels, the least important last.
 pub const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
@@ -58,7 +61,7 @@ pub async fn show(State(shown): State<Shown>) -> Response {
 }
 
 /// `POST /api/log-level {"level": "debug"}`, or a form with the same field, which leads back to the page.
-pub async fn change(State(shown): State<Shown>, fields: HeaderMap, body: Bytes) -> Response {
+pub async fn change(State(shown): State<Shown>, fields: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
     #[derive(Deserialize)]
     struct Wanted {
         level: String,
@@ -66,22 +69,19 @@ pub async fn change(State(shown): State<Shown>, fields: HeaderMap, body: Bytes) 
     let content_type = fields.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
     let is_form = content_type == Some(b"application/x-www-form-urlencoded") && !body.starts_with(b"{");
     let wanted = match is_form {
-        true => {
-            let mut pairs = form_urlencoded::parse(&body);
-            pairs
-                .find(|(name, _)| name == "level")
-                .map(|(_, level)| level.into_owned())
-        }
+        true => form_value(&body, "level"),
         false => serde_json::from_slice(&body).ok().map(|Wanted { level }| level),
     };
     let wanted = wanted.filter(|wanted| LEVELS.contains(&wanted.as_str()));
     let Some(level) = wanted.and_then(|wanted| wanted.parse().ok()) else {
-        let error = format!(r#"expected {{"level": "debug"}}, with one of {}"#, LEVELS.join(", "));
-        return (StatusCode::BAD_REQUEST, json_response(&json!({ "error": error }))).into_response();
+        let levels = LEVELS.join(", ");
+        return Err(Refusal::bad_request(format!(
+            r#"expected {{"level": "debug"}}, with one of {levels}"#
+        )));
     };
     shown.log_level.set(level);
-    match is_form {
+    Ok(match is_form {
         true => Redirect::to("/").into_response(),
         false => json_response(&json!({ "level": shown.log_level.name() })),
-    }
+    })
 }

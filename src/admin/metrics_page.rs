@@ -6,15 +6,14 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header};
 
-use super::service::Shown;
+use super::{exchange::accepts, service::Shown};
 use crate::observe::metrics;
 
 /// The metrics, in the format that the client accepts
 /// (<https://prometheus.io/docs/instrumenting/content_negotiation/>).
 pub async fn page(State(shown): State<Shown>, fields: HeaderMap) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text";
-    let mut accepted = fields.get_all(header::ACCEPT).iter();
-    let is_accepted = accepted.any(|value| value.to_str().is_ok_and(|value| value.contains(OPEN_METRICS)));
+    let is_accepted = accepts(&fields, OPEN_METRICS);
     // With many rules it is a long page.
     let page = tokio::task::spawn_blocking(move || {
         let page = shown.gateway.metrics();

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`service`](mod@service): its paths
-//! - [`access`]: whom it responds to
+//! - [`access`]: whom it responds to; [`exchange`]: what they share of requests and responses
 //! - [`status`]: what is known of the process and its configuration; [`ready`]: whether it accepts work; [`in_force`]: the
 //!   configuration
 //! - [`log_level`]: the log's level; [`metrics_page`]: the metrics; [`ledger_api`]: tasks and sums
@@ -10,6 +10,7 @@
 //! - [`wrong_port`]: bots that ask here
 
 mod access;
+mod exchange;
 mod in_force;
 mod ledger_api;
 mod log_level;

@@ -4,10 +4,14 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::{service::Shown, status::Facts};
+use super::{
+    exchange::{accepts, json_response},
+    service::Shown,
+    status::Facts,
+};
 use crate::api::Gateway;
 
 /// `/readyz`: 200 while it accepts work, also if the configuration on disk is not in force; 503 once it is stopping.
@@ -17,9 +21,8 @@ pub async fn page(State(shown): State<Shown>, fields: HeaderMap) -> Response {
         true => StatusCode::SERVICE_UNAVAILABLE,
         false => StatusCode::OK,
     };
-    let mut accepted = fields.get_all(header::ACCEPT).iter();
-    match accepted.any(|value| value.to_str().is_ok_and(|value| value.contains("application/json"))) {
-        true => (status, super::service::json(&to_json(&facts, &shown.gateway))).into_response(),
+    match accepts(&fields, "application/json") {
+        true => (status, json_response(&to_json(&facts, &shown.gateway))).into_response(),
         false => (status, text(&facts)).into_response(),
     }
 }
@@ -50,7 +53,7 @@ fn text(facts: &Facts) -> String {
 }
 
 /// Everything that is known, the upstream as the last requests saw it. The vendor is never called for it.
-pub fn to_json(facts: &Facts, gateway: &Gateway) -> Value {
+fn to_json(facts: &Facts, gateway: &Gateway) -> Value {
     json!({
         "status": if facts.is_stopping { "stopping" } else { "ready" },
         "version": env!("CARGO_PKG_VERSION"),

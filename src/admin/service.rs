@@ -17,15 +17,13 @@ use std::{
 
 use axum::{
     Router, middleware,
-    response::{IntoResponse, Response},
     routing::{get, post},
 };
-use http::{HeaderName, header};
 use parking_lot::Mutex;
-use serde_json::Value;
 
 use super::{
-    LogLevel, Settings, Status, access::check_host, in_force, ledger_api, metrics_page, page, ready, wrong_port,
+    LogLevel, Settings, Status, access::check_host, in_force, ledger_api, log_level, metrics_page, page, ready,
+    wrong_port,
 };
 use crate::{api::Gateway, observe::ledger::Stats};
 
@@ -66,22 +64,8 @@ impl Shown {
     }
 }
 
-/// A response of JSON.
-pub fn json(value: &Value) -> Response {
-    json_text(value.to_string())
-}
-
-/// A response of JSON that is written already.
-pub fn json_text(text: String) -> Response {
-    const FIELDS: [(HeaderName, &str); 2] = [
-        (header::CONTENT_TYPE, "application/json; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    (FIELDS, text + "\n").into_response()
-}
-
 /// The admin side as a service.
-pub fn service(settings: Settings, status: Status, gateway: Arc<Gateway>, log_level: LogLevel) -> Router {
+pub fn service(settings: Settings, status: Status, gateway: Arc<Gateway>, level: LogLevel) -> Router {
     Router::new()
         .route("/", get(page::page))
         .route("/live", get(page::part))
@@ -95,16 +79,13 @@ pub fn service(settings: Settings, status: Status, gateway: Arc<Gateway>, log_le
         .route("/api/tasks", get(ledger_api::latest))
         .route("/api/tasks/{id}", get(ledger_api::task))
         .route("/api/feedback", post(ledger_api::feedback))
-        .route(
-            "/api/log-level",
-            get(super::log_level::show).post(super::log_level::change),
-        )
+        .route("/api/log-level", get(log_level::show).post(log_level::change))
         .fallback(wrong_port::respond)
         .layer(middleware::from_fn_with_state(Arc::new(settings), check_host))
         .with_state(Shown {
             status,
             gateway,
-            log_level,
+            log_level: level,
             stats: Arc::default(),
         })
 }

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use strum::VariantArray;
 
 use crate::{
+    admin::exchange::form_value,
     rewrite::{self, Decision, Outcome},
     rules::{CaptchaPattern, RuleSet},
     submission::{Kind, Site},
@@ -11,11 +12,8 @@ use crate::{
 
 /// The box, and the outcome for what its query asks.
 pub fn render(rules: &RuleSet, query: Option<&str>) -> Markup {
-    let field = |name: &str| {
-        let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-        let found = pairs.find(|(written, _)| written == name);
-        found.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
-    };
+    let query = query.unwrap_or_default().as_bytes();
+    let field = |name| form_value(query, name).map_or_else(String::new, |value| value.trim().to_owned());
     let (site, captcha) = (field("site"), field("captcha"));
     let kind = captcha.parse::<Kind>().unwrap_or(Kind::RecaptchaV2);
     html! {
