@@ -2,13 +2,13 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime},
 };
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::observe::time::rfc3339;
+use crate::observe::time::{rfc3339, unix_millis};
 
 /// What is known of the process and its configuration. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -49,11 +49,8 @@ pub struct Reload {
 impl Reload {
     /// A reload that ended now.
     pub fn now(error: Option<String>) -> Self {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            at: at.as_millis() as u64,
-            error,
-        }
+        let at = unix_millis(SystemTime::now());
+        Self { at, error }
     }
 }
 

@@ -134,8 +134,9 @@ pub struct Clients {
 impl Clients {
     /// Warns of what a record shows. Returns it, for the metrics.
     pub fn observe(&self, record: &Record) -> Option<Habit> {
-        let habit = self.habit(record, Instant::now())?;
-        self.notice(record, habit, Instant::now());
+        let now = Instant::now();
+        let habit = self.habit(record, now)?;
+        self.notice(record, habit, now);
         Some(habit)
     }
 

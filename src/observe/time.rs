@@ -1,6 +1,13 @@
 //! Points in time, as they are shown.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// Milliseconds since 1970; 0 for a clock that is set before that.
+pub fn unix_millis(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
 
 /// A time of day in UTC (RFC 3339), to the second, from milliseconds since 1970.
 pub fn rfc3339(millis: u64) -> String {

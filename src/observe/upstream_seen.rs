@@ -5,7 +5,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::{Cause, Fault, Record, time::rfc3339};
+use super::{
+    Cause, Fault, Record,
+    time::{rfc3339, unix_millis},
+};
 
 /// The upstream as the last requests saw it.
 #[derive(Debug, Default)]
@@ -63,7 +66,7 @@ impl Seen {
     pub fn to_json(&self) -> Value {
         let at = |time: Instant| {
             let time = SystemTime::now().checked_sub(time.elapsed()).unwrap_or(UNIX_EPOCH);
-            rfc3339(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64)
+            rfc3339(unix_millis(time))
         };
         json!({
             "lastResponse": self.response.map(|(time, status)| json!({ "at": at(time), "status": status })),

@@ -1,12 +1,14 @@
 //! The time of day that never goes back.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
+
+use crate::observe::time::unix_millis;
 
 /// The system's time of day at the start, and from there on a clock that nobody sets.
 #[derive(Debug)]
 pub struct Clock {
     began: Instant,
-    at: Duration,
+    at: Millis,
 }
 
 /// Milliseconds since 1970-01-01T00:00Z.
@@ -19,7 +21,7 @@ impl Default for Clock {
     fn default() -> Self {
         Self {
             began: Instant::now(),
-            at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            at: unix_millis(SystemTime::now()),
         }
     }
 }
@@ -27,6 +29,6 @@ impl Default for Clock {
 impl Clock {
     /// The time.
     pub fn now(&self) -> Millis {
-        (self.at + self.began.elapsed()).as_millis() as Millis
+        self.at + self.began.elapsed().as_millis() as Millis
     }
 }
