@@ -14,7 +14,7 @@ use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
 use crate::{
-    observe::{Observers, metrics::Now},
+    observe::{Observers, gauges::Now},
     rules::RuleSet,
     server::ConnectionFault,
     upstream::Upstream,

@@ -1,17 +1,21 @@
 //! Counts and times of requests, for Prometheus. No label holds a site, a key or a task id, and no client can invent a
 //! value: the names of rules come from the configuration, everything else from lists of the program.
 
-use std::sync::atomic::Ordering;
-
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    metrics::{counter::Counter, family::Family, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
 
 use strum::VariantArray;
 
-use super::{Fault, Record, clients::Habit, process::Process, record::Guarded};
+use super::{
+    Fault, Record,
+    clients::Habit,
+    gauges::{Gauges, Now},
+    process::Process,
+    record::Guarded,
+};
 
 /// All metrics.
 #[derive(Debug)]
@@ -36,37 +40,6 @@ struct WarningLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct GuardedLabels {
     action: &'static str,
-}
-
-/// What others count, and is only shown here.
-#[derive(Debug, Default)]
-struct Gauges {
-    in_flight: Gauge,
-    connections: Gauge,
-    rules: Gauge,
-    idle: Gauge,
-    opened: Counter,
-    reused: Counter,
-    log_lines_dropped: Counter,
-}
-
-/// What others count, as of now.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Now {
-    /// Requests in flight.
-    pub in_flight: usize,
-    /// Open connections of clients.
-    pub connections: usize,
-    /// Rules in force.
-    pub rules: usize,
-    /// Idle connections to the upstream.
-    pub idle: usize,
-    /// Connections to the upstream that were made.
-    pub opened: u64,
-    /// How often one was used again.
-    pub reused: u64,
-    /// Log lines that nobody could read.
-    pub log_lines_dropped: u64,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -160,37 +133,7 @@ impl Metrics {
             Unit::Seconds,
             self.upstream_time.clone(),
         );
-        registry.register(
-            "in_flight",
-            "Requests in flight, of [server] max_in_flight",
-            self.now.in_flight.clone(),
-        );
-        registry.register(
-            "connections",
-            "Open connections of clients, of [server] max_connections",
-            self.now.connections.clone(),
-        );
-        registry.register(
-            "upstream_idle_connections",
-            "Idle connections to the upstream",
-            self.now.idle.clone(),
-        );
-        registry.register(
-            "upstream_connections_opened",
-            "Connections to the upstream that were made",
-            self.now.opened.clone(),
-        );
-        registry.register(
-            "upstream_connections_reused",
-            "Requests on a connection to the upstream that was there already",
-            self.now.reused.clone(),
-        );
-        registry.register(
-            "log_lines_dropped",
-            "Log lines that were dropped, because nobody read the log",
-            self.now.log_lines_dropped.clone(),
-        );
-        registry.register("rules", "Rules in force", self.now.rules.clone());
+        self.now.register(registry);
         registry.register("reloads", "Reloads of the configuration", self.reloads.clone());
         registry.register(
             "client_warnings",
@@ -283,21 +226,7 @@ impl Metrics {
 
     /// All metrics in the OpenMetrics text format 1.0.
     pub fn open_metrics(&self, now: &Now) -> String {
-        for (gauge, value) in [
-            (&self.now.in_flight, now.in_flight),
-            (&self.now.connections, now.connections),
-            (&self.now.rules, now.rules),
-            (&self.now.idle, now.idle),
-        ] {
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        }
-        for (counter, value) in [
-            (&self.now.opened, now.opened),
-            (&self.now.reused, now.reused),
-            (&self.now.log_lines_dropped, now.log_lines_dropped),
-        ] {
-            counter.inner().store(value, Ordering::Relaxed);
-        }
+        self.now.set(now);
         let mut page = String::new();
         // A String takes everything.
         let _infallible = text::encode(&mut page, &self.registry);

@@ -5,7 +5,7 @@
 //! - [`record`]: the record; [`cause`]: why a request failed
 //! - [`observers`]: who is given each record
 //! - [`log`]: one event per record; [`outage`]: when a repeated failure is worth a warning
-//! - [`metrics`]: counts and times; [`process`]: what the process uses
+//! - [`metrics`]: counts and times; [`gauges`]: what others count; [`process`]: what the process uses
 //! - [`clients`]: clients that risk a ban, or misuse nocache
 //! - [`misdirected`]: clients that speak to the wrong port
 //! - [`ledger`]: what became of each task; [`time`]: how points in time are shown
@@ -15,6 +15,7 @@
 pub mod activity;
 pub mod cause;
 pub mod clients;
+pub mod gauges;
 pub mod ledger;
 pub mod log;
 pub mod metrics;
