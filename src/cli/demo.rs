@@ -108,7 +108,7 @@ async fn demo() -> Result<(), Failure> {
         ..Settings::default()
     });
     let upstream = spawn(sandbox.service()).await?;
-    let gateway = spawn_gateway(&upstream).await?;
+    let gateway = spawn(api::service(gateway(&upstream, rules()?)?)).await?;
     print(&format!(
         "A sandbox of the API is at {upstream}, the gateway in front of it at {gateway}.\n\
          Each request below is shown as a bot sent it, with the bytes that the gateway inserted {}.",
@@ -193,19 +193,28 @@ impl Case {
 }
 
 fn rules() -> Result<Config, Failure> {
-    config::read(Source::new("demo", RULES), Path::new(""), Reading::First).map_err(Failure::failed)
+    config(RULES)
 }
 
-async fn spawn_gateway(upstream: &str) -> Result<String, Failure> {
+/// A configuration with the defaults and these rules.
+pub fn config(rules: &str) -> Result<Config, Failure> {
+    config::read(Source::new("demo", rules), Path::new(""), Reading::First).map_err(Failure::failed)
+}
+
+/// A gateway in front of an upstream.
+pub fn gateway(upstream: &str, config: Config) -> Result<Arc<Gateway>, Failure> {
     let settings = upstream::Settings {
         url: upstream.parse().map_err(Failure::failed)?,
         ..upstream::Settings::default()
     };
     let upstream = Upstream::new(settings, &[]).map_err(Failure::failed)?;
-    let config = rules()?;
     let observers = Observers::new(&config.ledger, Counted::default());
-    let gateway = Gateway::new(config.server.api, config.rules, upstream, observers);
-    spawn(api::service(Arc::new(gateway))).await
+    Ok(Arc::new(Gateway::new(
+        config.server.api,
+        config.rules,
+        upstream,
+        observers,
+    )))
 }
 
 /// Serves on a free port until the process ends. Returns the URL.

@@ -7,19 +7,17 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, time::sleep};
 
 use super::{
-    demo::spawn,
+    demo::{self, spawn},
     listeners, logging,
     output::{Failure, block_on, print},
     stop_signals::StopSignals,
 };
 use crate::{
     admin::{self, LogLevel, Status},
-    api::{self, Gateway},
-    config::{self, Log, LogFormat, Reading, Source, sections, shown},
-    observe::{Counted, Observers},
+    api,
+    config::{self, Log, LogFormat, sections, shown},
     sandbox::{Odds, Sandbox, Settings},
     server::{Listener, Server},
-    upstream::{self, Upstream},
 };
 
 /// Rules of every kind, one with a typing error in its site.
@@ -86,20 +84,15 @@ async fn serve(log_level: LogLevel) -> Result<(), Failure> {
         record: false,
     });
     let sandbox = spawn(sandbox.service()).await?;
-    let config = config::read(Source::new("demo", RULES), Path::new(""), Reading::First).map_err(Failure::failed)?;
-    let settings = upstream::Settings {
-        url: sandbox.parse().map_err(Failure::failed)?,
-        ..upstream::Settings::default()
-    };
-    let upstream = Upstream::new(settings, &[]).map_err(Failure::wrong)?;
+    let config = demo::config(RULES)?;
     let in_force = shown::to_json(
         Some(Path::new("the demo's own")),
         &sections::in_force(&config),
         &config.rules,
         usize::MAX,
     );
-    let observers = Observers::new(&config.ledger, Counted::default());
-    let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream, observers));
+    let admin = config.admin.clone();
+    let gateway = demo::gateway(&sandbox, config)?;
     let api = spawn(api::service(gateway.clone())).await?;
     let status = Status::default();
     status.change(|facts| {
@@ -107,9 +100,9 @@ async fn serve(log_level: LogLevel) -> Result<(), Failure> {
         facts.config = Arc::new(in_force);
         facts.api_addresses = vec![api.clone()];
     });
-    let listener = admin_listener(config.admin.listen).await?;
+    let listener = admin_listener(admin.listen)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
-    let service = admin::service(config.admin.settings, status, gateway, log_level);
+    let service = admin::service(admin.settings, status, gateway, log_level);
     tokio::spawn(Server::new(vec![Listener::http(listener)]).run_forever(service));
     for number in 0..BOTS {
         let bot = Bot {
@@ -131,7 +124,7 @@ async fn serve(log_level: LogLevel) -> Result<(), Failure> {
 }
 
 /// The usual address of the admin side, or a free port if that is taken.
-async fn admin_listener(usual: config::AdminListen) -> Result<TcpListener, Failure> {
+fn admin_listener(usual: config::AdminListen) -> Result<TcpListener, Failure> {
     if let config::AdminListen::At(address) = usual
         && let Ok(listener) = listeners::bind(address, "")
     {
