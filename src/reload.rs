@@ -223,14 +223,15 @@ impl Reloader {
         if warnings > 0 {
             warn!(warnings, "the configuration has warnings:\n{report}");
         }
-        let needs_restart = self.what_needs_a_restart(config);
+        let in_force = sections::in_force(config);
+        let needs_restart = self.what_needs_a_restart(config, &in_force);
         if !needs_restart.is_empty() {
             warn!(
                 settings = needs_restart.join(", "),
                 "these settings changed, but take effect only at the next start"
             );
         }
-        let settings = sections::in_force(config).into_iter().zip(&self.started);
+        let settings = in_force.into_iter().zip(&self.started);
         let settings: Vec<InForce> = settings
             .map(|(now, started)| if now.is_live { now } else { started.clone() })
             .collect();
@@ -245,15 +246,15 @@ impl Reloader {
     }
 
     /// Only rules are swapped: listeners, limits and the like are what the process began with.
-    fn what_needs_a_restart(&self, config: &Config) -> Vec<String> {
-        sections::in_force(config)
-            .into_iter()
+    fn what_needs_a_restart(&self, config: &Config, in_force: &[InForce]) -> Vec<String> {
+        in_force
+            .iter()
             .zip(&self.started)
             .filter(|(now, started)| {
                 let is_other_proxy = now.path == "upstream.proxy" && config.upstream.proxy != self.proxy;
                 (now.value != started.value || is_other_proxy) && !now.is_live
             })
-            .map(|(now, _)| now.path)
+            .map(|(now, _)| now.path.clone())
             .collect()
     }
 }

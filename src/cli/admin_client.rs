@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::output::Failure;
 use crate::config::{self, AdminListen, Overrides};
 
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a listener may take.
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A response of the admin listener at an address.
 pub async fn ask(address: SocketAddr, target: &str) -> Result<reqwest::Response, Failure> {

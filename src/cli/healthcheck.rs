@@ -1,17 +1,12 @@
 //! `healthcheck`: whether the gateway on this machine is ready, for images without a shell.
 
-use std::{
-    net::{SocketAddr, TcpStream},
-    time::Duration,
-};
+use std::net::{SocketAddr, TcpStream};
 
 use super::{
-    admin_client::{self, reachable},
+    admin_client::{self, PATIENCE, reachable},
     output::{Failure, block_on},
 };
 use crate::config::{self, AdminListen, LoadError, Overrides};
-
-const PATIENCE: Duration = Duration::from_secs(2);
 
 pub fn run(overrides: &Overrides) -> Result<(), Failure> {
     // Docker reserves 2, the exit code of a wrong configuration.

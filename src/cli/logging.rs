@@ -44,16 +44,16 @@ pub fn init(log: Log) -> Result<(Flush, admin::LogLevel), Failure> {
         JsonLog(queue).boxed()
     };
     let level: Level = log.level.into();
-    let (levels, handle) = reload::Layer::new(levels(level));
+    let (levels, handle) = reload::Layer::new(targets(level));
     tracing_subscriber::registry().with(levels).with(layer).init();
     panic::set_hook(Box::new(log_panic));
     // It fails only if there is no subscriber any more.
-    let change = move |level| drop(handle.reload(self::levels(level)));
+    let change = move |level| drop(handle.reload(targets(level)));
     Ok((flush, admin::LogLevel::new(level, change)))
 }
 
 /// What is logged at a level.
-fn levels(level: Level) -> Targets {
+fn targets(level: Level) -> Targets {
     let level = LevelFilter::from_level(level);
     // A dependency's own steps say nothing about a request, and some would show its bytes.
     let of_others = level.min(LevelFilter::WARN);

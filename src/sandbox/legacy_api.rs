@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     json_api::json_response,
     keys::{key_error, key_has_nocache},
-    tasks::{Nocache, Solution, Tasks, UNSOLVABLE},
+    tasks::{self, Nocache, Solution, Tasks},
 };
 
 /// Names and values from query and body.
@@ -156,8 +156,8 @@ fn id_of(text: &str) -> Result<u64, &'static str> {
 /// Polls for a solution as text.
 fn solution(id: u64, tasks: &mut Tasks) -> Result<String, &'static str> {
     let result = tasks.poll(id).map_err(|code| match code {
-        UNSOLVABLE => code,
-        _ => WRONG_ID,
+        tasks::WRONG_ID => WRONG_ID,
+        code => code,
     });
     match result? {
         Solution::Processing => Err("CAPCHA_NOT_READY"),

@@ -10,7 +10,7 @@ use crate::{
         activity::{Activity, Decided},
         ledger::{Line, Stats},
     },
-    rules::{Rule, RuleSet},
+    rules::{Action, Rule, RuleSet},
 };
 
 /// How many rows a table has at most.
@@ -149,9 +149,9 @@ pub fn sites(rules: &RuleSet, activity: &Activity) -> Markup {
     let sites = activity.without_rule(FEW);
     let title = "Sites without a rule";
     // The rule does what the default does not.
-    let action = match rules.default_rule().action.to_string().as_str() {
-        "add" | "force" => "keep",
-        _ => "add",
+    let action = match rules.default_rule().action {
+        Action::Add | Action::Force => Action::Keep,
+        Action::Strip | Action::Keep | Action::Deny => Action::Add,
     };
     let row = |(site, count): &(String, u64)| {
         html! {
@@ -175,7 +175,7 @@ pub fn sites(rules: &RuleSet, activity: &Activity) -> Markup {
 }
 
 /// A rule for one site. A host has no character that TOML would have to escape.
-fn rule_to_paste(site: &str, action: &str) -> String {
+fn rule_to_paste(site: &str, action: Action) -> String {
     let id: String = site
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
