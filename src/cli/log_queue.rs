@@ -222,20 +222,21 @@ mod tests {
         let (opener, written, gate) = gate();
         let (queue, flush) = LogQueue::start(gate).unwrap();
         let line = [&[b'x'; 1023][..], b"\n"].concat();
+        // The thread holds this one, and waits for the stream, before the others come.
+        queue.add(&line);
+        while !queue.0.state.lock().is_writing {
+            thread::yield_now();
+        }
         for _ in 0..5000 {
             queue.add(&line);
         }
-        let (held, dropped) = {
-            let state = queue.0.state.lock();
-            (state.lines.len(), state.dropped)
-        };
-        assert!(held <= CAPACITY, "{held}");
-        // Beside the queue, the thread holds what it took from it.
-        assert!(dropped >= 5000 - 2 * (CAPACITY / line.len()) as u64, "{dropped}");
+        let room = CAPACITY / line.len();
+        assert_eq!(queue.0.state.lock().lines.len(), room * line.len());
+        assert_eq!(flush.dropped().load(Ordering::Relaxed), 5000 - room as u64);
         // Without a reader the end is not late either.
         let began = Instant::now();
         drop(flush);
-        assert!(began.elapsed() < 3 * FAREWELL);
+        assert!(began.elapsed() < 20 * FAREWELL);
         assert!(written.lock().is_empty());
         drop(opener);
     }
