@@ -2,16 +2,12 @@
 
 mod fixtures;
 
-use fixtures::{Folder, Gateway, OK, RawUpstream, TASK, exchange, get_from, post, refused, run, wait};
+use fixtures::{Folder, Gateway, OK, RawUpstream, TASK, exchange, get_from, post, post_with, refused, run, text, wait};
 use serde_json::{Value, json};
 
-fn text(bytes: &[u8]) -> &str {
-    str::from_utf8(bytes).unwrap()
-}
-
 /// A POST by the name that a bot on this machine uses.
-fn post_here(target: &str) -> String {
-    format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}")
+fn post_here(target: &str) -> Vec<u8> {
+    post_with("Host: localhost", target, "{}")
 }
 
 fn ready(gateway: &Gateway) -> Value {
@@ -150,13 +146,8 @@ fn the_level_of_the_log_can_be_changed() {
     let upstream = RawUpstream::start(OK);
     let gateway = Gateway::start(&upstream.url, "");
     let change = |content_type: &str, body: &str| {
-        let length = body.len();
-        exchange(
-            gateway.admin,
-            format!(
-                "POST /api/log-level HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}"
-            ),
-        )
+        let fields = format!("Host: localhost\r\nContent-Type: {content_type}");
+        exchange(gateway.admin, post_with(&fields, "/api/log-level", body))
     };
     let polls = || {
         gateway

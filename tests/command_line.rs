@@ -7,7 +7,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use fixtures::{Folder, program, refused, run};
+use fixtures::{Folder, program, refused, run, text};
 
 /// Every environment variable, and its flag.
 const VARIABLES: [(&str, &str); 5] = [
@@ -17,10 +17,6 @@ const VARIABLES: [(&str, &str); 5] = [
     ("NOCACHE_GATEWAY_ADMIN_LISTEN", "--admin-listen"),
     ("NOCACHE_GATEWAY_LOG_LEVEL", "--log-level"),
 ];
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
 
 /// The program in a folder without a configuration.
 fn program_in(folder: &Folder) -> Command {

@@ -4,7 +4,9 @@ mod fixtures;
 
 use std::{thread::sleep, time::Duration};
 
-use fixtures::{Client, Gateway, Message, OK, RawUpstream, SandboxServer, TASK, exchange, get, get_from, post, wait};
+use fixtures::{
+    Client, Gateway, Message, OK, RawUpstream, SandboxServer, TASK, exchange, get, get_from, post, post_with, wait,
+};
 use serde_json::{Value, json};
 
 fn create(client: &mut Client) -> u64 {
@@ -192,13 +194,10 @@ fn mistakes_with_nocache_are_named_once_per_client() {
     let upstream = RawUpstream::start(OK);
     let gateway = Gateway::start(&upstream.url, "");
     let submit = |agent: &str, from: &str, to: &str| {
-        let body = TASK.replacen(from, to, 1);
-        let length = body.len();
+        let fields = format!("Host: g\r\nUser-Agent: {agent}");
         exchange(
             gateway.api,
-            format!(
-                "POST /createTask HTTP/1.1\r\nHost: g\r\nUser-Agent: {agent}\r\nContent-Length: {length}\r\n\r\n{body}"
-            ),
+            post_with(&fields, "/createTask", TASK.replacen(from, to, 1)),
         );
     };
     for agent in ["bot/1", "bot/1", "bot/2"] {

@@ -5,14 +5,11 @@ mod fixtures;
 use std::{collections::BTreeMap, io::Write};
 
 use fixtures::{
-    Client, Gateway, Message, OK, RawUpstream, SandboxServer, TASK, exchange, get, get_from, post, run, wait,
+    Client, Gateway, Message, OK, RawUpstream, SandboxServer, TASK, exchange, get, get_from, post, post_with, run,
+    text, wait,
 };
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
-
-fn text(bytes: &[u8]) -> &str {
-    str::from_utf8(bytes).unwrap()
-}
 
 /// What the admin side says, as JSON.
 fn ask(gateway: &Gateway, target: &str) -> Value {
@@ -198,11 +195,7 @@ fn a_task_is_followed_to_its_report() {
     wait(|| (task()["polls"] == 3).then_some(()));
     assert_eq!(task()["outcome"], "ready");
     assert!(task()["solveMs"].is_u64());
-    let feedback = |body: &str| {
-        let length = body.len();
-        let head = format!("POST /api/feedback HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
-        exchange(gateway.admin, head + body).status()
-    };
+    let feedback = |body: &str| exchange(gateway.admin, post_with("Host: localhost", "/api/feedback", body)).status();
     assert_eq!(feedback(&format!(r#"{{"taskId":{id},"outcome":"bad"}}"#)), 200);
     assert_eq!(task()["reported"], "bad");
     assert_eq!(feedback(&format!(r#"{{"taskId":"{id}","outcome":"good"}}"#)), 200);
@@ -297,7 +290,7 @@ fn stats_asks_the_running_gateway() {
     let gateway = Gateway::start(&format!("http://{}", sandbox.address), "");
     let admin = gateway.admin.to_string();
     let stats = |more: &[&str]| run(&[&["stats", "--admin-listen", &admin], more].concat());
-    let shown = text(&stats(&[]).stdout).to_owned();
+    let shown = text(&stats(&[]).stdout);
     assert!(shown.contains("no submission has been sent on"), "{shown}");
     let mut bot = Bot {
         client: Client::connect(gateway.api),
@@ -307,15 +300,15 @@ fn stats_asks_the_running_gateway() {
     bot.poll(&id);
     bot.report(&id, false);
     let shown = wait(|| {
-        let shown = text(&stats(&[]).stdout).to_owned();
+        let shown = text(&stats(&[]).stdout);
         shown.contains("20.7 to 100.0 %").then_some(shown)
     });
     assert!(
         shown.contains("shop.example") && shown.contains("bad of solved"),
         "{shown}"
     );
-    let csv = stats(&["--csv", "--since", "1h"]);
-    let lines: Vec<&str> = text(&csv.stdout).lines().collect();
+    let csv = text(&stats(&["--csv", "--since", "1h"]).stdout);
+    let lines: Vec<&str> = csv.lines().collect();
     assert!(
         lines[0].starts_with("site,nocache,submissions,")
             && lines[1].starts_with("shop.example,true,1,1,0,1,0,1,1,1,0.207,1"),

@@ -6,12 +6,8 @@ use std::{fs, io::Write, process::Stdio, thread, time::Duration};
 
 use fixtures::{
     Client, Folder, Gateway, OK, RawUpstream, SandboxServer, Server, TASK, exchange, get, get_from, post, program,
-    refused, run, wait,
+    refused, run, text, wait,
 };
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
 
 /// A text without the indentation that it has here, for those that are reported by line and column.
 fn unindented(text: &str) -> String {

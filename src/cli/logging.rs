@@ -47,7 +47,7 @@ pub fn init(log: Log) -> Result<(Flush, admin::LogLevel), Failure> {
     let (levels, handle) = reload::Layer::new(targets(level));
     tracing_subscriber::registry().with(levels).with(layer).init();
     panic::set_hook(Box::new(log_panic));
-    // It fails only if there is no subscriber any more.
+    // It fails only once the subscriber is gone.
     let change = move |level| drop(handle.reload(targets(level)));
     Ok((flush, admin::LogLevel::new(level, change)))
 }
