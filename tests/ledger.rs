@@ -2,7 +2,11 @@
 
 mod fixtures;
 
-use std::{collections::BTreeMap, io::Write};
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    net::TcpStream,
+};
 
 use fixtures::{
     Client, Gateway, Message, OK, RawUpstream, SandboxServer, TASK, exchange, get, get_from, post, post_with, run,
@@ -249,6 +253,10 @@ fn responses_are_read_in_every_form() {
         } else if body.contains("chunked.example") {
             let chunks = "c\r\n{\"errorId\":0\r\nd\r\n,\"taskId\":12}\r\n0\r\n\r\n";
             respond(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}").as_bytes());
+        } else if request.head.starts_with("GET /in.php") {
+            // It says less than it announced, and closes.
+            respond(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nOK|765");
+            return false;
         } else {
             let error = r#"{"errorId":1,"errorCode":"ERROR_ZERO_BALANCE","taskId":0}"#;
             respond(
@@ -262,6 +270,10 @@ fn responses_are_read_in_every_form() {
         true
     });
     let gateway = Gateway::start(&upstream.url, "");
+    let cut = get("/in.php?key=K&method=userrecaptcha&googlekey=g&pageurl=https://cut.example/");
+    let mut stream = TcpStream::connect(gateway.api).unwrap();
+    stream.write_all(&cut).unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap_or_default();
     for site in ["gzip.example", "chunked.example", "error.example"] {
         exchange(gateway.api, post("/createTask", TASK.replace("a.example", site)));
     }

@@ -98,7 +98,9 @@ impl Recording {
     /// Notes what a request asks about a task, if that is followed and its body is there. Returns the id that it names, as
     /// written.
     pub fn note_request(&mut self, target: &str, body: &[u8], fields: &HeaderMap) -> Option<String> {
-        let is_about_task = task::request::is_about_task(self.record.endpoint, target);
+        // A browser's preflight request (OPTIONS) is no poll.
+        let is_about_task = matches!(self.record.method, Some(Method::GET | Method::HEAD | Method::POST))
+            && task::request::is_about_task(self.record.endpoint, target);
         if !is_about_task || !self.observers.ledger.is_on() {
             return None;
         }
@@ -277,7 +279,10 @@ impl http_body::Body for Recorded {
                     record.cause = Some(Cause::CutOff);
                     record.error = Some(format!("the response ended early ({error})"));
                 }
-                None => recording.is_complete = true,
+                None => {
+                    recording.is_complete = true;
+                    recording.reader.iter_mut().for_each(ResponseReader::end);
+                }
             }
         }
         Poll::Ready(frame)

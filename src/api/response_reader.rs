@@ -19,6 +19,7 @@ pub struct ResponseReader {
     coded: Coded,
     held: Vec<u8>,
     is_over: bool,
+    is_whole: bool,
     result: Option<VendorResult>,
 }
 
@@ -30,12 +31,14 @@ impl ResponseReader {
             coded: Coded::of(fields),
             held: Vec::new(),
             is_over: false,
+            is_whole: false,
             result: None,
         }
     }
 
     /// Takes the next bytes; `is_last` if none follow.
     pub fn pass(&mut self, data: &[u8], is_last: bool) {
+        self.is_whole |= is_last;
         self.is_over |= self.held.len() + data.len() > LIMIT;
         if self.is_over {
             self.held = Vec::new();
@@ -46,9 +49,15 @@ impl ResponseReader {
         }
     }
 
-    /// What the vendor said; `None` if it cannot be read, or did not arrive whole.
+    /// Ends a response whose last bytes were not known to be the last.
+    pub fn end(&mut self) {
+        self.is_whole = true;
+    }
+
+    /// What the vendor said; `None` if it cannot be read, or did not arrive whole: a number that is cut off is another one.
     pub fn result(&self) -> Option<VendorResult> {
-        self.result.or_else(|| self.read(&self.held))
+        let held = self.is_whole.then_some(&self.held);
+        self.result.or_else(|| self.read(held?))
     }
 
     fn read(&self, body: &[u8]) -> Option<VendorResult> {
@@ -85,6 +94,7 @@ mod tests {
         for (number, part) in parts.iter().enumerate() {
             reader.pass(part, ends_with_data && number + 1 == parts.len());
         }
+        reader.end();
         reader.result()
     }
 
@@ -104,6 +114,18 @@ mod tests {
             }
         }
         assert_eq!(read(&coded, &[CREATED], true), None);
+    }
+
+    #[test]
+    fn a_response_that_is_cut_off_is_not_read() {
+        let mut reader = ResponseReader::new(None, &HeaderMap::new());
+        reader.pass(b"OK|765", false);
+        assert_eq!(reader.result(), None);
+        reader.pass(b"4321", true);
+        assert_eq!(
+            reader.result(),
+            Some(VendorResult::Created(TaskId::of("7654321").unwrap()))
+        );
     }
 
     #[test]

@@ -53,8 +53,8 @@ pub fn is_about_task(endpoint: Endpoint, target: &str) -> bool {
     }
 }
 
-/// Reads a request about a task: `target` is its path and query, `body` its whole body, without a content coding. `None`
-/// for every other request, and for what cannot be read.
+/// Reads a request about a task, sent by GET, HEAD or POST: `target` is its path and query, `body` its whole body, without a
+/// content coding. `None` for every other request, and for what cannot be read.
 pub fn read<'a>(endpoint: Endpoint, target: &'a str, body: &'a [u8]) -> Option<TaskRequest<'a>> {
     match endpoint {
         Endpoint::GetTaskResult => of_json(Call::Poll, body),
@@ -98,19 +98,23 @@ fn of_legacy<'a>(target: &'a str, body: &'a [u8]) -> Option<TaskRequest<'a>> {
         action: Option<Cow<'a, str>>,
         #[serde(borrow)]
         id: Option<&'a RawValue>,
+        #[serde(borrow)]
+        ids: Option<&'a RawValue>,
     }
-    let (mut action, mut id) = (None, None);
+    let (mut action, mut id, mut has_ids) = (None, None, false);
     if body.trim_ascii_start().starts_with(b"{") {
         let body: Body<'_> = serde_json::from_slice(body).ok()?;
         action = body.action;
         id = body.id.map(|id| Cow::Borrowed(id.get().trim_matches('"')));
+        has_ids = body.ids.is_some();
     }
     let query = target.split_once('?').map_or("", |(_, query)| query).as_bytes();
     for pairs in [query, body] {
-        for (name, raw) in form::named(pairs, &["action", "id"]) {
+        for (name, raw) in form::named(pairs, &["action", "id", "ids"]) {
             match name {
                 "action" => action = Some(form::decode(raw)),
-                _ => id = Some(form::decode(raw)),
+                "id" => id = Some(form::decode(raw)),
+                _ => has_ids = true,
             }
         }
     }
@@ -120,6 +124,7 @@ fn of_legacy<'a>(target: &'a str, body: &'a [u8]) -> Option<TaskRequest<'a>> {
         "reportgood" => Call::Report(Opinion::Good),
         _ => return None,
     };
+    let id = id.filter(|_| !has_ids);
     Some(TaskRequest { call, id })
 }
 
@@ -166,6 +171,14 @@ mod tests {
             (Res, "/res.php?key=K", "action=get&id=5&json=1", Call::Poll, Some("5")),
             (Res, "/res.php", r#"{"action":"get","id":5}"#, Call::Poll, Some("5")),
             (Res, "/res.php?action=get&ids=5,6", "", Call::Poll, None),
+            (Res, "/res.php?action=get&ids=5,6&id=", "", Call::Poll, None),
+            (
+                Res,
+                "/res.php",
+                r#"{"action":"get","ids":"5,6","id":""}"#,
+                Call::Poll,
+                None,
+            ),
             (Res, "/res.php?action=reportbad&id=5", "", bad, Some("5")),
             (Res, "/res.php?action=reportgood&id=5", "", good, Some("5")),
             (Other, "/reportIncorrectTokenCaptcha", r#"{"taskId":5}"#, bad, Some("5")),
