@@ -137,7 +137,21 @@ fn a_bot_at_the_wrong_port_is_told_the_right_one() {
         );
     }
     assert_eq!(exchange(gateway.admin, get_from("localhost", "/nothing")).status(), 404);
-    assert_eq!(exchange(gateway.admin, post_here("/api/nothing")).status(), 404);
+    // The API refuses as it responds.
+    let large = post_with("Host: localhost", "/api/feedback", "x".repeat(3 << 20));
+    for (request, status) in [
+        (post_here("/api/nothing"), 404),
+        (get_from("localhost", "/api/nothing"), 404),
+        (get_from("localhost", "/api/feedback"), 405),
+        (post_here("/api/stats"), 405),
+        (large, 413),
+    ] {
+        let response = exchange(gateway.admin, &request);
+        let body: Value = serde_json::from_str(response.text()).unwrap_or_default();
+        assert!(body["error"].is_string(), "{status}: {}", response.text());
+        assert_eq!(response.status(), status);
+        assert_eq!(response.field("allow").is_some(), status == 405, "{status}");
+    }
     assert!(upstream.received().is_empty());
 }
 

@@ -140,6 +140,7 @@ fn ids_that_cannot_be_one_are_answered_here() {
         (get("/res.php?key=K&action=get&id="), "ERROR_WRONG_ID_FORMAT"),
     ];
     let sent_on = [
+        get("/res.php?key=K&action=get&ids=1,2&id="),
         post("/getTaskResult", r#"{"clientKey":"K","taskId":"5f0c-uuid"}"#),
         post("/getTaskResult", r#"{"clientKey":"K"}"#),
         get("/res.php?key=K&action=getbalance"),
@@ -187,6 +188,41 @@ fn an_outage_is_told_as_processing() {
         wait(|| (gateway.server.log().iter().any(|event| event["cause"] == "connect")).then_some(()));
         assert_eq!(exchange(gateway.api, post("/createTask", TASK)).status(), 502);
     }
+}
+
+/// Polls that found no upstream earn no ban, and are not held against the bot when it is back.
+#[test]
+fn polls_in_an_outage_are_not_counted() {
+    let (mut sandbox, gateway) = sandbox_and_gateway("1", "");
+    let mut client = Client::connect(gateway.api);
+    let id = create(&mut client);
+    sandbox.server.signal("KILL");
+    sandbox.server.wait();
+    for _ in 0..110 {
+        poll(&mut client, id);
+    }
+    let metrics = exchange(gateway.admin, get_from("localhost", "/metrics"));
+    let many = metrics
+        .text()
+        .lines()
+        .find(|line| line.contains(r#"warning="many-polls""#));
+    assert!(many.is_some_and(|line| line.ends_with(" 0")), "{many:?}");
+}
+
+/// A browser asks first whether it may send a poll. That is none, and what it is told is the vendor's.
+#[test]
+fn a_preflight_request_is_no_poll() {
+    let (sandbox, gateway) = sandbox_and_gateway("1", "[guard]\npolls = \"pace\"\n");
+    let mut client = Client::connect(gateway.api);
+    let id = create(&mut client);
+    let target = format!("/res.php?key=K&action=get&id={id}");
+    for _ in 0..3 {
+        let preflight = client.exchange([&b"OPTIONS"[..], &get(&target)[3..]].concat());
+        assert_eq!(preflight.field("x-nocache-gateway-guard"), None, "{}", preflight.text());
+    }
+    let before = polls_at(&sandbox);
+    assert_eq!(client.exchange(get(&target)).field("x-nocache-gateway-guard"), None);
+    assert_eq!(polls_at(&sandbox), before + 1);
 }
 
 #[test]

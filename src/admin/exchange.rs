@@ -1,6 +1,10 @@
 //! What the pages and the API share of requests and responses.
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    extract::{FromRequest, Request, rejection::BytesRejection},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -30,6 +34,19 @@ pub fn json_text(text: String) -> Response {
         (header::CACHE_CONTROL, "no-store"),
     ];
     (FIELDS, text + "\n").into_response()
+}
+
+/// The body of a request of the API, which is small.
+pub struct SmallBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for SmallBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let body = Bytes::from_request(request, state).await;
+        let refusal = |rejection: BytesRejection| Refusal(rejection.status(), rejection.body_text());
+        body.map(Self).map_err(refusal)
+    }
 }
 
 /// Why a request of the API fails: a status, and what is wrong in words.

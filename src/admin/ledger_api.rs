@@ -4,18 +4,17 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
 };
-use bytes::Bytes;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    exchange::{Refusal, form_value, json_response, json_text},
+    exchange::{Refusal, SmallBody, form_value, json_response, json_text},
     service::Shown,
 };
 use crate::{
     observe::{
-        ledger::{End, Task},
+        ledger::{End, Offset, Task},
         time::rfc3339,
     },
     task::{Opinion, TaskId},
@@ -45,32 +44,43 @@ fn check_on(shown: &Shown) -> Result<(), Refusal> {
     }
 }
 
+/// Work that takes longer than a thread that serves may.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    let result = tokio::task::spawn_blocking(work).await;
+    result.map_err(|_| Refusal(StatusCode::INTERNAL_SERVER_ERROR, "a bug in the gateway".to_owned()))
+}
+
 /// `GET /api/stats?hours=24`: per site and arm.
 pub async fn stats(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     check_on(&shown)?;
     let hours = parameter(query.as_deref(), "hours", MOST_HOURS, MOST_HOURS)?;
     // With many sites it takes a while.
-    let stats = tokio::task::spawn_blocking(move || shown.gateway.observers().ledger.stats(hours).to_json());
-    let stats = stats
+    off_thread(move || shown.gateway.observers().ledger.stats(hours).to_json())
         .await
-        .map_err(|_| Refusal(StatusCode::INTERNAL_SERVER_ERROR, "a bug in the gateway".to_owned()))?;
-    Ok(json_text(stats))
+        .map(json_text)
 }
 
 /// `GET /api/tasks?limit=50`: the tasks that were created last.
 pub async fn latest(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     check_on(&shown)?;
     let limit = parameter(query.as_deref(), "limit", FEW as u64, MOST as u64)?;
-    let tasks = shown.gateway.observers().ledger.latest(limit as usize);
-    Ok(json_response(&tasks.iter().map(to_json).collect()))
+    // Of many tasks it takes a while.
+    off_thread(move || {
+        let ledger = &shown.gateway.observers().ledger;
+        let (tasks, offset) = (ledger.latest(limit as usize), ledger.offset());
+        let tasks: Vec<String> = tasks.iter().map(|task| to_json(task, offset).to_string()).collect();
+        format!("[{}]", tasks.join(","))
+    })
+    .await
+    .map(json_text)
 }
 
 /// `GET /api/tasks/{id}`: one task.
 pub async fn task(State(shown): State<Shown>, Path(id): Path<String>) -> Result<Response, Refusal> {
     check_on(&shown)?;
-    let task = TaskId::of(&id).and_then(|id| shown.gateway.observers().ledger.task(id));
-    let task = task.ok_or_else(unknown)?;
-    Ok(json_response(&to_json(&task)))
+    let ledger = &shown.gateway.observers().ledger;
+    let task = TaskId::of(&id).and_then(|id| ledger.task(id)).ok_or_else(unknown)?;
+    Ok(json_response(&to_json(&task, ledger.offset())))
 }
 
 fn unknown() -> Refusal {
@@ -79,7 +89,7 @@ fn unknown() -> Refusal {
 
 /// `POST /api/feedback {"taskId": 7654321, "outcome": "good" | "bad"}`: what a site made of a token, from a bot that cannot
 /// report to the vendor. Nothing of it is sent on.
-pub async fn feedback(State(shown): State<Shown>, body: Bytes) -> Result<Response, Refusal> {
+pub async fn feedback(State(shown): State<Shown>, SmallBody(body): SmallBody) -> Result<Response, Refusal> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Feedback {
@@ -104,7 +114,7 @@ pub async fn feedback(State(shown): State<Shown>, body: Bytes) -> Result<Respons
     }
 }
 
-fn to_json(task: &Task) -> Value {
+fn to_json(task: &Task, offset: Offset) -> Value {
     let (site, nocache) = &task.arm;
     let (outcome, error, time) = match task.end {
         None => (None, None, None),
@@ -113,7 +123,7 @@ fn to_json(task: &Task) -> Value {
     };
     json!({
         "taskId": task.id.number(),
-        "created": rfc3339(task.created),
+        "created": rfc3339(offset.time_of_day(task.created)),
         "site": &**site,
         "captcha": task.captcha,
         "rule": task.rule.as_deref(),

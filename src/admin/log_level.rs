@@ -6,7 +6,6 @@ use axum::{
     extract::State,
     response::{IntoResponse, Redirect, Response},
 };
-use bytes::Bytes;
 use http::{HeaderMap, header};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -14,7 +13,7 @@ use serde_json::json;
 use tracing::{Level, info};
 
 use super::{
-    exchange::{Refusal, form_value, json_response},
+    exchange::{Refusal, SmallBody, form_value, json_response},
     service::Shown,
 };
 
@@ -61,7 +60,11 @@ pub async fn show(State(shown): State<Shown>) -> Response {
 }
 
 /// `POST /api/log-level {"level": "debug"}`, or a form with the same field, which leads back to the page.
-pub async fn change(State(shown): State<Shown>, fields: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+pub async fn change(
+    State(shown): State<Shown>,
+    fields: HeaderMap,
+    SmallBody(body): SmallBody,
+) -> Result<Response, Refusal> {
     #[derive(Deserialize)]
     struct Wanted {
         level: String,

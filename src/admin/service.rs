@@ -10,22 +10,18 @@
 //! | `/api/stats`, `/api/tasks`, `/api/tasks/{id}`, `/api/feedback` | the ledger |
 //! | `/api/log-level` | the log's level |
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use axum::{
     Router, middleware,
     routing::{get, post},
 };
-use parking_lot::Mutex;
 
 use super::{
     LogLevel, Settings, Status, access::check_host, in_force, ledger_api, log_level, metrics_page, page, ready,
     wrong_port,
 };
-use crate::{api::Gateway, observe::ledger::Stats};
+use crate::api::Gateway;
 
 /// What the admin side shows.
 #[derive(Clone, Debug)]
@@ -36,32 +32,8 @@ pub struct Shown {
     pub gateway: Arc<Gateway>,
     /// The log's level.
     pub log_level: LogLevel,
-    stats: Arc<Mutex<Option<Gathered>>>,
-}
-
-/// Statistics, and when they were gathered.
-type Gathered = (Instant, Arc<Stats>);
-
-/// How old the statistics of the page may be: with many sites it takes a while to gather them.
-const FRESH: Duration = Duration::from_secs(5);
-
-impl Shown {
-    /// What became of the tasks of the last 24 hours, as of a few seconds ago; `None` without a ledger.
-    pub async fn stats(&self) -> Option<Arc<Stats>> {
-        if !self.gateway.observers().ledger.is_on() {
-            return None;
-        }
-        if let Some((at, stats)) = &*self.stats.lock()
-            && at.elapsed() < FRESH
-        {
-            return Some(stats.clone());
-        }
-        let gateway = self.gateway.clone();
-        let gathered = tokio::task::spawn_blocking(move || gateway.observers().ledger.stats(24));
-        let stats = Arc::new(gathered.await.ok()?);
-        *self.stats.lock() = Some((Instant::now(), stats.clone()));
-        Some(stats)
-    }
+    /// What became of the tasks, as the page shows it.
+    pub tasks: page::Tasks,
 }
 
 /// The admin side as a service.
@@ -81,11 +53,12 @@ pub fn service(settings: Settings, status: Status, gateway: Arc<Gateway>, level:
         .route("/api/feedback", post(ledger_api::feedback))
         .route("/api/log-level", get(log_level::show).post(log_level::change))
         .fallback(wrong_port::respond)
+        .method_not_allowed_fallback(wrong_port::wrong_method)
         .layer(middleware::from_fn_with_state(Arc::new(settings), check_host))
         .with_state(Shown {
             status,
             gateway,
             log_level: level,
-            stats: Arc::default(),
+            tasks: page::Tasks::default(),
         })
 }

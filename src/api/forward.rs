@@ -37,7 +37,7 @@ pub async fn pass(
     }
     if body.is_whole() {
         let id = recording.note_request(target.as_str(), body.so_far(), &head.headers);
-        if let Some(response) = guard::check(gateway, id.as_deref(), recording) {
+        if let Some(response) = guard::refuse_wrong_id(gateway, id.as_deref(), recording) {
             return Ok(response);
         }
     }
@@ -45,6 +45,11 @@ pub async fn pass(
         true => gateway.places.take()?,
         false => gateway.places.take_arriving()?,
     });
+    // A poll that found no place is none.
+    if let Some(response) = guard::pace(gateway, recording) {
+        recording.place = None;
+        return Ok(response);
+    }
     let body = body.take_body(|| recording.count());
     let request = upstream_request(gateway, head, target, body, Framing::AsSent);
     let mut response = match send(gateway, request, Purpose::Other, recording).await {

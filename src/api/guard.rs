@@ -53,24 +53,29 @@ pub struct Settings {
     pub warning_header: bool,
 }
 
-/// The gateway's own response to a poll that is not to be sent. `id` is what it names as its task, as written, if that is no
+/// The gateway's own response to a poll of what cannot be a task. `id` is what it names as its task, as written, if that is no
 /// number.
-pub fn check(gateway: &Gateway, id: Option<&str>, recording: &mut Recording) -> Option<Response> {
-    let guard = gateway.settings.guard.polls;
-    if recording.record.call != Some(Call::Poll) || guard == PollGuard::Off {
+pub fn refuse_wrong_id(gateway: &Gateway, id: Option<&str>, recording: &mut Recording) -> Option<Response> {
+    if !is_guarded_poll(gateway, recording) {
         return None;
     }
-    if let Some(id) = id.filter(|id| cannot_be_one(id)) {
-        recording.record.guarded = Some(Guarded::WrongId);
-        let what = if id.is_empty() { "empty" } else { "an error code" };
-        let refusal = ErrorResponse::denial(
-            "ERROR_WRONG_ID_FORMAT",
-            format!("the task id is {what}; the vendor locks keys for such polls, so nothing was sent on"),
-        );
-        return Some(said(recording.refuse(&refusal), "wrong-id"));
+    let id = id.filter(|id| cannot_be_one(id))?;
+    recording.record.guarded = Some(Guarded::WrongId);
+    let what = if id.is_empty() { "empty" } else { "an error code" };
+    let refusal = ErrorResponse::denial(
+        "ERROR_WRONG_ID_FORMAT",
+        format!("the task id is {what}; the vendor locks keys for such polls, so nothing was sent on"),
+    );
+    Some(said(recording.refuse(&refusal), "wrong-id"))
+}
+
+/// Counts a poll that is about to be sent; or the gateway's own response to it, if it comes too early.
+pub fn pace(gateway: &Gateway, recording: &mut Recording) -> Option<Response> {
+    if !is_guarded_poll(gateway, recording) {
+        return None;
     }
-    let task = recording.record.task?;
-    let (polled, pace) = gateway.observers.ledger.poll_begins(task, guard == PollGuard::Pace);
+    let is_paced = gateway.settings.guard.polls == PollGuard::Pace;
+    let (polled, pace) = gateway.observers.ledger.poll_begins(recording.record.task?, is_paced);
     recording.record.polled = polled;
     match pace {
         Pace::Send => None,
@@ -79,6 +84,10 @@ pub fn check(gateway: &Gateway, id: Option<&str>, recording: &mut Recording) -> 
             Some(said(not_ready(recording), "paced"))
         }
     }
+}
+
+fn is_guarded_poll(gateway: &Gateway, recording: &Recording) -> bool {
+    recording.record.call == Some(Call::Poll) && gateway.settings.guard.polls != PollGuard::Off
 }
 
 /// The response to a poll that failed at the upstream, if the configuration has one for a task that was created in the last

@@ -3,13 +3,17 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    mem,
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 use strum::VariantArray;
 
-use super::{Cause, Record, record::shown_host};
+use super::{
+    Cause, Record,
+    record::{HIDDEN_HOST, shown_host},
+};
 use crate::{
     rewrite::{Decision, Reason},
     rules::Rule,
@@ -19,7 +23,7 @@ use crate::{
 pub const MINUTES: usize = 60;
 /// How many decisions are held.
 const LATEST: usize = 50;
-/// How many sites without a rule are told apart.
+/// How many sites without a rule are told apart in an hour.
 const MAX_SITES: usize = 1_000;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -56,11 +60,48 @@ pub struct Activity {
 
 #[derive(Debug, Default)]
 struct State {
-    /// With the number of each minute since the beginning, the latest last.
+    /// With the number of each minute since the beginning.
     minutes: VecDeque<(u64, Minute)>,
     latest: VecDeque<Decided>,
     hits: HashMap<String, u64>,
-    without_rule: HashMap<String, u64>,
+    without_rule: SitesOfHours,
+}
+
+/// Submissions by site, of the current hour since the beginning and of the one before: so sites that are gone make room.
+#[derive(Debug, Default)]
+struct SitesOfHours {
+    hour: u64,
+    current: HashMap<String, u64>,
+    before: HashMap<String, u64>,
+}
+
+impl SitesOfHours {
+    fn count(&mut self, hour: u64, site: &str) {
+        self.go_on_to(hour);
+        let is_room = self.current.len() < MAX_SITES;
+        match self.current.get_mut(site) {
+            Some(count) => *count += 1,
+            None if is_room => drop(self.current.insert(site.to_owned(), 1)),
+            None => {}
+        }
+    }
+
+    fn go_on_to(&mut self, hour: u64) {
+        if hour > self.hour {
+            let ended = mem::take(&mut self.current);
+            self.before = if hour == self.hour + 1 { ended } else { HashMap::new() };
+            self.hour = hour;
+        }
+    }
+
+    fn all(&mut self, hour: u64) -> HashMap<String, u64> {
+        self.go_on_to(hour);
+        let mut all = self.before.clone();
+        for (site, count) in &self.current {
+            *all.entry(site.clone()).or_default() += count;
+        }
+        all
+    }
 }
 
 impl Default for Activity {
@@ -93,24 +134,22 @@ impl Activity {
             cause: record.cause,
         };
         let mut state = self.state.lock();
-        if state.minutes.back().is_none_or(|(last, _)| *last != minute) {
-            state.minutes.push_back((minute, Minute::default()));
-            state.minutes.retain(|(number, _)| number + MINUTES as u64 > minute);
-        }
         let column = latest
             .decision
             .map_or(Decision::VARIANTS.len(), |decision| decision as usize);
-        if let Some((_, counts)) = state.minutes.back_mut() {
-            counts[column] += 1;
+        // A thread that was held up comes with a minute that has ended.
+        match state.minutes.iter_mut().rfind(|(number, _)| *number == minute) {
+            Some((_, counts)) => counts[column] += 1,
+            None => {
+                let mut counts = Minute::default();
+                counts[column] = 1;
+                state.minutes.push_back((minute, counts));
+                state.minutes.retain(|(number, _)| number + MINUTES as u64 > minute);
+            }
         }
         match (&latest.rule, &latest.site) {
             (Some(rule), Some(site)) if rule == Rule::DEFAULT => {
-                let is_room = state.without_rule.len() < MAX_SITES;
-                match state.without_rule.get_mut(site) {
-                    Some(count) => *count += 1,
-                    None if is_room => drop(state.without_rule.insert(site.clone(), 1)),
-                    None => {}
-                }
+                state.without_rule.count(minute / 60, site);
             }
             (Some(rule), _) if rule != Rule::DEFAULT => match state.hits.get_mut(rule) {
                 Some(count) => *count += 1,
@@ -135,11 +174,16 @@ impl Activity {
 
     /// The last hour, the current minute last.
     pub fn last_hour(&self) -> [Minute; MINUTES] {
-        let current = self.minute(Instant::now());
+        self.hour_until(self.minute(Instant::now()))
+    }
+
+    /// The hour that ends with a minute. The next may have begun since.
+    fn hour_until(&self, current: u64) -> [Minute; MINUTES] {
         let mut hour = [Minute::default(); MINUTES];
         for (number, counts) in &self.state.lock().minutes {
-            if let Some(slot) = (number + MINUTES as u64).checked_sub(current + 1) {
-                hour[slot as usize] = *counts;
+            let slot = (number + MINUTES as u64).checked_sub(current + 1);
+            if let Some(slot) = slot.and_then(|slot| hour.get_mut(slot as usize)) {
+                *slot = *counts;
             }
         }
         hour
@@ -158,11 +202,13 @@ impl Activity {
             .collect()
     }
 
-    /// The sites with the most submissions that the default decided, with their number.
-    pub fn without_rule(&self, count: usize) -> Vec<(String, u64)> {
-        let mut sites: Vec<(String, u64)> = self.state.lock().without_rule.clone().into_iter().collect();
+    /// The sites that the default decided about in this hour or the one before, with the number of submissions, the most
+    /// first. What cannot be shown is not among them.
+    pub fn without_rule(&self) -> Vec<(String, u64)> {
+        let hour = self.minute(Instant::now()) / 60;
+        let all = self.state.lock().without_rule.all(hour);
+        let mut sites: Vec<(String, u64)> = all.into_iter().filter(|(site, _)| site != HIDDEN_HOST).collect();
         sites.sort_by(|(a, more), (b, than)| than.cmp(more).then_with(|| a.cmp(b)));
-        sites.truncate(count);
         sites
     }
 }
@@ -212,16 +258,42 @@ mod tests {
         assert_eq!(activity.state.lock().minutes.len(), 1);
     }
 
+    /// Threads take the time, and then the lock, in any order.
+    #[test]
+    fn minutes_may_come_late_or_early() {
+        let activity = Activity::default();
+        let at = |minute: u32| activity.began + minute * MINUTE;
+        for minute in [5, 6, 5, 6, 5] {
+            activity.observe_at(&submission("a.example", "shop", Decision::Set), at(minute));
+        }
+        let counts = |current| activity.hour_until(current).map(|minute| minute[0]);
+        assert_eq!(counts(6)[MINUTES - 2..], [3, 2]);
+        assert_eq!(counts(5)[MINUTES - 2..], [0, 3]);
+    }
+
+    #[test]
+    fn sites_that_are_gone_make_room() {
+        let mut sites = SitesOfHours::default();
+        for number in 0..2_000 {
+            sites.count(0, &format!("s{number}.example"));
+        }
+        sites.count(1, "new.example");
+        assert_eq!((sites.all(1).len(), sites.all(1)["new.example"]), (MAX_SITES + 1, 1));
+        assert_eq!(sites.all(2).len(), 1);
+        assert!(sites.all(9).is_empty());
+    }
+
     #[test]
     fn rules_and_sites_are_counted_within_bounds() {
         let activity = Activity::default();
         for number in 0..2_000 {
             activity.observe(&submission(&format!("s{number}.example"), "default", Decision::Set));
         }
+        activity.observe(&submission("a\"b.example", "default", Decision::Set));
         activity.observe(&submission("s7.example", "default", Decision::Set));
         activity.observe(&submission("s7.example", "shop", Decision::Kept));
-        assert_eq!(activity.state.lock().without_rule.len(), MAX_SITES);
-        assert_eq!(activity.without_rule(1), [("s7.example".to_owned(), 2)]);
+        let sites = activity.without_rule();
+        assert_eq!((sites.len(), &sites[0]), (MAX_SITES, &("s7.example".to_owned(), 2)));
         let rule = |id: &str| Rule {
             id: id.to_owned(),
             ..Rule::built_in_default()

@@ -88,6 +88,14 @@ pub enum Fault {
 }
 
 impl Cause {
+    /// Whether the upstream got nothing of the request.
+    pub fn is_unsent(self) -> bool {
+        match self {
+            Self::Closed | Self::NotHttp | Self::Timeout | Self::CutOff => false,
+            cause => cause.fault() == Fault::Upstream,
+        }
+    }
+
     /// The side that the failure is due to.
     pub fn fault(self) -> Fault {
         match self {

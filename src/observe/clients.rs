@@ -123,7 +123,8 @@ pub struct Warning {
     pub latest: Instant,
 }
 
-/// Warns of clients, each for one reason at most once a minute, and once at all for a mistake with nocache.
+/// Warns of clients, each for one reason at most once a minute, and once at all for a mistake with nocache, as long as there is
+/// room to remember that.
 #[derive(Debug, Default)]
 pub struct Clients {
     noticed: Mutex<HashMap<(Client, Habit), Noticed>>,
@@ -184,9 +185,7 @@ impl Clients {
         };
         let mut noticed = self.noticed.lock();
         if noticed.len() >= MAX_REMEMBERED {
-            noticed.retain(|(_, habit), noticed| {
-                matches!(habit, Habit::Mistake(_)) || now.duration_since(noticed.latest) < PERIOD
-            });
+            noticed.retain(|_, noticed| now.saturating_duration_since(noticed.latest) < PERIOD);
         }
         let is_room = noticed.len() < MAX_REMEMBERED;
         let times = match noticed.get_mut(&(client.clone(), habit)) {
@@ -247,13 +246,15 @@ impl std::fmt::Display for Client {
     }
 }
 
-/// The product that a User-Agent field names first (RFC 9110, section 10.1.5), if it can be no secret.
+/// The product that a User-Agent field names first (RFC 9110, section 10.1.5), if it can be no secret: a secret is long, or has
+/// many digits, with hyphens in it or not.
 fn shown_product(agent: &HeaderValue) -> String {
     let text = agent.to_str().unwrap_or_default();
     let product = text.split([' ', '(']).next().unwrap_or_default();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_');
     let longest = product.split(['/', '.', '-', '_']).map(str::len).max().unwrap_or(0);
-    match product.len() <= 48 && longest < 24 && product.bytes().all(is_plain) {
+    let digits = product.bytes().filter(u8::is_ascii_digit).count();
+    match product.len() <= 48 && longest < 24 && digits < 12 && product.bytes().all(is_plain) {
         true => product.to_owned(),
         false => String::new(),
     }
@@ -333,6 +334,24 @@ mod tests {
         assert_eq!(clients.keys.lock().len(), MAX_REMEMBERED);
     }
 
+    /// A thousand clients with a mistake do not keep the next from being warned of.
+    #[test]
+    fn clients_that_are_gone_make_room() {
+        let clients = Clients::default();
+        let record = |number: u32| Record {
+            peer: Some(IpAddr::from(number.to_be_bytes())),
+            ..Record::with_new_id()
+        };
+        let now = Instant::now();
+        for number in 0..2_000 {
+            clients.notice(&record(number), Habit::Mistake(Lint::VARIANTS[0]), now);
+        }
+        let noticed = || clients.noticed.lock().len();
+        assert_eq!(noticed(), MAX_REMEMBERED);
+        clients.notice(&record(5_000), Habit::FastPolls, now + PERIOD);
+        assert_eq!(noticed(), 1);
+    }
+
     #[test]
     fn an_agent_that_could_be_a_key_is_not_shown() {
         for (agent, shown) in [
@@ -340,6 +359,8 @@ mod tests {
             ("Go-http-client/1.1", "Go-http-client/1.1"),
             ("0123456789abcdef0123456789abcdef", ""),
             ("x/0123456789abcdef0123456789abcdef", ""),
+            ("HeadlessChrome/130.0.6723.91", "HeadlessChrome/130.0.6723.91"),
+            ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", ""),
             ("<img>", ""),
             ("", ""),
         ] {

@@ -198,13 +198,19 @@ impl fmt::Display for RequestId {
 /// The most that is shown of anything a client sent, in bytes.
 const MAX_SHOWN: usize = 253;
 
-/// A host as it may be shown. A mangled request can have its key where the site belongs, and a key has no dot.
+/// What is shown of a host that is not shown.
+pub const HIDDEN_HOST: &str = "other";
+
+/// A host as it may be shown: letters, digits, `.`, `-` and `_`, or an address. The WHATWG URL standard has hosts with quotes and
+/// commas in them, which would say something else where a host is written into a line; and a mangled request can have its
+/// key where the site belongs, and a key has no dot.
 pub fn shown_host(host: &Host) -> Cow<'_, str> {
+    let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
     match host {
-        Host::Name(name) if name.contains('.') || &**name == "localhost" => {
-            Cow::from(&name[..name.floor_char_boundary(MAX_SHOWN)])
+        Host::Name(name) if (name.contains('.') || &**name == "localhost") && name.bytes().all(is_plain) => {
+            Cow::from(&name[..name.len().min(MAX_SHOWN)])
         }
-        Host::Name(_) => Cow::from("other"),
+        Host::Name(_) => Cow::from(HIDDEN_HOST),
         Host::Address(_) => Cow::from(host.to_string()),
     }
 }
@@ -280,6 +286,10 @@ mod tests {
             ("[::1]", "[::1]"),
             ("0123456789abcdef0123456789abcdef", "other"),
             ("intranet", "other"),
+            ("a\",b.example", "other"),
+            ("a=1;b'.example", "other"),
+            ("bücher.example", "other"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
             ("", "other"),
         ] {
             assert_eq!(shown_host(&Host::as_written(host)), shown, "{host}");

@@ -16,11 +16,11 @@ pub async fn render(shown: &Shown) -> Markup {
     let activity = &shown.gateway.observers().activity;
     let rules = shown.gateway.rules();
     let facts = shown.status.facts();
-    let stats = shown.stats().await;
+    let tasks = shown.tasks.render(&shown.gateway).await;
     html! {
         (state::render(&facts, &shown.gateway))
         (chart::render(&activity.last_hour()))
-        (tables::tasks(stats.as_deref()))
+        (tasks)
         (tables::rules(&rules, activity))
         (tables::sites(&rules, activity))
         (tables::decisions(&activity.latest()))

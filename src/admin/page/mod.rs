@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //! - [`document`]: the page and its assets; [`live`]: the part that is renewed
-//! - [`state`]: whether it works; [`chart`]: the last hour; [`tables`]: tasks, rules, sites, decisions
+//! - [`state`]: whether it works; [`chart`]: the last hour; [`tasks`]: what became of them; [`tables`]: rules, sites,
+//!   decisions
 //! - [`explain`]: the box that asks the core
 
 mod chart;
@@ -11,6 +12,8 @@ mod explain;
 mod live;
 mod state;
 mod tables;
+mod tasks;
 
 pub use document::{asset, page};
 pub use live::part;
+pub use tasks::Tasks;

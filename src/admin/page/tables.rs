@@ -1,25 +1,23 @@
-//! Tables: what became of the tasks, rules, sites without a rule, the last decisions.
-
-use std::collections::HashMap;
+//! Tables: rules, sites without a rule, the last decisions.
 
 use maud::{Markup, html};
+use strum::VariantArray;
 
 use super::state::ago;
 use crate::{
-    observe::{
-        activity::{Activity, Decided},
-        ledger::{Line, Stats},
-    },
-    rules::{Action, Rule, RuleSet},
+    observe::activity::{Activity, Decided},
+    rewrite,
+    rules::{Action, CaptchaPattern, Rule, RuleSet},
+    submission::{Kind, Site},
 };
 
 /// How many rows a table has at most.
-const FEW: usize = 20;
+pub const FEW: usize = 20;
 /// How many rules are looked through.
 const MANY: usize = 1_000;
 
 /// A table with its title in front of it, which scrolls by itself on a narrow screen.
-fn table(id: &str, title: &str, columns: &[&str], rows: &[Markup]) -> Markup {
+pub fn table(id: &str, title: &str, columns: &[&str], rows: &[Markup]) -> Markup {
     html! {
         div.table tabindex="0" role="group" aria-labelledby=(id) {
             table {
@@ -28,77 +26,6 @@ fn table(id: &str, title: &str, columns: &[&str], rows: &[Markup]) -> Markup {
                 tbody { @for row in rows { tr { (row) } } }
             }
         }
-    }
-}
-
-/// What became of the tasks of the last 24 hours, the sites with the most submissions first.
-pub fn tasks(stats: Option<&Stats>) -> Markup {
-    let title = "What became of the tasks, last 24 hours";
-    let Some(stats) = stats else {
-        return html! {
-            section aria-labelledby="tasks" { h2 #tasks { (title) } p { "The ledger is off: [ledger] max_tasks is 0." } }
-        };
-    };
-    let mut lines: Vec<Line<'_>> = stats.lines().collect();
-    let mut of_site: HashMap<&str, u32> = HashMap::new();
-    for line in &lines {
-        *of_site.entry(line.site).or_default() += line.submissions();
-    }
-    // Both arms of a site stay beside each other.
-    lines.sort_by(|a, b| of_site[b.site].cmp(&of_site[a.site]).then_with(|| a.site.cmp(b.site)));
-    let further = lines.len().saturating_sub(FEW);
-    let rows: Vec<Markup> = lines.iter().take(FEW).map(task_row).collect();
-    let columns = [
-        "Site",
-        "nocache",
-        "Reported bad",
-        "Solved",
-        "Sent",
-        "Failed",
-        "Median",
-        "95 % within",
-        "Polls per task",
-    ];
-    html! {
-        section aria-labelledby="tasks" {
-            h2 #tasks { (title) }
-            @if rows.is_empty() {
-                p { "No task yet." }
-            } @else {
-                (table("tasks", title, &columns, &rows))
-                @if further > 0 { p.muted { "and " (further) " more: nocache-gateway stats" } }
-                p.muted {
-                    "“Reported bad” is what your bots said of solved tasks; in parentheses the share that is likely, with "
-                    "95 % confidence. Times are from the creation of a task to the poll that found it solved."
-                }
-            }
-        }
-    }
-}
-
-fn task_row(line: &Line<'_>) -> Markup {
-    let seconds = |time: Option<u64>| time.map_or("–".to_owned(), |time| format!("{:.1} s", time as f64 / 1000.0));
-    let bad = match line.reported_bad_share() {
-        Some((low, high)) if line.sum.reported_bad + line.sum.reported_good > 0 => {
-            format!(
-                "{} ({:.0} to {:.0} %)",
-                line.sum.reported_bad,
-                low * 100.0,
-                high * 100.0
-            )
-        }
-        _ => "no reports".to_owned(),
-    };
-    html! {
-        th scope="row" { (line.site) }
-        td { @match line.nocache { Some(true) => "on", Some(false) => "off", None => "unknown" } }
-        td.number { (bad) }
-        td.number { (line.sum.solved) }
-        td.number { (line.submissions()) }
-        td.number { (line.sum.errors.total() + line.sum.refused.total()) }
-        td.number { (seconds(line.sum.solve_times.quantile(0.5))) }
-        td.number { (seconds(line.sum.solve_times.quantile(0.95))) }
-        td.number { (line.polls_per_task().map_or("–".to_owned(), |polls| format!("{polls:.1}"))) }
     }
 }
 
@@ -144,9 +71,10 @@ fn rule_row(rule: &Rule, hits: u64) -> Markup {
     }
 }
 
-/// Sites that the default decided about, with a rule to paste.
+/// Sites that the default decided about, and still does, with a rule to paste.
 pub fn sites(rules: &RuleSet, activity: &Activity) -> Markup {
-    let sites = activity.without_rule(FEW);
+    let sites = activity.without_rule();
+    let sites = sites.iter().filter(|(site, _)| is_default_for(site, rules)).take(FEW);
     let title = "Sites without a rule";
     // The rule does what the default does not.
     let action = match rules.default_rule().action {
@@ -160,26 +88,37 @@ pub fn sites(rules: &RuleSet, activity: &Activity) -> Markup {
             td { code.paste { (rule_to_paste(site, action)) } }
         }
     };
-    let rows: Vec<Markup> = sites.iter().map(row).collect();
+    let rows: Vec<Markup> = sites.map(row).collect();
     html! {
         section aria-labelledby="sites" {
             h2 #sites { (title) }
             @if rows.is_empty() {
-                p { "None yet: no submission was decided by the default." }
+                p { "None lately: the default decided about no submission." }
             } @else {
-                p { "The default (" (rules.default_rule().action) ") decided about them. To change that, paste the lines into the configuration." }
+                p {
+                    "The default (" (rules.default_rule().action) ") decided about them in the last hour or two. To change that, "
+                    "paste the lines into the configuration."
+                }
                 (table("sites", title, &["Site", "Submissions", "Lines to paste"], &rows))
             }
         }
     }
 }
 
-/// A rule for one site. A host has no character that TOML would have to escape.
+/// Whether the default decides about any captcha of a site's first page, by the rules that are in force now.
+fn is_default_for(site: &str, rules: &RuleSet) -> bool {
+    let page = Site::parse(&format!("https://{site}/"));
+    Kind::VARIANTS.iter().any(|kind| {
+        let captcha = CaptchaPattern::Kind(*kind).example(rules.names());
+        let outcome = captcha.map(|captcha| rewrite::outcome_for(&page, &captcha, rules).rule.map(|rule| &rule.id));
+        outcome.flatten().is_some_and(|rule| rule == Rule::DEFAULT)
+    })
+}
+
+/// A rule for one site. A host that is shown has no character that TOML would have to escape, and but for addresses none that
+/// an id may not have.
 fn rule_to_paste(site: &str, action: Action) -> String {
-    let id: String = site
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
+    let id = site.replace([':', '[', ']'], "-");
     format!("[[rule]]\nid = \"site-{id}\"\nsites = [\"{site}\"]\naction = \"{action}\"")
 }
 

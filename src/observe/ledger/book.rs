@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    clock::{HOUR, Millis},
+    clock::Millis,
     pace::{self, LastSolved, Pace},
     sums::{Arm, MAX_SITES, Sums},
 };
@@ -30,8 +30,10 @@ pub struct Task {
     pub captcha: &'static str,
     /// The rule that decided.
     pub rule: Option<Arc<str>>,
-    /// When it was created.
+    /// When it was created, on the clock that nobody sets.
     pub created: Millis,
+    /// The hour since 1970 in which it was created.
+    pub hour: u64,
     /// How often it was polled.
     pub polls: u32,
     /// How it ended; `None` as long as it is not known.
@@ -57,7 +59,7 @@ pub enum End {
 pub struct Book {
     max_tasks: usize,
     tasks: HashMap<TaskId, Task>,
-    /// In the order of their creation. A vendor that counts anew can give an id twice.
+    /// In the order of their creation; those at the front may be too old. A vendor that counts anew can give an id twice.
     order: VecDeque<(TaskId, Millis)>,
     /// How long the last tasks took for which the gateway turned nocache on, by site.
     solved: HashMap<Arc<str>, LastSolved>,
@@ -80,22 +82,22 @@ impl Book {
     /// Enters a task that was created.
     pub fn create(&mut self, task: Task) {
         self.forget(task.created);
-        self.sums.row(task.created / HOUR, &task.arm).created += 1;
+        self.sums.row(task.hour, &task.arm).created += 1;
         self.order.push_back((task.id, task.created));
         self.tasks.insert(task.id, task);
     }
 
     /// Enters a submission that the vendor refused.
-    pub fn refuse(&mut self, now: Millis, arm: &Arm, code: ErrorCode) {
-        self.sums.row(now / HOUR, arm).refused.add(code, 1);
+    pub fn refuse(&mut self, hour: u64, arm: &Arm, code: ErrorCode) {
+        self.sums.row(hour, arm).refused.add(code, 1);
     }
 
     /// Enters a poll, and what the vendor said, if that was read.
     pub fn poll(&mut self, now: Millis, id: TaskId, result: Option<VendorResult>) {
-        let Some(task) = self.tasks.get_mut(&id) else {
+        let Some(task) = known(&mut self.tasks, now, id) else {
             return;
         };
-        let sum = self.sums.row(task.created / HOUR, &task.arm);
+        let sum = self.sums.row(task.hour, &task.arm);
         task.polls += 1;
         sum.polls += 1;
         match (result, task.end) {
@@ -128,7 +130,7 @@ impl Book {
     /// A poll of a task begins. Returns how many there were, this one included, and the time since the one before; and whether
     /// it is sent, by `is_paced` or because nobody asks for more. One that is not sent is not counted.
     pub fn poll_begins(&mut self, now: Millis, id: TaskId, is_paced: bool) -> Option<(Polled, Pace)> {
-        let task = self.tasks.get_mut(&id)?;
+        let task = known(&mut self.tasks, now, id)?;
         let spacing = (task.sent > 0).then(|| Duration::from_millis(now.saturating_sub(task.last_sent)));
         let times = task.sent + 1;
         if is_paced && pace::is_early(task, now, self.solved.get(&task.arm.0)) {
@@ -139,15 +141,23 @@ impl Book {
         Some((Polled { times, spacing }, Pace::Send))
     }
 
+    /// A poll that had begun found no way to the upstream.
+    pub fn poll_was_not_sent(&mut self, id: TaskId) {
+        if let Some(task) = self.tasks.get_mut(&id) {
+            task.sent = task.sent.saturating_sub(1);
+        }
+    }
+
     /// Enters what the client says of a task's token; the last word counts. Returns whether the task is known.
-    pub fn report(&mut self, id: TaskId, opinion: Opinion) -> bool {
-        let Some(task) = self.tasks.get_mut(&id) else {
+    pub fn report(&mut self, now: Millis, id: TaskId, opinion: Opinion) -> bool {
+        let Some(task) = known(&mut self.tasks, now, id) else {
             return false;
         };
-        let sum = self.sums.row(task.created / HOUR, &task.arm);
+        let sum = self.sums.row(task.hour, &task.arm);
+        // Its hour may be forgotten since, if the time of day was corrected.
         match task.report.replace(opinion) {
-            Some(Opinion::Good) => sum.reported_good -= 1,
-            Some(Opinion::Bad) => sum.reported_bad -= 1,
+            Some(Opinion::Good) => sum.reported_good = sum.reported_good.saturating_sub(1),
+            Some(Opinion::Bad) => sum.reported_bad = sum.reported_bad.saturating_sub(1),
             None => {}
         }
         match opinion {
@@ -158,19 +168,19 @@ impl Book {
     }
 
     /// A task.
-    pub fn task(&self, id: TaskId) -> Option<&Task> {
-        self.tasks.get(&id)
+    pub fn task(&self, now: Millis, id: TaskId) -> Option<&Task> {
+        self.tasks.get(&id).filter(|task| !is_over(task.created, now))
     }
 
     /// The tasks that were created last, the latest first.
-    pub fn latest(&self, count: usize) -> Vec<Task> {
-        let known = |(id, created): &(TaskId, Millis)| self.tasks.get(id).filter(|task| task.created == *created);
+    pub fn latest(&self, now: Millis, count: usize) -> Vec<Task> {
+        let known = |(id, created): &(TaskId, Millis)| self.task(now, *id).filter(|task| task.created == *created);
         self.order.iter().rev().filter_map(known).take(count).cloned().collect()
     }
 
     fn forget(&mut self, now: Millis) {
         while let Some(&(id, created)) = self.order.front()
-            && (self.order.len() >= self.max_tasks || created + KEPT <= now)
+            && (self.order.len() >= self.max_tasks || is_over(created, now))
         {
             self.order.pop_front();
             if self.tasks.get(&id).is_some_and(|task| task.created == created) {
@@ -180,9 +190,20 @@ impl Book {
     }
 }
 
+/// Whether a task that was created then is too old to be known.
+fn is_over(created: Millis, now: Millis) -> bool {
+    created + KEPT <= now
+}
+
+/// A task that is known.
+fn known(tasks: &mut HashMap<TaskId, Task>, now: Millis, id: TaskId) -> Option<&mut Task> {
+    tasks.get_mut(&id).filter(|task| !is_over(task.created, now))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::ledger::clock::HOUR;
 
     fn id(number: u64) -> TaskId {
         TaskId::of(&number.to_string()).unwrap()
@@ -190,13 +211,15 @@ mod tests {
 
     /// Enters a task that was created at `now`.
     fn create(book: &mut Book, number: u64, now: Millis, site: &str, nocache: bool) {
-        let arm = (book.sums.site(now, site), Some(nocache));
+        let hour = now / HOUR;
+        let arm = book.sums.arm(hour, site, Some(nocache));
         book.create(Task {
             id: id(number),
             arm,
             captcha: "recaptcha-v2",
             rule: Some("default".into()),
             created: now,
+            hour,
             polls: 0,
             end: None,
             report: None,
@@ -206,11 +229,15 @@ mod tests {
         });
     }
 
+    fn hours(book: &Book) -> Vec<u64> {
+        book.sums.hours().iter().map(|(hour, _)| *hour).collect()
+    }
+
     /// All sums of a site and an arm.
     fn sum(book: &Book, site: &str, nocache: bool) -> crate::observe::ledger::sums::Sum {
         let mut all = crate::observe::ledger::sums::Sum::default();
-        for hour in book.sums.hours() {
-            let row = book.sums.rows(hour).unwrap().get(&(site.into(), Some(nocache)));
+        for (_, rows) in book.sums.hours() {
+            let row = rows.get(&(site.into(), Some(nocache)));
             row.into_iter().for_each(|row| all.merge(row));
         }
         all
@@ -227,7 +254,7 @@ mod tests {
         book.poll(12_000, id(1), failed("WRONG_CAPTCHA_ID"));
         let sum = sum(&book, "a.example", true);
         assert_eq!((sum.solved, sum.errors.total(), sum.polls), (1, 0, 3));
-        assert_eq!(book.task(id(1)).unwrap().end, Some(End::Solved(9_000)));
+        assert_eq!(book.task(12_000, id(1)).unwrap().end, Some(End::Solved(9_000)));
     }
 
     #[test]
@@ -235,9 +262,9 @@ mod tests {
         let mut book = Book::new(10);
         create(&mut book, 1, 0, "a.example", false);
         for opinion in [Opinion::Bad, Opinion::Bad, Opinion::Good] {
-            assert!(book.report(id(1), opinion));
+            assert!(book.report(1_000, id(1), opinion));
         }
-        assert!(!book.report(id(2), Opinion::Bad));
+        assert!(!book.report(1_000, id(2), Opinion::Bad));
         let sum = sum(&book, "a.example", false);
         assert_eq!((sum.reported_bad, sum.reported_good), (0, 1));
     }
@@ -248,7 +275,7 @@ mod tests {
         let mut book = Book::new(10);
         create(&mut book, 1, HOUR - 1_000, "a.example", true);
         book.poll(HOUR + 5_000, id(1), Some(VendorResult::Ready));
-        assert_eq!(book.sums.hours(), [0]);
+        assert_eq!(hours(&book), [0]);
         assert_eq!(sum(&book, "a.example", true).solved, 1);
     }
 
@@ -257,42 +284,73 @@ mod tests {
         let mut book = Book::new(10);
         create(&mut book, 1, 0, "a.example", true);
         create(&mut book, 2, KEPT, "a.example", true);
-        assert!(book.task(id(1)).is_none() && book.task(id(2)).is_some());
+        assert!(book.task(KEPT, id(1)).is_none() && book.task(KEPT, id(2)).is_some());
         // A vendor that counts anew.
         create(&mut book, 2, KEPT + 1, "b.example", true);
         create(&mut book, 3, 2 * KEPT, "b.example", true);
-        assert_eq!(&*book.task(id(2)).unwrap().arm.0, "b.example");
+        assert_eq!(&*book.task(2 * KEPT, id(2)).unwrap().arm.0, "b.example");
         create(&mut book, 4, 25 * HOUR, "a.example", true);
-        assert_eq!(book.sums.hours(), [25]);
+        assert_eq!(hours(&book), [25]);
+    }
+
+    /// The bot slept for a day, and then reports: its task is too old, though nothing came since that would have ended it.
+    #[test]
+    fn a_task_that_is_too_old_is_not_known() {
+        let mut book = Book::new(10);
+        create(&mut book, 1, 0, "a.example", true);
+        book.report(KEPT - 1, id(1), Opinion::Bad);
+        assert!(!book.report(KEPT, id(1), Opinion::Good));
+        assert!(book.poll_begins(KEPT, id(1), true).is_none());
+        book.poll(KEPT, id(1), Some(VendorResult::Ready));
+        assert!(book.task(KEPT, id(1)).is_none() && book.latest(KEPT, 1).is_empty());
+        assert_eq!(
+            (
+                sum(&book, "a.example", true).reported_bad,
+                sum(&book, "a.example", true).polls
+            ),
+            (1, 0)
+        );
+    }
+
+    /// Clocks are corrected, and then the hour of a task is gone before the task is.
+    #[test]
+    fn a_task_outlives_its_hour() {
+        let mut book = Book::new(10);
+        create(&mut book, 1, 0, "a.example", true);
+        book.report(1_000, id(1), Opinion::Bad);
+        book.sums.arm(1_000, "a.example", None);
+        assert_eq!(hours(&book), [1_000]);
+        assert!(book.report(2_000, id(1), Opinion::Good));
+        assert_eq!(sum(&book, "a.example", true).reported_good, 1);
+    }
+
+    #[test]
+    fn a_poll_that_was_not_sent_does_not_count() {
+        let mut book = Book::new(10);
+        create(&mut book, 1, 0, "a.example", true);
+        for now in (0..200_000).step_by(2_000) {
+            let (polled, pace) = book.poll_begins(now, id(1), true).unwrap();
+            assert_eq!((polled.times, pace), (1, Pace::Send), "{now}");
+            book.poll_was_not_sent(id(1));
+        }
     }
 
     #[test]
     fn many_tasks_and_sites_take_bounded_memory() {
         let mut book = Book::new(20_000);
-        for number in 1..=200_000_u64 {
-            let (hour, site) = ((number - 1) / 50_000, number % 40_000);
-            create(
-                &mut book,
-                number,
-                100 * HOUR + hour * HOUR,
-                &format!("s{site}.example"),
-                number % 2 == 0,
-            );
+        for number in 1..=400_000_u64 {
+            let (hour, site) = ((number - 1) / 80_000, number / 2 % 40_000);
+            let now = 100 * HOUR + hour * HOUR;
+            create(&mut book, number, now, &format!("s{site}.example"), number % 2 == 0);
         }
         assert_eq!(book.tasks.len(), 20_000);
-        assert_eq!(book.latest(usize::MAX).len(), 20_000);
-        let rows: usize = book
-            .sums
-            .hours()
-            .iter()
-            .map(|hour| book.sums.rows(*hour).unwrap().len())
-            .sum();
-        assert!(rows <= 60_010, "{rows}");
+        assert_eq!(book.latest(104 * HOUR, usize::MAX).len(), 20_000);
+        let rows: Vec<usize> = book.sums.hours().iter().map(|(_, rows)| rows.len()).collect();
+        // Both arms of "other" come on top.
+        assert!(rows.iter().all(|rows| *rows <= 20_002), "{rows:?}");
+        assert!(rows.iter().sum::<usize>() <= 60_010, "{rows:?}");
         assert!(sum(&book, "other", true).created > 1_000);
-        let all: u32 = (book.sums.hours().iter())
-            .flat_map(|hour| book.sums.rows(*hour).unwrap().values())
-            .map(|sum| sum.created)
-            .sum();
-        assert_eq!(all, 200_000);
+        let sums = book.sums.hours().iter().flat_map(|(_, rows)| rows.values());
+        assert_eq!(sums.map(|sum| sum.created).sum::<u32>(), 400_000);
     }
 }

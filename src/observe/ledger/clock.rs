@@ -1,34 +1,92 @@
-//! The time of day that never goes back.
+//! The two clocks of the ledger: one that nobody sets, for ages, and the time of day, for hours and for what is shown.
 
 use std::time::{Instant, SystemTime};
 
 use crate::observe::time::unix_millis;
 
-/// The system's time of day at the start, and from there on a clock that nobody sets.
+/// Milliseconds: on the ledger's own clock, or since 1970-01-01T00:00Z where the time of day is meant.
+pub type Millis = u64;
+
+/// An hour.
+pub const HOUR: Millis = 3_600_000;
+
+/// A clock that nobody sets. It begins with the time of day, and then differs from it by what the system's clock is
+/// corrected by, or stood still for.
 #[derive(Debug)]
 pub struct Clock {
     began: Instant,
     at: Millis,
 }
 
-/// Milliseconds since 1970-01-01T00:00Z.
-pub type Millis = u64;
-
-/// An hour, in milliseconds.
-pub const HOUR: Millis = 3_600_000;
+/// A moment on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// On the clock that nobody sets.
+    pub at: Millis,
+    /// The hour since 1970, by the time of day.
+    pub hour: u64,
+}
 
 impl Default for Clock {
     fn default() -> Self {
         Self {
             began: Instant::now(),
-            at: unix_millis(SystemTime::now()),
+            at: time_of_day(),
         }
     }
 }
 
 impl Clock {
-    /// The time.
+    /// The time on the clock that nobody sets.
     pub fn now(&self) -> Millis {
         self.at + self.began.elapsed().as_millis() as Millis
+    }
+
+    /// Now, on both clocks.
+    pub fn moment(&self) -> Moment {
+        Moment {
+            at: self.now(),
+            hour: time_of_day() / HOUR,
+        }
+    }
+
+    /// How far the time of day is from this clock, now.
+    pub fn offset(&self) -> Offset {
+        Offset(time_of_day().cast_signed() - self.now().cast_signed())
+    }
+}
+
+/// How far the time of day is from the clock that nobody sets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offset(i64);
+
+impl Offset {
+    /// The time of day of a time on the clock that nobody sets.
+    pub fn time_of_day(self, at: Millis) -> Millis {
+        at.saturating_add_signed(self.0)
+    }
+}
+
+/// The time of day.
+pub fn time_of_day() -> Millis {
+    unix_millis(SystemTime::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The system's clock goes on by an hour: what was a minute ago stays a minute ago.
+    #[test]
+    fn times_of_day_follow_the_systems_clock() {
+        let began = Instant::now();
+        let behind = Clock {
+            began,
+            at: time_of_day() - HOUR,
+        };
+        let minute_ago = behind.now() - 60_000;
+        let shown = behind.offset().time_of_day(minute_ago);
+        assert!(time_of_day().abs_diff(shown + 60_000) < 10_000, "{shown}");
+        assert_eq!(behind.moment().hour, time_of_day() / HOUR);
     }
 }

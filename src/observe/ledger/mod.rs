@@ -16,6 +16,7 @@ mod stats;
 mod sums;
 
 pub use book::{End, Task};
+pub use clock::Offset;
 pub use observer::{Ledger, Settings};
 pub use pace::Pace;
 pub use stats::{Line, Stats};

@@ -6,13 +6,13 @@ use parking_lot::Mutex;
 
 use super::{
     book::{Book, Task},
-    clock::{Clock, HOUR, Millis},
+    clock::{Clock, HOUR, Millis, Moment, Offset, time_of_day},
     pace::Pace,
     stats::Stats,
 };
 use crate::{
     observe::{
-        Record,
+        Cause, Record,
         record::{Polled, shown_host},
     },
     rewrite::Decision,
@@ -58,15 +58,15 @@ impl Ledger {
     /// Enters what a record says about a task.
     pub fn observe(&self, record: &Record) {
         if self.is_on {
-            self.observe_at(record, self.clock.now());
+            self.observe_at(record, self.clock.moment());
         }
     }
 
-    fn observe_at(&self, record: &Record, now: Millis) {
+    fn observe_at(&self, record: &Record, now: Moment) {
         match (record.call, record.vendor) {
             (None, Some(VendorResult::Created(id))) => {
                 let mut book = self.book.lock();
-                let arm = (book.sums.site(now, &site(record)), record.nocache);
+                let arm = book.sums.arm(now.hour, &site(record), record.nocache);
                 book.create(Task {
                     id,
                     arm,
@@ -76,7 +76,8 @@ impl Ledger {
                         .and_then(|captcha| captcha.kind)
                         .map_or("other", Into::into),
                     rule: rule(record),
-                    created: now,
+                    created: now.at,
+                    hour: now.hour,
                     polls: 0,
                     end: None,
                     report: None,
@@ -87,27 +88,36 @@ impl Ledger {
             }
             (None, Some(VendorResult::Failed(code))) => {
                 let mut book = self.book.lock();
-                let arm = (book.sums.site(now, &site(record)), record.nocache);
-                book.refuse(now, &arm, code);
+                let arm = book.sums.arm(now.hour, &site(record), record.nocache);
+                book.refuse(now.hour, &arm, code);
             }
-            (Some(Call::Poll), result) if record.upstream_status.is_some() => {
+            (Some(Call::Poll), result) => {
                 if let Some(task) = record.task {
-                    self.book.lock().poll(now, task, result);
+                    self.poll_ends(record, task, result, now.at);
                 }
             }
             // What a client says of a token counts, whatever the vendor makes of it.
             (Some(Call::Report(opinion)), _) => {
                 if let Some(task) = record.task {
-                    self.book.lock().report(task, opinion);
+                    self.book.lock().report(now.at, task, opinion);
                 }
             }
             _ => {}
         }
     }
 
+    fn poll_ends(&self, record: &Record, task: TaskId, result: Option<VendorResult>, now: Millis) {
+        if record.upstream_status.is_some() {
+            self.book.lock().poll(now, task, result);
+        } else if record.polled.is_some() && record.cause.is_some_and(Cause::is_unsent) {
+            self.book.lock().poll_was_not_sent(task);
+        }
+    }
+
     /// A poll of a task begins: how many there were, and whether it is sent. A task that is not known is not paced.
     pub fn poll_begins(&self, id: TaskId, is_paced: bool) -> (Option<Polled>, Pace) {
-        match self.book.lock().poll_begins(self.clock.now(), id, is_paced) {
+        let mut book = self.book.lock();
+        match book.poll_begins(self.clock.now(), id, is_paced) {
             Some((polled, pace)) => (Some(polled), pace),
             None => (None, Pace::Send),
         }
@@ -116,34 +126,40 @@ impl Ledger {
     /// Whether a task was created in the last five minutes, as long as the vendor keeps it.
     pub fn is_recent(&self, id: TaskId) -> bool {
         const RECENT: Millis = 5 * 60 * 1000;
-        let created = self.book.lock().task(id).map(|task| task.created);
-        created.is_some_and(|created| created + RECENT > self.clock.now())
+        let now = self.clock.now();
+        let created = self.book.lock().task(now, id).map(|task| task.created);
+        created.is_some_and(|created| created + RECENT > now)
     }
 
     /// Enters what a client says of a task's token. Returns whether the task is known.
     pub fn report(&self, id: TaskId, opinion: Opinion) -> bool {
-        self.book.lock().report(id, opinion)
+        self.book.lock().report(self.clock.now(), id, opinion)
     }
 
     /// A task.
     pub fn task(&self, id: TaskId) -> Option<Task> {
-        self.book.lock().task(id).cloned()
+        self.book.lock().task(self.clock.now(), id).cloned()
     }
 
     /// The tasks that were created last, the latest first.
     pub fn latest(&self, count: usize) -> Vec<Task> {
-        self.book.lock().latest(count)
+        self.book.lock().latest(self.clock.now(), count)
     }
 
-    /// What became of the submissions of the last hours, the current one included. The book is locked for one hour at a time.
+    /// How far the time of day is from the times of tasks.
+    pub fn offset(&self) -> Offset {
+        self.clock.offset()
+    }
+
+    /// What became of the submissions of the last hours, the current one included.
     pub fn stats(&self, hours: u64) -> Stats {
-        let now = self.clock.now();
+        let now = time_of_day();
         let since = (now / HOUR + 1).saturating_sub(hours.max(1));
         let mut stats = Stats::new(since * HOUR, now);
-        let known = self.book.lock().sums.hours();
-        for hour in known.into_iter().filter(|hour| *hour >= since) {
-            let rows = self.book.lock().sums.rows(hour).cloned();
-            stats.add(rows.unwrap_or_default());
+        // The book is not locked while they are added up.
+        let known = self.book.lock().sums.hours().to_vec();
+        for (_, rows) in known.iter().filter(|(hour, _)| *hour >= since) {
+            stats.add(rows);
         }
         stats
     }

@@ -81,6 +81,7 @@ mod tests {
             captcha: "recaptcha-v2",
             rule: None,
             created: 0,
+            hour: 0,
             polls: 0,
             end: None,
             report: None,

@@ -40,9 +40,9 @@ impl Stats {
     }
 
     /// Adds an hour.
-    pub fn add(&mut self, rows: Rows) {
+    pub fn add(&mut self, rows: &Rows) {
         for (arm, sum) in rows {
-            self.sums.entry(arm).or_default().merge(&sum);
+            self.sums.entry(arm.clone()).or_default().merge(sum);
         }
     }
 

@@ -2,16 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{
-    clock::{HOUR, Millis},
-    solve_times::SolveTimes,
-};
+use super::solve_times::SolveTimes;
 use crate::task::ErrorCode;
 
-/// How long hours are kept.
-const KEPT: Millis = 24 * HOUR;
+/// How many hours are kept before the current one.
+pub const KEPT: u64 = 24;
 
-/// How many sites have rows of their own in an hour; the rest of that hour is [`OTHER`].
+/// How many sites have rows of their own in an hour, for both arms; the rest of that hour is [`OTHER`].
 pub const MAX_SITES: usize = 10_000;
 
 /// How many rows are held of all hours together; beyond it an hour's new sites are [`OTHER`].
@@ -100,36 +97,33 @@ pub type Rows = HashMap<Arm, Sum>;
 /// The sums of the last hours.
 #[derive(Debug, Default)]
 pub struct Sums {
-    /// By the number of the hour since 1970. There are few.
-    hours: Vec<(u64, Rows)>,
+    /// By the number of the hour since 1970. There are few. Who reads the rows holds them, and delays nobody.
+    hours: Vec<(u64, Arc<Rows>)>,
 }
 
 impl Sums {
-    /// The site of an hour's row for `site`: itself, or [`OTHER`] where there are too many. It is held once for all hours.
-    pub fn site(&mut self, now: Millis, site: &str) -> Arc<str> {
-        self.forget(now);
-        let is_room = self.hours.iter().map(|(_, rows)| rows.len()).sum::<usize>() < MAX_ROWS;
-        let arms = [None, Some(false), Some(true)];
-        let known = |rows: &Rows, name: &Arc<str>| {
-            arms.iter()
-                .find_map(|arm| rows.get_key_value(&(name.clone(), *arm)))
-                .map(|((site, _), _)| site.clone())
-        };
-        let name: Arc<str> = site.into();
-        let current = self.hour(now / HOUR);
-        if let Some(site) = known(current, &name) {
-            return site;
+    /// The row of an hour for a site and an arm: its own, or that of [`OTHER`] where there are too many. The site is held once
+    /// for all hours.
+    pub fn arm(&mut self, hour: u64, site: &str, nocache: Option<bool>) -> Arm {
+        self.forget(hour);
+        let all: usize = self.hours.iter().map(|(_, rows)| rows.len()).sum();
+        let wanted: Arm = (site.into(), nocache);
+        let current = self.hour(hour);
+        if let Some((known, _)) = current.get_key_value(&wanted) {
+            return known.clone();
         }
-        match is_room && current.len() < 2 * MAX_SITES {
-            // Another hour has its name already, so that it is held once.
-            true => self
-                .hours
-                .iter()
-                .rev()
-                .find_map(|(_, rows)| known(rows, &name))
-                .unwrap_or(name),
-            false => OTHER.into(),
+        match all < MAX_ROWS && current.len() < 2 * MAX_SITES {
+            true => (self.held(wanted.0), nocache),
+            false => (OTHER.into(), nocache),
         }
+    }
+
+    /// The name of a site as a row holds it, if one does.
+    fn held(&self, site: Arc<str>) -> Arc<str> {
+        let arms = [None, Some(false), Some(true)].map(|nocache| (site.clone(), nocache));
+        let mut hours = self.hours.iter().rev();
+        let held = hours.find_map(|(_, rows)| arms.iter().find_map(|arm| rows.get_key_value(arm)));
+        held.map_or(site, |((held, _), _)| held.clone())
     }
 
     /// The sum of an hour for a site and an arm.
@@ -141,27 +135,21 @@ impl Sums {
         let index = match self.hours.iter().rposition(|(known, _)| *known == hour) {
             Some(index) => index,
             None => {
-                self.hours.push((hour, Rows::new()));
+                self.hours.push((hour, Arc::default()));
                 self.hours.len() - 1
             }
         };
-        &mut self.hours[index].1
+        // Rows that are being read are copied.
+        Arc::make_mut(&mut self.hours[index].1)
     }
 
-    /// The numbers of all hours.
-    pub fn hours(&self) -> Vec<u64> {
-        self.hours.iter().map(|(hour, _)| *hour).collect()
+    /// All hours with their rows.
+    pub fn hours(&self) -> &[(u64, Arc<Rows>)] {
+        &self.hours
     }
 
-    /// The rows of an hour.
-    pub fn rows(&self, hour: u64) -> Option<&Rows> {
-        self.hours
-            .iter()
-            .find(|(known, _)| *known == hour)
-            .map(|(_, rows)| rows)
-    }
-
-    fn forget(&mut self, now: Millis) {
-        self.hours.retain(|(hour, _)| (hour + 1) * HOUR + KEPT > now);
+    /// Forgets all that is too long ago; and what was counted while the time of day was wrong.
+    fn forget(&mut self, now: u64) {
+        self.hours.retain(|(hour, _)| hour.abs_diff(now) <= KEPT);
     }
 }
