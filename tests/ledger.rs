@@ -3,160 +3,25 @@
 mod fixtures;
 
 use std::{
-    collections::BTreeMap,
     io::{Read, Write},
     net::TcpStream,
 };
 
 use fixtures::{
-    Client, Gateway, Message, OK, RawUpstream, SandboxServer, TASK, exchange, get, get_from, post, post_with, run,
-    text, wait,
+    Client, Gateway, Message, OK, RawUpstream, SandboxServer, TASK, exchange, get, get_from,
+    ledger::{Bot, ask, bots, buy, totals_of_ledger, totals_of_sandbox},
+    post, post_with, run, text, wait,
 };
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
-
-/// What the admin side says, as JSON.
-fn ask(gateway: &Gateway, target: &str) -> Value {
-    serde_json::from_str(exchange(gateway.admin, get_from("localhost", target)).text()).unwrap()
-}
-
-/// A bot, of either dialect.
-struct Bot {
-    client: Client,
-    is_legacy: bool,
-}
-
-impl Bot {
-    fn create(&mut self, site: &str, captcha: &str) -> String {
-        let response = match self.is_legacy {
-            true => {
-                let version = if captcha.contains("V3") { "&version=v3" } else { "" };
-                let target =
-                    format!("/in.php?key=K&method=userrecaptcha&googlekey=g{version}&pageurl=https://{site}/a");
-                self.client.exchange(get(&target))
-            }
-            false => {
-                let task = json!({ "type": captcha, "websiteURL": format!("https://{site}/a"), "websiteKey": "g" });
-                let body = json!({ "clientKey": "K", "task": task }).to_string();
-                self.client.exchange(post("/createTask", body))
-            }
-        };
-        match response.text().strip_prefix("OK|") {
-            Some(id) => id.to_owned(),
-            None => serde_json::from_str::<Value>(response.text()).unwrap()["taskId"].to_string(),
-        }
-    }
-
-    /// Polls. Returns whether the task has ended.
-    fn poll(&mut self, id: &str) -> bool {
-        let response = match self.is_legacy {
-            true => self.client.exchange(get(&format!("/res.php?key=K&action=get&id={id}"))),
-            false => self
-                .client
-                .exchange(post("/getTaskResult", format!(r#"{{"clientKey":"K","taskId":{id}}}"#))),
-        };
-        !response.text().contains("processing") && response.text() != "CAPCHA_NOT_READY"
-    }
-
-    fn report(&mut self, id: &str, is_good: bool) {
-        let response = match (self.is_legacy, is_good) {
-            (true, _) => {
-                let action = if is_good { "reportgood" } else { "reportbad" };
-                self.client
-                    .exchange(get(&format!("/res.php?key=K&action={action}&id={id}")))
-            }
-            (false, _) => {
-                let body = format!(r#"{{"clientKey":"K","taskId":{id}}}"#);
-                self.client.exchange(post("/reportIncorrectTokenCaptcha", body))
-            }
-        };
-        assert_eq!(response.status(), 200);
-    }
-}
-
-/// What is known of a site and an arm: tasks, solved, failed, polls, reported bad, reported good.
-type Totals = BTreeMap<(String, bool), [u64; 6]>;
-
-fn totals_of_sandbox(sandbox: &SandboxServer) -> Totals {
-    let tasks: Value = serde_json::from_str(exchange(sandbox.address, get("/sandbox/tasks")).text()).unwrap();
-    let mut totals = Totals::new();
-    for task in tasks.as_array().unwrap() {
-        let arm = (task["site"].as_str().unwrap().to_owned(), task["nocache"] != "off");
-        let row = totals.entry(arm).or_default();
-        let adds = [
-            true,
-            task["end"] == "ready",
-            task["end"] == "ERROR_CAPTCHA_UNSOLVABLE",
-            false,
-            task["report"] == "incorrect",
-            task["report"] == "correct",
-        ];
-        row.iter_mut().zip(adds).for_each(|(sum, adds)| *sum += u64::from(adds));
-        row[3] += task["polls"].as_u64().unwrap();
-    }
-    totals
-}
-
-fn totals_of_ledger(gateway: &Gateway) -> Totals {
-    let stats = ask(gateway, "/api/stats");
-    let row = |site: &Value| {
-        let arm = (
-            site["site"].as_str().unwrap().to_owned(),
-            site["nocache"].as_bool().unwrap(),
-        );
-        let failed: u64 = site["errors"]
-            .as_object()
-            .unwrap()
-            .values()
-            .map(|count| count.as_u64().unwrap())
-            .sum();
-        let number = |name: &str| site[name].as_u64().unwrap();
-        let sums = [
-            number("created"),
-            number("solved"),
-            failed,
-            number("polls"),
-            number("reportedBad"),
-            number("reportedGood"),
-        ];
-        (arm, sums)
-    };
-    stats["sites"].as_array().unwrap().iter().map(row).collect()
-}
 
 #[test]
 fn the_totals_are_those_of_the_sandbox() {
     let sandbox = SandboxServer::start(&["--polls", "2", "--fail-every", "7"]);
     let config = "[[rule]]\nid = \"plain\"\nsites = [\"*.plain.example\"]\naction = \"keep\"\n";
     let gateway = Gateway::start(&format!("http://{}", sandbox.address), config);
-    let mut bots = [true, false].map(|is_legacy| Bot {
-        client: Client::connect(gateway.api),
-        is_legacy,
-    });
-    // Ids are shared: the one dialect creates, the other polls.
-    for number in 0..300_usize {
-        let site = match number % 5 {
-            0 | 1 => format!("s{}.plain.example", number % 3),
-            _ => format!("s{}.example", number % 4),
-        };
-        let captcha = if number % 2 == 0 {
-            "RecaptchaV2Task"
-        } else {
-            "RecaptchaV3TaskProxyless"
-        };
-        let id = bots[number % 2].create(&site, captcha);
-        if number % 11 == 0 {
-            // It is given up.
-            continue;
-        }
-        let asks = &mut bots[(number / 2) % 2];
-        while !asks.poll(&id) {}
-        match number % 13 {
-            0 => asks.report(&id, false),
-            1 if asks.is_legacy => asks.report(&id, true),
-            _ => {}
-        }
-    }
+    let mut bots = bots(&gateway);
+    (0..300).for_each(|number| buy(&mut bots, number));
     let expected = totals_of_sandbox(&sandbox);
     assert!(expected.len() > 6, "{expected:?}");
     let all: u64 = expected.values().map(|row| row[0]).sum();
@@ -166,7 +31,7 @@ fn the_totals_are_those_of_the_sandbox() {
         "{expected:?}"
     );
     // The last record is written after its response.
-    wait(|| (totals_of_ledger(&gateway) == expected).then_some(()));
+    wait(|| (totals_of_ledger(&gateway, 24) == expected).then_some(()));
 }
 
 #[test]
@@ -328,7 +193,7 @@ fn stats_asks_the_running_gateway() {
     );
     let json: Value = serde_json::from_slice(&stats(&["--json"]).stdout).unwrap();
     assert_eq!(json["sites"][0]["site"], "shop.example");
-    assert_eq!(stats(&["--since", "25h"]).status.code(), Some(2));
+    assert_eq!(stats(&["--since", "31d"]).status.code(), Some(2));
     assert_eq!(run(&["stats", "--admin-listen", "off"]).status.code(), Some(1));
 }
 

@@ -58,6 +58,11 @@ impl Refusal {
         Self(StatusCode::BAD_REQUEST, error.into())
     }
 
+    /// The same, and what helps.
+    pub fn and(self, advice: &str) -> Self {
+        Self(self.0, format!("{}; {advice}", self.1))
+    }
+
     /// Something that is not there.
     pub fn not_found(error: impl Into<String>) -> Self {
         Self(StatusCode::NOT_FOUND, error.into())

@@ -22,10 +22,9 @@ use crate::{
 
 /// How many tasks are shown, unless `limit` says so.
 const FEW: usize = 50;
+/// How many hours are added up, unless `hours` says so.
+const A_DAY: u64 = 24;
 const MOST: usize = 20_000;
-
-/// How long sums are held.
-const MOST_HOURS: u64 = 24;
 
 /// A number in the query; `default` if there is none.
 fn parameter(query: Option<&str>, name: &str, default: u64, most: u64) -> Result<u64, Refusal> {
@@ -53,11 +52,16 @@ async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 /// `GET /api/stats?hours=24`: per site and arm.
 pub async fn stats(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     check_on(&shown)?;
-    let hours = parameter(query.as_deref(), "hours", MOST_HOURS, MOST_HOURS)?;
+    let ledger = shown.gateway.observers().ledger.clone();
+    let most = ledger.max_hours();
+    let hours = parameter(query.as_deref(), "hours", A_DAY, most).map_err(|refusal| match ledger.file() {
+        Some(_) => refusal,
+        None => refusal.and("with a file, [ledger] file, it keeps 30 days"),
+    })?;
     // With many sites it takes a while.
-    off_thread(move || shown.gateway.observers().ledger.stats(hours).to_json())
-        .await
-        .map(json_text)
+    let stats = off_thread(move || ledger.stats(hours).map(|stats| stats.to_json())).await?;
+    let stats = stats.map_err(|error| Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    Ok(json_text(stats))
 }
 
 /// `GET /api/tasks?limit=50`: the tasks that were created last.

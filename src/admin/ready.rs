@@ -23,11 +23,11 @@ pub async fn page(State(shown): State<Shown>, fields: HeaderMap) -> Response {
     };
     match accepts(&fields, "application/json") {
         true => (status, json_response(&to_json(&facts, &shown.gateway))).into_response(),
-        false => (status, text(&facts)).into_response(),
+        false => (status, text(&facts, &shown.gateway)).into_response(),
     }
 }
 
-fn text(facts: &Facts) -> String {
+fn text(facts: &Facts, gateway: &Gateway) -> String {
     if facts.is_stopping {
         return "stopping\n".to_owned();
     }
@@ -37,6 +37,9 @@ fn text(facts: &Facts) -> String {
     };
     if facts.reads_slowly() {
         text += "the files of the configuration are still being read\n";
+    }
+    if let Some((_, Some(failure))) = gateway.observers().ledger.file() {
+        text += &format!("{failure}\n");
     }
     match facts.warnings.len() {
         0 => {}
@@ -61,7 +64,14 @@ fn to_json(facts: &Facts, gateway: &Gateway) -> Value {
         "configuration": facts.config_state(),
         "rules": gateway.rules().rules().len(),
         "upstream": upstream(gateway),
+        "ledger": ledger(gateway),
     })
+}
+
+/// The file that the ledger is saved in; null without one.
+fn ledger(gateway: &Gateway) -> Option<Value> {
+    let (file, failure) = gateway.observers().ledger.file()?;
+    Some(json!({ "file": file.display().to_string(), "error": failure }))
 }
 
 fn upstream(gateway: &Gateway) -> Value {

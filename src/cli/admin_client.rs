@@ -10,14 +10,17 @@ use serde_json::Value;
 use super::output::Failure;
 use crate::config::{self, AdminListen, Overrides};
 
-/// How long a listener may take.
+/// How long a listener may take to say whether it works.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A response of the admin listener at an address.
-pub async fn ask(address: SocketAddr, target: &str) -> Result<reqwest::Response, Failure> {
+/// How long it may take to gather what it is asked for: statistics of weeks, of many sites.
+const LONG: Duration = Duration::from_secs(30);
+
+/// A response of the admin listener at an address, which may take so long.
+pub async fn ask(address: SocketAddr, target: &str, patience: Duration) -> Result<reqwest::Response, Failure> {
     let url = format!("http://{}{target}", reachable(address));
     // The gateway is on this machine, so a proxy of the environment does not apply.
-    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
+    let client = reqwest::Client::builder().no_proxy().timeout(patience).build();
     let response = client.map_err(Failure::failed)?.get(&url).send().await;
     response.map_err(|error| Failure::Failed(format!("{url} does not answer: {error}; is the gateway running?")))
 }
@@ -27,7 +30,7 @@ pub async fn get(overrides: &Overrides, target: &str) -> Result<Value, Failure> 
     let AdminListen::At(address) = config::load::listeners(overrides)?.0 else {
         return Err(Failure::failed("the admin listener is off ([admin] listen)"));
     };
-    let response = ask(address, target).await?;
+    let response = ask(address, target, LONG).await?;
     let status = response.status();
     let body = response.bytes().await.map_err(Failure::failed)?;
     let value: Value = serde_json::from_slice(&body).map_err(|_| {

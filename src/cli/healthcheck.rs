@@ -18,7 +18,7 @@ pub fn run(overrides: &Overrides) -> Result<(), Failure> {
 }
 
 async fn ask(address: SocketAddr) -> Result<(), Failure> {
-    let response = admin_client::ask(address, "/readyz").await?;
+    let response = admin_client::ask(address, "/readyz", PATIENCE).await?;
     let status = response.status();
     if status.is_success() {
         return Ok(());

@@ -17,7 +17,7 @@ use crate::{
     admin::{self, LogLevel, Status},
     api::{self, Gateway},
     config::{self, AdminListen, Config, Overrides},
-    observe::{Counted, Observers},
+    observe::{Counted, Observers, ledger::Keeper},
     reload::{Bell, Reloader},
     server::{self, Listener, Server},
     upstream::Upstream,
@@ -70,6 +70,7 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level
     let shown = certificates.iter().cloned().collect();
     let reloader = Reloader::new(overrides, &config, shown, status.clone());
     let observers = Observers::new(&config.ledger, counted.clone());
+    let _keeper = Keeper::start(observers.ledger.clone()).map_err(Failure::failed)?;
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream, observers));
     tokio::spawn(warn_of_a_loop(gateway.clone()));
     tokio::spawn(free_memory::give_back());

@@ -13,7 +13,7 @@ use crate::config::{Overrides, units};
 
 #[derive(Debug, Args)]
 pub struct StatsArgs {
-    /// How far back, in whole hours up to "24h"
+    /// How far back, in whole hours up to "24h", or up to "30d" with [ledger] file
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = hours)]
     since: u64,
     /// One JSON object, for machines
@@ -27,10 +27,17 @@ pub struct StatsArgs {
 /// Whole hours, rounded up.
 fn hours(text: &str) -> Result<u64, String> {
     const HOUR: Duration = Duration::from_secs(3600);
-    let hours = units::duration(text).map(|time| time.as_secs().div_ceil(HOUR.as_secs()));
+    const MOST: u64 = 30 * 24;
+    let days = text
+        .strip_suffix('d')
+        .and_then(|days| days.trim_end().parse::<u64>().ok());
+    let hours = match days {
+        Some(days) => days.checked_mul(24),
+        None => units::duration(text).map(|time| time.as_secs().div_ceil(HOUR.as_secs())),
+    };
     match hours {
-        Some(hours @ 1..=24) => Ok(hours),
-        _ => Err("expected a time from \"1h\" to \"24h\": the ledger in memory goes back no further".to_owned()),
+        Some(hours @ 1..=MOST) => Ok(hours),
+        _ => Err("expected a time from \"1h\" to \"24h\", or with [ledger] file to \"30d\"".to_owned()),
     }
 }
 

@@ -208,6 +208,7 @@ pub fn plain() -> Vec<Section<Config>> {
         ]),
         section("ledger", vec![
             key!(C, ledger.max_tasks, "max_tasks", count_or_none(), "tasks that are followed at once, for at most 15 minutes each; 0: no ledger, so no stats"),
+            key!(C, ledger.file, "file", file("ledger.sqlite").optional(), "an SQLite file that keeps it for 30 days, beyond a restart; without it 24 hours in memory"),
         ]),
         section("log", vec![
             key!(C, log.level, "level", choice(), "the least important level that is logged")

@@ -7,13 +7,13 @@ use maud::{Markup, html};
 use crate::{
     admin::status::Facts,
     api::Gateway,
-    observe::{clients::Warning, upstream_seen::Seen},
+    observe::{Ledger, clients::Warning, upstream_seen::Seen},
 };
 
 /// The state of the gateway and of its upstream.
 pub fn render(facts: &Facts, gateway: &Gateway) -> Markup {
     let seen = gateway.observers().upstream_seen.seen();
-    let mut problems = problems(facts, &seen);
+    let mut problems = problems(facts, &seen, &gateway.observers().ledger);
     problems.extend(
         gateway
             .observers()
@@ -69,7 +69,7 @@ fn client_problem(warning: &Warning) -> String {
     )
 }
 
-fn problems(facts: &Facts, seen: &Seen) -> Vec<String> {
+fn problems(facts: &Facts, seen: &Seen, ledger: &Ledger) -> Vec<String> {
     let mut problems = Vec::new();
     if let Some(failure) = seen.failure.as_ref().filter(|_| seen.fails()) {
         let cause: &str = failure.cause.into();
@@ -81,6 +81,9 @@ fn problems(facts: &Facts, seen: &Seen) -> Vec<String> {
     }
     if let Some(complaint) = &facts.complaint {
         problems.push(sentence(complaint));
+    }
+    if let Some((_, Some(failure))) = ledger.file() {
+        problems.push(format!("{}; what it counts is in memory alone", sentence(&failure)));
     }
     if facts.reads_slowly() {
         problems.push("The files of the configuration are still being read: their disk does not respond".to_owned());

@@ -35,8 +35,9 @@ impl Tasks {
             return markup.clone();
         }
         let gateway = gateway.clone();
-        let Ok(markup) = spawn_blocking(move || section(&gateway.observers().ledger.stats(24))).await else {
-            // The thread panicked, which is in the log.
+        let gathered = spawn_blocking(move || gateway.observers().ledger.stats(24).map(|stats| section(&stats)));
+        // The file is not read for the last 24 hours, and that the thread panicked is in the log.
+        let Ok(Ok(markup)) = gathered.await else {
             return html! {};
         };
         *rendered = Some((Instant::now(), markup.clone()));

@@ -1,12 +1,14 @@
 //! Tasks and sums, at times that are given.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
+    mem,
     sync::Arc,
     time::Duration,
 };
 
 use super::{
+    changes::Changes,
     clock::Millis,
     pace::{self, LastSolved, Pace},
     sums::{Arm, MAX_SITES, Sums},
@@ -63,6 +65,8 @@ pub struct Book {
     order: VecDeque<(TaskId, Millis)>,
     /// How long the last tasks took for which the gateway turned nocache on, by site.
     solved: HashMap<Arc<str>, LastSolved>,
+    /// Tasks that have changed since they were last taken, if somebody takes them.
+    changed: Option<HashSet<TaskId>>,
     /// The sums.
     pub sums: Sums,
 }
@@ -75,6 +79,7 @@ impl Book {
             tasks: HashMap::new(),
             order: VecDeque::new(),
             solved: HashMap::new(),
+            changed: None,
             sums: Sums::default(),
         }
     }
@@ -84,6 +89,7 @@ impl Book {
         self.forget(task.created);
         self.sums.row(task.hour, &task.arm).created += 1;
         self.order.push_back((task.id, task.created));
+        note(&mut self.changed, task.id);
         self.tasks.insert(task.id, task);
     }
 
@@ -97,6 +103,7 @@ impl Book {
         let Some(task) = known(&mut self.tasks, now, id) else {
             return;
         };
+        note(&mut self.changed, id);
         let sum = self.sums.row(task.hour, &task.arm);
         task.polls += 1;
         sum.polls += 1;
@@ -153,6 +160,7 @@ impl Book {
         let Some(task) = known(&mut self.tasks, now, id) else {
             return false;
         };
+        note(&mut self.changed, id);
         let sum = self.sums.row(task.hour, &task.arm);
         // Its hour may be forgotten since, if the time of day was corrected.
         match task.report.replace(opinion) {
@@ -178,6 +186,42 @@ impl Book {
         self.order.iter().rev().filter_map(known).take(count).cloned().collect()
     }
 
+    /// Remembers from now on what changes.
+    pub fn follow_changes(&mut self) {
+        self.changed.get_or_insert_default();
+        self.sums.follow_changes();
+    }
+
+    /// What has changed, as it is now.
+    pub fn take_changes(&mut self) -> Changes {
+        let changed = self.changed.as_mut().map(mem::take).unwrap_or_default();
+        let mut tasks: Vec<Task> = changed.iter().filter_map(|id| self.tasks.get(id)).cloned().collect();
+        tasks.sort_by_key(|task| task.created);
+        Changes {
+            tasks,
+            rows: self.sums.take_changed(),
+        }
+    }
+
+    /// Remembers changes again: they could not be saved.
+    pub fn put_back(&mut self, changes: Changes) {
+        changes.tasks.iter().for_each(|task| note(&mut self.changed, task.id));
+        self.sums.put_back(changes.rows);
+    }
+
+    /// Adds what was saved by an earlier process. What happened since is kept.
+    pub fn restore(&mut self, saved: Changes) {
+        for task in saved.tasks.into_iter().rev() {
+            if self.order.len() < self.max_tasks && !self.tasks.contains_key(&task.id) {
+                self.order.push_front((task.id, task.created));
+                self.tasks.insert(task.id, task);
+            }
+        }
+        for (hour, arm, sum) in saved.rows {
+            self.sums.restore(hour, arm, &sum);
+        }
+    }
+
     fn forget(&mut self, now: Millis) {
         while let Some(&(id, created)) = self.order.front()
             && (self.order.len() >= self.max_tasks || is_over(created, now))
@@ -193,6 +237,13 @@ impl Book {
 /// Whether a task that was created then is too old to be known.
 fn is_over(created: Millis, now: Millis) -> bool {
     created + KEPT <= now
+}
+
+/// Remembers that a task has changed, if somebody takes changes.
+fn note(changed: &mut Option<HashSet<TaskId>>, id: TaskId) {
+    if let Some(changed) = changed {
+        changed.insert(id);
+    }
 }
 
 /// A task that is known.
@@ -352,5 +403,42 @@ mod tests {
         assert!(sum(&book, "other", true).created > 1_000);
         let sums = book.sums.hours().iter().flat_map(|(_, rows)| rows.values());
         assert_eq!(sums.map(|sum| sum.created).sum::<u32>(), 400_000);
+    }
+
+    /// What could not be saved is saved later; what another process saved is added to what was counted since.
+    #[test]
+    fn changes_are_taken_once_and_can_be_put_back() {
+        let mut book = Book::new(10);
+        book.follow_changes();
+        create(&mut book, 1, 0, "a.example", true);
+        create(&mut book, 2, 1, "a.example", true);
+        let changes = book.take_changes();
+        assert_eq!((changes.tasks.len(), changes.rows.len()), (2, 1));
+        assert!(book.take_changes().is_empty());
+        book.put_back(changes.clone());
+        book.poll(9_000, id(1), Some(VendorResult::Ready));
+        let later = book.take_changes();
+        assert_eq!((later.tasks.len(), later.rows[0].2.solved), (2, 1));
+
+        let mut next = Book::new(3);
+        create(&mut next, 3, 10_000, "a.example", true);
+        next.restore(later.clone());
+        assert_eq!(
+            next.latest(10_000, 9).iter().map(|task| task.id).collect::<Vec<_>>(),
+            [3, 2, 1].map(id)
+        );
+        assert_eq!(
+            (
+                sum(&next, "a.example", true).created,
+                sum(&next, "a.example", true).solved
+            ),
+            (3, 1)
+        );
+        next.report(10_000, id(1), Opinion::Bad);
+        assert_eq!(sum(&next, "a.example", true).reported_bad, 1);
+        // There is room for so many tasks.
+        let mut small = Book::new(1);
+        small.restore(later);
+        assert_eq!(small.latest(10_000, 9).len(), 1);
     }
 }

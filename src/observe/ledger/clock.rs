@@ -65,6 +65,11 @@ impl Offset {
     pub fn time_of_day(self, at: Millis) -> Millis {
         at.saturating_add_signed(self.0)
     }
+
+    /// The time on the clock that nobody sets, of a time of day.
+    pub fn on_clock(self, time_of_day: Millis) -> Millis {
+        time_of_day.saturating_sub_signed(self.0)
+    }
 }
 
 /// The time of day.

@@ -1,6 +1,9 @@
 //! From records to the book.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 
@@ -9,6 +12,8 @@ use super::{
     clock::{Clock, HOUR, Millis, Moment, Offset, time_of_day},
     pace::Pace,
     stats::Stats,
+    store::{self, Store, StoreError},
+    sums,
 };
 use crate::{
     observe::{
@@ -19,16 +24,21 @@ use crate::{
     task::{Call, Opinion, TaskId, VendorResult},
 };
 
-/// How much is held.
+/// How much is held, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How many tasks are known at once; 0 means that there is no ledger.
     pub max_tasks: usize,
+    /// A file that holds it beyond the end of the process.
+    pub file: Option<PathBuf>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_tasks: 20_000 }
+        Self {
+            max_tasks: 20_000,
+            file: None,
+        }
     }
 }
 
@@ -38,16 +48,69 @@ pub struct Ledger {
     is_on: bool,
     clock: Clock,
     book: Mutex<Book>,
+    saved: Option<Saved>,
+}
+
+/// What is saved, and whether that fails.
+#[derive(Debug)]
+pub struct Saved {
+    /// Where.
+    pub store: Store,
+    /// Why not, at present.
+    pub failure: Mutex<Option<String>>,
 }
 
 impl Ledger {
     /// An empty ledger.
     pub fn new(settings: &Settings) -> Self {
+        let is_on = settings.max_tasks > 0;
+        let mut book = Book::new(settings.max_tasks);
+        let saved = settings.file.as_ref().filter(|_| is_on).map(|file| {
+            book.follow_changes();
+            Saved {
+                store: Store::at(file),
+                failure: Mutex::default(),
+            }
+        });
         Self {
-            is_on: settings.max_tasks > 0,
+            is_on,
             clock: Clock::default(),
-            book: Mutex::new(Book::new(settings.max_tasks)),
+            book: Mutex::new(book),
+            saved,
         }
+    }
+
+    /// What is saved, if there is a file.
+    pub(super) fn saved(&self) -> Option<&Saved> {
+        self.saved.as_ref()
+    }
+
+    /// The file, and why nothing is saved there at present.
+    pub fn file(&self) -> Option<(&Path, Option<String>)> {
+        let saved = self.saved.as_ref()?;
+        Some((saved.store.file(), saved.failure.lock().clone()))
+    }
+
+    /// Opens the file, and adds what an earlier process saved there. It waits for the disk.
+    pub(super) fn load(&self, saved: &Saved) -> Result<(), StoreError> {
+        let changes = saved.store.open(time_of_day())?;
+        let changes = changes.by_clock(self.clock.offset(), self.clock.now());
+        self.book.lock().restore(changes);
+        Ok(())
+    }
+
+    /// Saves what has changed. It waits for the disk.
+    pub(super) fn save(&self, saved: &Saved) -> Result<(), StoreError> {
+        let changes = self.book.lock().take_changes();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let changes = changes.by_time_of_day(self.clock.offset());
+        let result = saved.store.save(&changes, time_of_day());
+        if result.is_err() {
+            self.book.lock().put_back(changes);
+        }
+        result
     }
 
     /// Whether there is a ledger at all.
@@ -151,17 +214,31 @@ impl Ledger {
         self.clock.offset()
     }
 
-    /// What became of the submissions of the last hours, the current one included.
-    pub fn stats(&self, hours: u64) -> Stats {
+    /// How many hours it goes back, the current one included.
+    pub fn max_hours(&self) -> u64 {
+        match self.saved {
+            Some(_) => store::KEPT,
+            None => sums::KEPT,
+        }
+    }
+
+    /// What became of the submissions of the last hours, the current one included. Hours that are no longer in memory are
+    /// read from the file; that waits for the disk.
+    pub fn stats(&self, hours: u64) -> Result<Stats, StoreError> {
         let now = time_of_day();
         let since = (now / HOUR + 1).saturating_sub(hours.max(1));
+        let in_memory = (now / HOUR).saturating_sub(sums::KEPT);
         let mut stats = Stats::new(since * HOUR, now);
+        if let Some(saved) = self.saved.as_ref().filter(|_| since < in_memory) {
+            let rows = saved.store.rows(since, in_memory)?;
+            rows.iter().for_each(|(_, arm, sum)| stats.add(arm, sum));
+        }
         // The book is not locked while they are added up.
         let known = self.book.lock().sums.hours().to_vec();
         for (_, rows) in known.iter().filter(|(hour, _)| *hour >= since) {
-            stats.add(rows);
+            rows.iter().for_each(|(arm, sum)| stats.add(arm, sum));
         }
-        stats
+        Ok(stats)
     }
 }
 

@@ -1,6 +1,8 @@
 //! How long tasks took: a distribution in buckets that grow by a tenth, so that a quantile is off by 5 % at most. Clients
 //! see a solution only when they poll, every 1 to 5 seconds.
 
+use serde::{Deserialize, Serialize};
+
 use super::clock::Millis;
 
 /// The upper bound of the first bucket, in milliseconds.
@@ -10,7 +12,8 @@ const GROWTH: f64 = 1.1;
 const LAST: u8 = 97;
 
 /// A distribution of times. Only buckets that are in use take memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct SolveTimes(Vec<(u8, u32)>);
 
 fn bucket(time: Millis) -> u8 {

@@ -6,9 +6,12 @@ use serde_json::{Value, json};
 
 use super::{
     clock::Millis,
-    sums::{Arm, Counts, Rows, Sum},
+    sums::{Arm, Counts, OTHER, Sum},
 };
 use crate::observe::time::rfc3339;
+
+/// How many sites and arms are told apart: weeks can have many times as many as an hour.
+const MAX_LINES: usize = 100_000;
 
 /// The sums of some hours, by site, nocache off before on.
 #[derive(Debug)]
@@ -39,10 +42,14 @@ impl Stats {
         }
     }
 
-    /// Adds an hour.
-    pub fn add(&mut self, rows: &Rows) {
-        for (arm, sum) in rows {
-            self.sums.entry(arm.clone()).or_default().merge(sum);
+    /// Adds a row of an hour. Of more sites than [`MAX_LINES`] allows the rest is [`OTHER`].
+    pub fn add(&mut self, arm: &Arm, sum: &Sum) {
+        if let Some(known) = self.sums.get_mut(arm) {
+            known.merge(sum);
+        } else if self.sums.len() < MAX_LINES {
+            self.sums.insert(arm.clone(), sum.clone());
+        } else {
+            self.sums.entry((OTHER.into(), arm.1)).or_default().merge(sum);
         }
     }
 

@@ -1,6 +1,10 @@
 //! Sums per hour, site and arm.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+    sync::Arc,
+};
 
 use super::solve_times::SolveTimes;
 use crate::task::ErrorCode;
@@ -15,7 +19,7 @@ pub const MAX_SITES: usize = 10_000;
 const MAX_ROWS: usize = 60_000;
 
 /// The site of everything that has no row of its own.
-const OTHER: &str = "other";
+pub const OTHER: &str = "other";
 
 /// A site and an arm: whether nocache was on as sent upstream; `None` if that is not known.
 pub type Arm = (Arc<str>, Option<bool>);
@@ -76,6 +80,14 @@ impl Counts {
     }
 }
 
+impl FromIterator<(ErrorCode, u32)> for Counts {
+    fn from_iter<T: IntoIterator<Item = (ErrorCode, u32)>>(counts: T) -> Self {
+        let mut all = Self::default();
+        counts.into_iter().for_each(|(code, count)| all.add(code, count));
+        all
+    }
+}
+
 impl Sum {
     /// Adds another sum.
     pub fn merge(&mut self, other: &Self) {
@@ -99,6 +111,8 @@ pub type Rows = HashMap<Arm, Sum>;
 pub struct Sums {
     /// By the number of the hour since 1970. There are few. Who reads the rows holds them, and delays nobody.
     hours: Vec<(u64, Arc<Rows>)>,
+    /// Rows that have changed since they were last taken, if somebody takes them.
+    changed: Option<HashSet<(u64, Arm)>>,
 }
 
 impl Sums {
@@ -128,7 +142,38 @@ impl Sums {
 
     /// The sum of an hour for a site and an arm.
     pub fn row(&mut self, hour: u64, arm: &Arm) -> &mut Sum {
+        if let Some(changed) = &mut self.changed {
+            changed.insert((hour, arm.clone()));
+        }
         self.hour(hour).entry(arm.clone()).or_default()
+    }
+
+    /// Remembers from now on which rows change.
+    pub fn follow_changes(&mut self) {
+        self.changed.get_or_insert_default();
+    }
+
+    /// The rows that have changed, as they are now.
+    pub fn take_changed(&mut self) -> Vec<(u64, Arm, Sum)> {
+        let changed = self.changed.as_mut().map(mem::take).unwrap_or_default();
+        let row = |(hour, arm): (u64, Arm)| {
+            let (_, rows) = self.hours.iter().find(|(known, _)| *known == hour)?;
+            let sum = rows.get(&arm)?.clone();
+            Some((hour, arm, sum))
+        };
+        changed.into_iter().filter_map(row).collect()
+    }
+
+    /// Remembers rows as changed again: they could not be saved.
+    pub fn put_back(&mut self, rows: Vec<(u64, Arm, Sum)>) {
+        if let Some(changed) = &mut self.changed {
+            changed.extend(rows.into_iter().map(|(hour, arm, _)| (hour, arm)));
+        }
+    }
+
+    /// Adds a row that was saved.
+    pub fn restore(&mut self, hour: u64, arm: Arm, sum: &Sum) {
+        self.hour(hour).entry(arm).or_default().merge(sum);
     }
 
     fn hour(&mut self, hour: u64) -> &mut Rows {
