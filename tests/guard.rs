@@ -5,7 +5,8 @@ mod fixtures;
 use std::{thread::sleep, time::Duration};
 
 use fixtures::{
-    Client, Gateway, Message, OK, RawUpstream, SandboxServer, TASK, exchange, get, get_from, post, post_with, wait,
+    Client, Gateway, Message, OK, RawUpstream, SandboxServer, TASK, exchange, get, get_from, post, post_with, run,
+    text, wait,
 };
 use serde_json::{Value, json};
 
@@ -66,6 +67,23 @@ fn fast_polls_are_warned_of_and_sent() {
             .contains(r#"client_warnings_total{warning="fast-polls"} 98"#),
         "{}",
         metrics.text()
+    );
+    let listed = exchange(gateway.admin, get_from("localhost", "/api/warnings"));
+    let listed: Value = serde_json::from_str(listed.text()).unwrap();
+    let shown = |number: usize| {
+        (
+            &listed["warnings"][number]["warning"],
+            &listed["warnings"][number]["times"],
+        )
+    };
+    assert_eq!(shown(0), (&json!("many-polls"), &json!(6)), "{listed}");
+    assert_eq!(shown(1), (&json!("fast-polls"), &json!(98)), "{listed}");
+    let stats = run(&["stats", "--admin-listen", &gateway.admin.to_string()]);
+    let stats = text(&stats.stdout);
+    assert!(
+        stats.contains("warning: a client has polled a task 100 times or more")
+            && stats.contains("(127.0.0.1, 6 times"),
+        "{stats}"
     );
     let page = exchange(gateway.admin, get_from("localhost", "/"));
     assert!(

@@ -5,11 +5,13 @@
 //! - [`access`]: whom it responds to; [`exchange`]: what they share of requests and responses
 //! - [`status`]: what is known of the process and its configuration; [`ready`]: whether it accepts work; [`in_force`]: the
 //!   configuration
-//! - [`log_level`]: the log's level; [`metrics_page`]: the metrics; [`ledger_api`]: tasks and sums
+//! - [`log_level`]: the log's level; [`metrics_page`]: the metrics; [`ledger_api`]: tasks and sums; [`client_warnings`]:
+//!   clients that risk a ban
 //! - [`page`]: the status page
 //! - [`wrong_port`]: bots that ask here
 
 mod access;
+mod client_warnings;
 mod exchange;
 mod in_force;
 mod ledger_api;

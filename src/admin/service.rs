@@ -8,6 +8,7 @@
 //! | `/config` | what is in force |
 //! | `/metrics` | the metrics |
 //! | `/api/stats`, `/api/tasks`, `/api/tasks/{id}`, `/api/feedback` | the ledger |
+//! | `/api/warnings` | clients that risk a ban, or misuse nocache |
 //! | `/api/log-level` | the log's level |
 
 use std::sync::Arc;
@@ -18,8 +19,8 @@ use axum::{
 };
 
 use super::{
-    LogLevel, Settings, Status, access::check_host, in_force, ledger_api, log_level, metrics_page, page, ready,
-    wrong_port,
+    LogLevel, Settings, Status, access::check_host, client_warnings, in_force, ledger_api, log_level, metrics_page,
+    page, ready, wrong_port,
 };
 use crate::api::Gateway;
 
@@ -51,6 +52,7 @@ pub fn service(settings: Settings, status: Status, gateway: Arc<Gateway>, level:
         .route("/api/tasks", get(ledger_api::latest))
         .route("/api/tasks/{id}", get(ledger_api::task))
         .route("/api/feedback", post(ledger_api::feedback))
+        .route("/api/warnings", get(client_warnings::list))
         .route("/api/log-level", get(log_level::show).post(log_level::change))
         .fallback(wrong_port::respond)
         .method_not_allowed_fallback(wrong_port::wrong_method)

@@ -81,6 +81,7 @@ async fn serve(log_level: LogLevel) -> Result<(), Failure> {
             })
             .into(),
         fail_every: 25,
+        ban: false,
         record: false,
     });
     let sandbox = spawn(sandbox.service()).await?;
@@ -108,6 +109,7 @@ async fn serve(log_level: LogLevel) -> Result<(), Failure> {
         let bot = Bot {
             client: Client::builder().no_proxy().build().map_err(Failure::failed)?,
             gateway: api.clone(),
+            admin: format!("http://{address}"),
             sandbox: sandbox.clone(),
             is_legacy: number % 2 == 1,
         };
@@ -137,6 +139,7 @@ fn admin_listener(usual: config::AdminListen) -> Result<TcpListener, Failure> {
 struct Bot {
     client: Client,
     gateway: String,
+    admin: String,
     sandbox: String,
     is_legacy: bool,
 }
@@ -172,10 +175,7 @@ impl Bot {
             }
             let check = self.client.post(format!("{}/sandbox/check", self.sandbox));
             let checked: Value = parse(&check.body(token).send().await?.text().await?);
-            if checked["accepted"] == false {
-                self.report(&id).await?;
-            }
-            return Ok(());
+            return self.report(&id, checked["accepted"] == true).await;
         }
         Ok(())
     }
@@ -221,15 +221,24 @@ impl Bot {
         })
     }
 
-    async fn report(&self, id: &str) -> Result<(), reqwest::Error> {
-        if self.is_legacy {
-            return self
-                .get(&format!("res.php?key=demo-key&action=reportbad&id={id}"))
-                .await
-                .map(drop);
+    /// Says whether the site took the token. The vendor's JSON API has no report of a good one, so that goes to the gateway alone.
+    async fn report(&self, id: &str, is_good: bool) -> Result<(), reqwest::Error> {
+        match (self.is_legacy, is_good) {
+            (true, _) => {
+                let action = if is_good { "reportgood" } else { "reportbad" };
+                let target = format!("res.php?key=demo-key&action={action}&id={id}");
+                self.get(&target).await.map(drop)
+            }
+            (false, true) => {
+                let feedback = json!({ "taskId": id, "outcome": "good" });
+                let request = self.client.post(format!("{}/api/feedback", self.admin));
+                request.body(feedback.to_string()).send().await.map(drop)
+            }
+            (false, false) => {
+                let body = json!({ "clientKey": "demo-key", "taskId": id });
+                self.post("reportIncorrectTokenCaptcha", &body).await.map(drop)
+            }
         }
-        let body = json!({ "clientKey": "demo-key", "taskId": id });
-        self.post("reportIncorrectTokenCaptcha", &body).await.map(drop)
     }
 
     async fn get(&self, target: &str) -> Result<String, reqwest::Error> {

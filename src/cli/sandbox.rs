@@ -40,6 +40,9 @@ pub struct SandboxArgs {
     /// Of so many tasks, let one end in ERROR_CAPTCHA_UNSOLVABLE
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     fail_every: u64,
+    /// Lock a key for 10 minutes that polls a task more than 120 times, or 10 times faster than every 2 s, or 10 times what is no task
+    #[arg(long)]
+    ban: bool,
     /// Keep every request and show it under /sandbox/requests (not for real keys)
     #[arg(long)]
     record: bool,
@@ -100,6 +103,7 @@ async fn serve(address: SocketAddr, setting: &str, args: &SandboxArgs) -> Result
         nocache_delay: args.nocache_delay,
         accept: args.accept.clone(),
         fail_every: args.fail_every,
+        ban: args.ban,
         record: args.record,
     });
     let stop = async { _ = signals.next().await };

@@ -59,14 +59,18 @@ const COLUMNS: [(&str, &str); 11] = [
 /// Asks the running gateway and prints what it says.
 pub fn run(overrides: &Overrides, args: &StatsArgs) -> Result<(), Failure> {
     let target = format!("/api/stats?hours={}", args.since);
-    let stats = block_on(admin_client::get(overrides, &target))??;
+    let (stats, warnings) = block_on(async {
+        let stats = admin_client::get(overrides, &target).await?;
+        let warnings = admin_client::get(overrides, "/api/warnings").await?;
+        Ok::<_, Failure>((stats, warnings))
+    })??;
     if args.json {
         return print(&stats.to_string());
     }
     let sites = stats["sites"].as_array().map_or(&[][..], Vec::as_slice);
     match args.csv {
         true => print(&csv(sites)),
-        false => print(&table(&stats, sites)),
+        false => print(&(table(&stats, sites) + &clients(&warnings))),
     }
 }
 
@@ -146,6 +150,21 @@ fn table(stats: &Value, sites: &[Value]) -> String {
     lines.push(String::new());
     lines.push("\"bad of solved\" is the 95 % interval of the share that your bot reported as not accepted".to_owned());
     lines.join("\n")
+}
+
+/// What clients do that risks a ban, in lines of its own.
+fn clients(warnings: &Value) -> String {
+    let warnings = warnings["warnings"].as_array().map_or(&[][..], Vec::as_slice);
+    let line = |warning: &Value| {
+        let word = |name: &str| warning[name].as_str().unwrap_or_default().to_owned();
+        let (advice, client, latest) = (word("advice"), word("client"), word("latest"));
+        format!(
+            "\nwarning: {advice} ({client}, {} times, last at {latest})",
+            warning["times"]
+        )
+    };
+    let lines: String = warnings.iter().map(line).collect();
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
 fn cell(name: &str, value: &Value) -> String {

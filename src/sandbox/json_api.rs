@@ -38,6 +38,9 @@ const SUPPORTED: [&str; 22] = [
     "hcaptchataskproxyless",
 ];
 
+/// The vendor's error for a key that is locked.
+const BANNED: &str = "ERROR_IP_BANNED";
+
 /// A value as a response.
 pub fn json_response(value: &Value) -> Response {
     let fields = [(header::CONTENT_TYPE, "application/json; charset=utf-8")];
@@ -52,10 +55,14 @@ pub fn call(method: &str, body: &[u8], tasks: &mut Tasks) -> Value {
         Err(_) => return error("ERROR_TASK_ABSENT"),
     };
     let key = member(&request, "clientKey").as_str().unwrap_or("");
-    let result = match (method, key_error(key)) {
+    let error_of_key = match tasks.is_locked(key) {
+        true => Some(BANNED),
+        false => key_error(key),
+    };
+    let result = match (method, error_of_key) {
         (_, Some(code)) => Err(code),
         ("createtask", _) => create(&request, key, tasks).map(|id| json!({ "errorId": 0, "taskId": id })),
-        ("gettaskresult", _) => result(&request, tasks),
+        ("gettaskresult", _) => result(&request, key, tasks),
         ("getbalance", _) => Ok(json!({ "errorId": 0, "balance": 345.678 })),
         ("reportincorrectimagecaptcha" | "reportincorrecttokencaptcha" | "reportincorrectrecaptcha", _) => {
             task_id(&request)
@@ -86,8 +93,9 @@ fn create(request: &Value, key: &str, tasks: &mut Tasks) -> Result<u64, &'static
     Ok(tasks.create(kind, Nocache::of(nocache, key_has_nocache(key)), page))
 }
 
-fn result(request: &Value, tasks: &mut Tasks) -> Result<Value, &'static str> {
-    Ok(match tasks.poll(task_id(request)?)? {
+fn result(request: &Value, key: &str, tasks: &mut Tasks) -> Result<Value, &'static str> {
+    let id = task_id(request).inspect_err(|_| tasks.bans.note_wrong_id(key))?;
+    Ok(match tasks.poll(key, id)? {
         Solution::Processing => {
             json!({ "errorId": 0, "errorCode": null, "errorDescription": null, "status": "processing" })
         }
@@ -117,6 +125,7 @@ fn member<'v>(value: &'v Value, name: &str) -> &'v Value {
 fn error(code: &str) -> Value {
     let description = match code {
         "ERROR_KEY_DOES_NOT_EXIST" => "Account authorization key not found in the system or has incorrect format",
+        BANNED => "The key is locked for 10 minutes",
         "ERROR_ZERO_BALANCE" => "Account has zero balance",
         "ERROR_TASK_ABSENT" => "The task object is missing or the JSON is invalid",
         "ERROR_TASK_NOT_SUPPORTED" => "This task type is not supported",

@@ -81,6 +81,7 @@ fn submit(parameters: &Parameters, tasks: &mut Tasks) -> Response {
     let key = value(parameters, "key");
     let method = value(parameters, "method");
     let error = match method {
+        _ if tasks.is_locked(key) => Some(BANNED),
         _ if key_error(key).is_some() => key_error(key),
         "" => Some("ERROR_BAD_PARAMETERS"),
         "userrecaptcha" if value(parameters, "googlekey").is_empty() => Some("ERROR_GOOGLEKEY"),
@@ -105,7 +106,11 @@ const PRICE: &str = "0.00299";
 
 /// `res.php`: everything about tasks and accounts.
 fn result(parameters: &Parameters, tasks: &mut Tasks) -> Response {
-    if let Some(code) = key_error(value(parameters, "key")) {
+    let key = value(parameters, "key");
+    if tasks.is_locked(key) {
+        return respond(parameters, Err(BANNED));
+    }
+    if let Some(code) = key_error(key) {
         return respond(parameters, Err(code));
     }
     let id = id_of(value(parameters, "id"));
@@ -116,7 +121,7 @@ fn result(parameters: &Parameters, tasks: &mut Tasks) -> Response {
                 .split(',')
                 .map(|text| {
                     id_of(text)
-                        .and_then(|id| solution(id, tasks))
+                        .and_then(|id| solution(key, id, tasks))
                         .unwrap_or_else(str::to_owned)
                 })
                 .collect::<Vec<_>>()
@@ -126,8 +131,10 @@ fn result(parameters: &Parameters, tasks: &mut Tasks) -> Response {
                 false => return results.into_response(),
             }
         }
-        "get" => id.and_then(|id| solution(id, tasks)),
-        "get2" => match id.and_then(|id| solution(id, tasks)) {
+        "get" => id
+            .inspect_err(|_| tasks.bans.note_wrong_id(key))
+            .and_then(|id| solution(key, id, tasks)),
+        "get2" => match id.and_then(|id| solution(key, id, tasks)) {
             Ok(text) if is_json(parameters) => {
                 return json_response(&json!({ "status": 1, "request": text, "price": PRICE }));
             }
@@ -146,6 +153,8 @@ fn result(parameters: &Parameters, tasks: &mut Tasks) -> Response {
     }
 }
 
+/// The vendor's error for a key that is locked.
+const BANNED: &str = "IP_BANNED";
 const RECORDED: &str = "OK_REPORT_RECORDED";
 const WRONG_ID: &str = "ERROR_WRONG_CAPTCHA_ID";
 
@@ -154,8 +163,8 @@ fn id_of(text: &str) -> Result<u64, &'static str> {
 }
 
 /// Polls for a solution as text.
-fn solution(id: u64, tasks: &mut Tasks) -> Result<String, &'static str> {
-    let result = tasks.poll(id).map_err(|code| match code {
+fn solution(key: &str, id: u64, tasks: &mut Tasks) -> Result<String, &'static str> {
+    let result = tasks.poll(key, id).map_err(|code| match code {
         tasks::WRONG_ID => WRONG_ID,
         code => code,
     });

@@ -24,13 +24,14 @@
 //! `json=1` asks for `{"status":1,"request":"…"}`, and `header_acao=1` for `Access-Control-Allow-Origin: *`.
 //!
 //! Besides the API it has `GET /sandbox/tasks` (what became of each task), and with [`Settings::record`]
-//! `GET /sandbox/requests` (every request as it arrived). `POST /sandbox/check` says whether the site takes the token in its
+//! `GET /sandbox/requests` (every request as it arrived). `GET /sandbox/bans` says why keys were locked. `POST /sandbox/check` says whether the site takes the token in its
 //! body.
 //!
 //! # Layout
 //! - [`service`]: the sandbox as a service; `json_api` and `legacy_api`: one dialect each
-//! - [`tasks`]: the tasks; `keys`: what a key does; [`certificate`]: TLS
+//! - [`tasks`]: the tasks; `keys`: what a key does; `bans`: keys that are locked; [`certificate`]: TLS
 
+mod bans;
 pub mod certificate;
 mod json_api;
 mod keys;

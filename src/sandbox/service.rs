@@ -34,6 +34,8 @@ pub struct Settings {
     pub accept: Vec<Odds>,
     /// Of so many tasks one cannot be solved; 0 for none.
     pub fail_every: u64,
+    /// Whether keys are locked as the vendor locks them.
+    pub ban: bool,
     /// Whether every request is kept, to be shown. It holds keys: not for real ones.
     pub record: bool,
 }
@@ -46,6 +48,7 @@ impl Default for Settings {
             nocache_delay: Duration::ZERO,
             accept: Vec::new(),
             fail_every: 0,
+            ban: false,
             record: false,
         }
     }
@@ -107,6 +110,7 @@ impl Sandbox {
         Router::new()
             .route("/sandbox/tasks", get(show_tasks))
             .route("/sandbox/requests", get(show_requests))
+            .route("/sandbox/bans", get(show_bans))
             .route("/sandbox/check", post(check_token))
             .layer(middleware::from_fn(check_host))
             .fallback(api)
@@ -143,6 +147,10 @@ async fn check_host(request: Request, next: Next) -> Response {
 
 async fn show_tasks(State(sandbox): State<Sandbox>) -> Response {
     json_response(&sandbox.0.state.lock().tasks.to_json())
+}
+
+async fn show_bans(State(sandbox): State<Sandbox>) -> Response {
+    json_response(&sandbox.0.state.lock().tasks.bans.to_json())
 }
 
 /// Whether its site takes a token, which is the whole body.

@@ -3,13 +3,13 @@
 use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Value, json};
 use tracing::info;
 
-use super::Settings;
+use super::{Settings, bans::Bans};
 
 /// The id of the first task, which is the one of the vendor's documentation.
 pub const FIRST_ID: u64 = 7_654_321;
@@ -59,6 +59,7 @@ struct Task {
     site: String,
     created: Instant,
     polls: u32,
+    polled: Option<Instant>,
     /// How it ended, as the first poll was told that said so.
     end: Option<&'static str>,
     report: Option<&'static str>,
@@ -69,6 +70,8 @@ struct Task {
 pub struct Tasks {
     by_id: BTreeMap<u64, Task>,
     settings: Settings,
+    /// Keys that are locked.
+    pub bans: Bans,
 }
 
 /// A solution.
@@ -93,6 +96,12 @@ fn shown(captcha: &str) -> &str {
     if is_type || is_method { captcha } else { "other" }
 }
 
+/// A point in time in seconds since 1970.
+fn unix_seconds(at: Instant) -> f64 {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (time.saturating_sub(at.elapsed()).as_millis() as f64) / 1000.0
+}
+
 /// A number from 0 to 1 that is a task's own, and looks like chance.
 fn share_of(id: u64) -> f64 {
     let mut hasher = DefaultHasher::new();
@@ -112,6 +121,7 @@ impl Tasks {
         Self {
             by_id: BTreeMap::new(),
             settings,
+            bans: Bans::default(),
         }
     }
 
@@ -133,6 +143,7 @@ impl Tasks {
                 site: host(page),
                 created: Instant::now(),
                 polls: 0,
+                polled: None,
                 end: None,
                 report: None,
             },
@@ -140,10 +151,20 @@ impl Tasks {
         id
     }
 
+    /// Whether a key is locked.
+    pub fn is_locked(&self, key: &str) -> bool {
+        self.settings.ban && self.bans.is_locked(key)
+    }
+
     /// Asks for a task's solution, which counts as a poll.
-    pub fn poll(&mut self, id: u64) -> Result<Solution, &'static str> {
-        let task = self.by_id.get_mut(&id).ok_or(WRONG_ID)?;
+    pub fn poll(&mut self, key: &str, id: u64) -> Result<Solution, &'static str> {
+        let Some(task) = self.by_id.get_mut(&id) else {
+            self.bans.note_wrong_id(key);
+            return Err(WRONG_ID);
+        };
         task.polls += 1;
+        let spacing = task.polled.replace(Instant::now()).map(|polled| polled.elapsed());
+        self.bans.note_poll(key, task.polls, spacing);
         let settings = &self.settings;
         let extra = match task.nocache {
             Nocache::Off => Duration::ZERO,
@@ -191,6 +212,7 @@ impl Tasks {
                 "captcha": task.captcha,
                 "nocache": task.nocache.name(),
                 "site": task.site,
+                "created": unix_seconds(task.created),
                 "polls": task.polls,
                 "end": task.end,
                 "report": task.report,

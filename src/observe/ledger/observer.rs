@@ -235,7 +235,8 @@ impl Ledger {
         }
         // The book is not locked while they are added up.
         let known = self.book.lock().sums.hours().to_vec();
-        for (_, rows) in known.iter().filter(|(hour, _)| *hour >= since) {
+        // Hours that have just become too old may still be in memory as well.
+        for (_, rows) in known.iter().filter(|(hour, _)| *hour >= since.max(in_memory)) {
             rows.iter().for_each(|(arm, sum)| stats.add(arm, sum));
         }
         Ok(stats)

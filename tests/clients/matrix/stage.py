@@ -7,10 +7,12 @@ gateway's default one, names are what a hosts file makes of them, and nothing el
 client showed its user, and what arrived at the sandbox, as one line of JSON."""
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
@@ -129,6 +131,49 @@ class Front:
         self.loop.call_soon_threadsafe(self.loop.stop)
 
 
+class Relay:
+    """Passes connections on to a server, until it is closed: then it resets those that there are, and refuses others."""
+
+    def __init__(self, address, server):
+        self.address, self.server = address, server
+        self.open()
+
+    def open(self):
+        host, port = self.address.split(":")
+        self.listener = socket.create_server((host, int(port)))
+        self.sockets = []
+        threading.Thread(target=self.accept, args=[self.listener], daemon=True).start()
+
+    def accept(self, listener):
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            server = wait_for(self.server)
+            self.sockets += [client, server]
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self.copy, args=[source, sink], daemon=True).start()
+
+    def copy(self, source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        # One that accepts holds the port open as long as it waits.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for connection in self.sockets:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+
 def fill(address):
     """Takes the only place: a request to an upstream that never responds."""
     silent = socket.create_server(("127.0.0.1", 6630))
@@ -158,7 +203,7 @@ def configure(folder, upstream, way):
     return path
 
 
-def run(client, address, key, site, trusts, is_proxied, folder):
+def run(client, address, key, site, trusts, is_proxied, folder, timeout=300):
     """Runs the client, without the machine's own proxies and certificates; returns what it says."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     if trusts:
@@ -166,7 +211,7 @@ def run(client, address, key, site, trusts, is_proxied, folder):
     if is_proxied:
         environment["HTTPS_PROXY"] = "http://127.0.0.1:6625"
     command = [*client.command, address, key, site]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, cwd=folder)
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, cwd=folder)
     said = [line for line in run.stdout.splitlines() if line.startswith(("token ", "shown "))]
     if not said:
         raise RuntimeError(f"{command} said nothing and ended with {run.returncode}: {run.stderr}")
