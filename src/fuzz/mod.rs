@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //! - [`submissions`]: reading and rewriting; [`deny`](mod@deny): what a deny lets through; [`names`]: sites and patterns
-//! - [`files`]: configurations; [`responses`]: what an upstream sends; [`codings`]: compressed bodies
+//! - [`tasks`]: what they say about tasks; [`files`]: configurations; [`responses`]: what an upstream sends; [`codings`]: compressed bodies
 
 #![allow(
     missing_docs,
@@ -19,6 +19,7 @@ mod files;
 mod names;
 mod responses;
 mod submissions;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -28,3 +29,4 @@ pub use files::configuration;
 pub use names::{site, site_pattern};
 pub use responses::response;
 pub use submissions::{create_task, legacy};
+pub use tasks::task;

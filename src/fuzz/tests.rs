@@ -164,3 +164,8 @@ fn content_coding() {
 fn deny() {
     run("deny", super::deny);
 }
+
+#[test]
+fn task() {
+    run("task", super::task);
+}
