@@ -11,7 +11,7 @@ use super::{
 use crate::observe::time::rfc3339;
 
 /// How many sites and arms are told apart: weeks can have many times as many as an hour.
-const MAX_LINES: usize = 100_000;
+const MAX_LINES: usize = 60_000;
 
 /// The sums of some hours, by site, nocache off before on.
 #[derive(Debug)]

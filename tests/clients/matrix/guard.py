@@ -36,9 +36,10 @@ class Round:
     outage: int = 0
 
 
+MODES = ("off", "warn", "pace")
 QUICK, SLOW = 20, 150
 ROUNDS = {
-    **{f"{mode}-{seconds}": Round(seconds, f'polls = "{mode}"') for mode in ("off", "warn", "pace") for seconds in (QUICK, SLOW)},
+    **{f"{mode}-{seconds}": Round(seconds, f'polls = "{mode}"') for mode in MODES for seconds in (QUICK, SLOW)},
     **{f"unlocked-{seconds}": Round(seconds, 'polls = "off"', ban=False) for seconds in (QUICK, SLOW)},
     "outage-503": Round(QUICK, 'outage = "503"', ban=False, outage=10),
     "outage-processing": Round(QUICK, 'outage = "processing"', ban=False, outage=10),
@@ -106,7 +107,7 @@ def seen_after(outcome):
 def of_polls(name, outcomes, seconds):
     """A row: what became of a client that the guard leaves alone, warns of, and paces."""
     cells = []
-    for mode in ("off", "warn", "pace"):
+    for mode in MODES:
         outcome = outcomes[name, f"{mode}-{seconds}"]
         polls = sum(task["polls"] for task in outcome["tasks"])
         result = "token" if outcome["kind"] == "token" else "none"
@@ -114,7 +115,8 @@ def of_polls(name, outcomes, seconds):
         cells.append(f"{result}, {polls} polls{banned}")
     straight = seen_after(outcomes[name, f"unlocked-{seconds}"])
     paced = seen_after(outcomes[name, f"pace-{seconds}"])
-    later = None if straight is None or paced is None else paced - straight
+    # Never -0.0.
+    later = None if straight is None or paced is None else round(paced - straight, 1) + 0.0
     cells.append("" if later is None else f"{later:+.1f} s")
     return cells, later
 
@@ -126,7 +128,7 @@ def report(outcomes, names):
         print("| client | `off` | `warn` | `pace` | token later by pacing |\n|---|---|---|---|---|")
         for name, (cells, _) in rows.items():
             print(f"| {name} | {' | '.join(cells)} |")
-        for mode in ("off", "warn", "pace"):
+        for mode in MODES:
             banned = sum(bool(outcomes[name, f"{mode}-{seconds}"]["bans"]) for name in names)
             tokens = sum(outcomes[name, f"{mode}-{seconds}"]["kind"] == "token" for name in names)
             print(f"\n`{mode}`: {banned} of {len(names)} keys locked, {tokens} tokens.")
@@ -149,7 +151,7 @@ def shown(outcome):
 
 def main():
     authority.make()
-    names = sys.argv[1].split(",") if len(sys.argv) > 1 else [name for name, client in CLIENTS.items() if not client.is_broken]
+    names = [name for name, client in CLIENTS.items() if not client.is_broken]
     outcomes = {}
     # A round is played by all clients at once, and the rounds one after another.
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
