@@ -32,6 +32,8 @@ pub enum Reading<'s> {
 pub enum FileError {
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
+    #[error("is UTF-16 text: save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)")]
+    Utf16,
     #[error("is not UTF-8 text: line {line} has a byte that is not; save it as UTF-8")]
     NotUtf8 { line: usize },
     /// It was a regular file when it was read first.
@@ -60,6 +62,9 @@ impl Reading<'_> {
         let is_followed = file.metadata()?.is_file();
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            return Err(FileError::Utf16);
+        }
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             FileError::NotUtf8 {

@@ -6,6 +6,7 @@
 //!   values, how each is read and shown
 //! - `load`: which file is read, and what overrides it; `files`: reads their text, the first time and again; `read`: reads
 //!   a configuration, and reports all its mistakes
+//! - `syntax`: what is wrong with a file that is not TOML
 //! - `report`: shows mistakes with their line; `mask`: hides secrets in it
 //! - `sample` and `schema`: what is made from the settings for users and their editors
 //! - `warnings`: valid settings that are probably not intended; `expectations`: the file's own tests
@@ -24,6 +25,7 @@ pub(crate) mod sample;
 pub(crate) mod schema;
 pub(crate) mod sections;
 pub(crate) mod shown;
+pub(crate) mod syntax;
 pub(crate) mod units;
 pub(crate) mod value;
 pub(crate) mod warnings;

@@ -13,8 +13,9 @@ use toml::{
 use super::{
     Config, Provenance, Test,
     files::{Files, Reading},
-    report::{Problem, Report, SHOWN, Source, closest},
+    report::{Problem, Report, SHOWN, Source, meant},
     sections::{self, RuleDraft, Section, TestDraft},
+    syntax,
     value::{Value, unexpected},
 };
 use crate::rules::{Rule, RuleSet};
@@ -26,9 +27,9 @@ const SUGGESTED: usize = 5_000;
 pub fn read(source: Source, folder: &Path, reading: Reading<'_>) -> Result<Config, Report> {
     let text = source.text.clone();
     let (root, errors) = DeTable::parse_recoverable(&text);
-    let syntax = |error: &toml::de::Error| Problem::new(error.span().unwrap_or_default(), error.message());
+    let place = |error: &toml::de::Error| (error.span().unwrap_or_default(), error.message().to_owned());
     let mut reader = Reader::new(source, folder, reading);
-    reader.problems = errors.iter().map(syntax).collect();
+    reader.problems = syntax::problems(&text, &errors.iter().map(place).collect::<Vec<_>>());
     let mut config = Config::default();
     // A tree with holes in it would only raise false mistakes.
     if errors.is_empty() {
@@ -165,10 +166,10 @@ impl<'f> Reader<'f> {
         }
         let says_sites = table.contains_key("sites") || table.contains_key("sites_file");
         let sites: Vec<_> = draft.sites.into_iter().chain(draft.sites_file).flatten().collect();
-        if !says_sites {
+        if !says_sites && !is_misnamed(section, table, "sites") {
             let what = "a list such as [\"example.com\"]; or sites_file names a file with one pattern a line";
             self.problems.push(missing(value, "rule", "sites", what));
-        } else if sites.is_empty() && self.problems.len() == before {
+        } else if says_sites && sites.is_empty() && self.problems.len() == before {
             self.problems
                 .push(Problem::new(value.span(), "this rule has no sites").help("\"*\" is every site"));
         }
@@ -255,8 +256,10 @@ impl<'f> Reader<'f> {
                         self.problems.extend(problems);
                     }
                 }
-                (None, Some(what)) => self.problems.push(missing(value, section.name, key.name, what)),
-                (None, None) => {}
+                (None, Some(what)) if !is_misnamed(section, table, key.name) => {
+                    self.problems.push(missing(value, section.name, key.name, what));
+                }
+                (None, _) => {}
             }
         }
     }
@@ -279,7 +282,8 @@ impl<'f> Reader<'f> {
             };
             let elsewhere = self.names.iter().filter(|(_, name)| *name == key);
             let elsewhere: Vec<String> = elsewhere.map(|(section, _)| format!("[{section}]")).collect();
-            let help = match closest(key, known.iter().copied()) {
+            let help = match meant(key, known.iter().copied()) {
+                Some("action") if key == "nocache" => "write action = \"add\", or \"strip\" to turn it off".to_owned(),
                 Some(word) => format!("did you mean \"{word}\"?"),
                 None if !elsewhere.is_empty() => format!("\"{key}\" belongs below {}", elsewhere.join(" or ")),
                 None => format!("known here: {}", known.join(", ")),
@@ -288,6 +292,13 @@ impl<'f> Reader<'f> {
             self.problems.push(problem.help(help));
         }
     }
+}
+
+/// Whether a key of a section is there under a name that is not known, which is reported.
+fn is_misnamed<C>(section: &Section<C>, table: &DeTable<'_>, key: &str) -> bool {
+    let known = || section.keys.iter().map(|key| key.name);
+    let mut unknown = table.keys().map(|written| written.get_ref().as_ref());
+    unknown.any(|written| !known().any(|known| known == written) && meant(written, known()) == Some(key))
 }
 
 fn missing(table: &Value<'_>, section: &str, key: &str, what: &str) -> Problem {

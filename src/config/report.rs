@@ -119,11 +119,38 @@ impl Problem {
 
     /// Adds "did you mean", if one of the known words is close to what was written.
     pub fn suggest<'k>(self, written: &str, known: impl IntoIterator<Item = &'k str>) -> Self {
-        match closest(written, known) {
+        match meant(written, known) {
             Some(word) => self.help(format!("did you mean \"{word}\"?")),
             None => self,
         }
     }
+}
+
+/// What others call it, and what it is called here.
+const SYNONYMS: [(&str, &[&str]); 9] = [
+    (
+        "sites",
+        &[
+            "domain", "domains", "host", "hosts", "match", "pattern", "patterns", "url", "urls", "website", "websites",
+        ],
+    ),
+    ("id", &["name", "title"]),
+    ("action", &["mode", "do", "nocache"]),
+    ("listen", &["address", "bind", "host", "port"]),
+    ("url", &["address", "endpoint", "host", "target"]),
+    ("add", &["on", "true", "yes", "enable", "set"]),
+    ("strip", &["off", "false", "no", "disable", "remove"]),
+    ("keep", &["allow", "ignore", "none", "pass", "skip"]),
+    ("deny", &["block", "forbid", "refuse", "reject"]),
+];
+
+/// The known word that was probably meant: one that means the same, or is written almost the same.
+pub fn meant<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let known: Vec<&str> = known.into_iter().collect();
+    let written = written.to_ascii_lowercase();
+    let mut synonyms = SYNONYMS.iter().filter(|(_, others)| others.contains(&written.as_str()));
+    let synonym = synonyms.find_map(|(word, _)| known.iter().find(|known| *known == word));
+    synonym.copied().or_else(|| closest(&written, known))
 }
 
 /// The known word that is closest to what was written, if it is close.

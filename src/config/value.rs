@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Display,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     ops::Range,
     path::{Path, PathBuf},
     str::FromStr,
@@ -215,10 +215,38 @@ pub(super) fn parse<T: FromStr<Err: Display>>(value: &Value<'_>) -> Read<T> {
 }
 
 fn socket_address(value: &Value<'_>) -> Read<SocketAddr> {
-    string(value)?.parse().map_err(|_| {
-        let message = "expected an address with a port, such as \"127.0.0.1:6622\" or \"[::1]:6622\"";
-        vec![Problem::new(value.span(), message).label("not an address with a port")]
+    let message = "expected an address with a port, such as \"127.0.0.1:6622\" or \"[::1]:6622\"";
+    let wrong = || Problem::new(value.span(), message).label("not an address with a port");
+    let text = match value.get_ref() {
+        // A port by itself.
+        DeValue::Integer(port) => {
+            let help = address_help(port.as_str());
+            return one(help.map_or_else(wrong, |help| wrong().help(help)));
+        }
+        _ => string(value)?,
+    };
+    text.parse().map_err(|_| {
+        vec![match address_help(text) {
+            Some(help) => wrong().help(help),
+            None => wrong(),
+        }]
     })
+}
+
+/// What to write instead of something that is no address with a port.
+fn address_help(text: &str) -> Option<String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(format!("write \"{}\"", SocketAddr::new(address, 6622)));
+    }
+    match (host, port.parse::<u16>()) {
+        (_, Err(_)) if is_number => Some("a port is at most 65535".to_owned()),
+        ("" | "localhost", Ok(port)) => Some(format!("write \"127.0.0.1:{port}\"")),
+        ("*", Ok(port)) => Some(format!("write \"0.0.0.0:{port}\"")),
+        (_, Ok(_)) => Some("a listener has an address of this machine, not a name".to_owned()),
+        _ => None,
+    }
 }
 
 fn one_of<T: VariantArray + Into<&'static str> + Copy>(value: &Value<'_>) -> Read<T> {

@@ -6,13 +6,32 @@ use toml::{
 };
 
 use super::{Config, Report, report::Problem};
-use crate::rules::Rule;
+use crate::rules::{Action, Rule};
 
 /// Warnings about a valid configuration.
 pub fn warnings(config: &Config) -> Report {
     let places = places(config);
     let mut problems = Vec::new();
     for (number, rule) in config.rules.rules().iter().enumerate() {
+        if let Some(place) = places[number].first()
+            && changes_nothing(config, number)
+        {
+            let action: &str = rule.action.into();
+            let help = match rule.action {
+                Action::Add => "for no other site than those of rules, write action = \"keep\" below [default]",
+                _ => "leave the rule out, or give it another action",
+            };
+            let message = format!(
+                "the rule \"{}\" changes nothing: [default] has the action {action} for every site",
+                rule.id
+            );
+            problems.push(
+                Problem::new(place.span.clone(), message)
+                    .warning()
+                    .in_source(place.source)
+                    .help(help),
+            );
+        }
         for (pattern, place) in rule.sites.iter().zip(&places[number]) {
             let at = || Problem::new(place.span.clone(), "").warning().in_source(place.source);
             if let Some(shadow) = config.rules.shadow_of(pattern, number) {
@@ -37,6 +56,14 @@ pub fn warnings(config: &Config) -> Report {
         }
     }
     Report::about(config, problems)
+}
+
+/// Whether a rule does what the default does anyway, and is no exception to a rule below it.
+fn changes_nothing(config: &Config, number: usize) -> bool {
+    let default = config.rules.default_rule();
+    let is_default =
+        |rule: &Rule| (rule.action, rule.via, &rule.captchas) == (default.action, default.via, &default.captchas);
+    config.rules.rules()[number..].iter().all(is_default)
 }
 
 /// The line of a rule, in words.

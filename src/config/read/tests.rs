@@ -23,7 +23,7 @@ fn every_mistake_is_reported_with_its_place() {
     );
     for expected in [
         "c.toml:2:10",
-        "expected a string, found a number",
+        "expected an address with a port, such as",
         "c.toml:3:14",
         "write \"5 B\" for bytes",
         "unknown key \"upstram\" at the top level",

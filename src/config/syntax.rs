@@ -1,0 +1,144 @@
+//! Files that are not TOML: what was probably meant. One mistake makes one report, although a parser that goes on finds many.
+
+use std::ops::Range;
+
+use super::report::Problem;
+
+/// An error of the parser: where it is, and in its words.
+pub type SyntaxError = (Range<usize>, String);
+
+/// What is wrong with a text in which the parser found errors.
+pub fn problems(text: &str, errors: &[SyntaxError]) -> Vec<Problem> {
+    if let Some((line, language)) = other_language(text) {
+        let message = format!("this looks like {language}; the configuration is TOML");
+        return vec![Problem::new(line, message).help("nocache-gateway init writes an example")];
+    }
+    let Some((first, _)) = errors.first() else {
+        return Vec::new();
+    };
+    // What follows an open bracket is read as a part of its list, so every later error is one of its effects.
+    if let Some(bracket) = open_bracket(text, first.start) {
+        let problem = Problem::new(bracket..bracket + 1, "this list is not closed");
+        return vec![
+            problem
+                .label("no \"]\" follows")
+                .help("write \"]\" after its last entry"),
+        ];
+    }
+    let mut problems: Vec<Problem> = Vec::new();
+    let mut lines = Vec::new();
+    for (span, message) in errors {
+        let line = line_around(text, span.start);
+        if !lines.contains(&line.start) {
+            lines.push(line.start);
+            problems.push(in_line(text, line, span, message));
+        }
+    }
+    problems
+}
+
+/// The language of a text that is none of TOML at all, and the line that shows it.
+fn other_language(text: &str) -> Option<(Range<usize>, &'static str)> {
+    let start = text.len() - text.trim_start_matches('\u{feff}').len();
+    let mut at = start;
+    for line in text[start..].split_inclusive('\n') {
+        let content = line.trim();
+        let begin = at + line.len() - line.trim_start().len();
+        at += line.len();
+        if content.is_empty() || content.starts_with('#') {
+            continue;
+        }
+        let span = begin..begin + content.len();
+        let name = content.split(':').next().unwrap_or_default();
+        let is_key = !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        let after = content[name.len()..].strip_prefix(':');
+        return match content {
+            _ if content.starts_with('{') => Some((span, "JSON")),
+            "---" => Some((span, "YAML")),
+            _ if content.starts_with("- ") => Some((span, "YAML")),
+            _ if is_key && after.is_some_and(|after| after.is_empty() || after.starts_with(' ')) => {
+                Some((span, "YAML"))
+            }
+            _ => None,
+        };
+    }
+    None
+}
+
+/// The bracket of a list of values that is open at a line's beginning, where the line begins a key or a table.
+fn open_bracket(text: &str, error: usize) -> Option<usize> {
+    let line = line_around(text, error);
+    let content = text[line.clone()].trim_start();
+    let begins_anew = content.starts_with('[') || content.split(['"', '\'', '#']).next()?.contains('=');
+    if !begins_anew {
+        return None;
+    }
+    let mut open = Vec::new();
+    let mut quote = None;
+    let mut is_comment = false;
+    let before = &text[..line.start];
+    for (index, character) in before.char_indices() {
+        match (quote, character) {
+            (_, '\n') => (quote, is_comment) = (None, false),
+            _ if is_comment => {}
+            (Some(mark), _) if character == mark => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(character),
+            (None, '#') => is_comment = true,
+            (None, '[') => open.push(index),
+            (None, ']') => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open.pop()
+}
+
+fn in_line(text: &str, line: Range<usize>, span: &Range<usize>, message: &str) -> Problem {
+    let problem = Problem::new(span.clone(), message);
+    let content = &text[line.clone()];
+    if let Some(place) = content.find(['“', '”', '„', '‘', '’', '«', '»']) {
+        let start = line.start + place;
+        let length = content[place..].chars().next().map_or(1, char::len_utf8);
+        let message = "a typographic quotation mark: TOML takes the straight one";
+        return Problem::new(start..start + length, message).help("write \" on both sides");
+    }
+    if message.contains("unicode value digits") || message.contains("escape") {
+        let message = "\"\\\" begins an escape in double quotes";
+        return Problem::new(span.clone(), message).help(match path_around(text, &line, span.start) {
+            Some(path) => format!("write the path in single quotes: '{path}'"),
+            None => "write a path in single quotes".to_owned(),
+        });
+    }
+    // A word that begins like true or false is taken for one of them.
+    if message.starts_with("string values must be quoted") || message.starts_with("invalid boolean") {
+        let written = text[span.clone()].trim();
+        // What could be a secret is not repeated: a word or a site is none.
+        let is_word = (1..=12).contains(&written.len()) && written.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        let of_site = |b: u8| b.is_ascii_lowercase() || matches!(b, b'.' | b'*' | b'-' | b'_' | b'/');
+        let is_plain = is_word || written.len() <= 64 && written.contains('.') && written.bytes().all(of_site);
+        let problem = Problem::new(span.clone(), "text is written in quotation marks");
+        return match is_plain {
+            true => problem.help(format!("write \"{written}\"")),
+            false => problem,
+        };
+    }
+    problem
+}
+
+/// The Windows path in double quotes around a place of a line.
+fn path_around<'t>(text: &'t str, line: &Range<usize>, at: usize) -> Option<&'t str> {
+    let begin = line.start + text[line.start..at].rfind('"')? + 1;
+    let end = begin + text[begin..line.end].find('"')?;
+    let is_path = |string: &&str| string.get(1..3) == Some(r":\") && !string.contains('\'');
+    text.get(begin..end).filter(is_path)
+}
+
+fn line_around(text: &str, at: usize) -> Range<usize> {
+    let at = at.min(text.len());
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let end = text[start..].find('\n').map_or(text.len(), |end| start + end);
+    start..end
+}
