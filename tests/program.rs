@@ -674,6 +674,76 @@ fn check_warns_of_patterns_that_cannot_be_meant() {
         (&serde_json::json!(true), &serde_json::json!(6))
     );
     assert_eq!(summary["problems"][1]["severity"], "warning");
+    // Continuous integration can hold the line.
+    let denied = run(&["check", "--deny-warnings", file.to_str().unwrap()]);
+    assert_eq!(denied.status.code(), Some(2));
+    assert!(
+        text(&denied.stderr).contains("there are 3 warnings"),
+        "{}",
+        text(&denied.stderr)
+    );
+}
+
+/// The first rule of many newcomers.
+#[test]
+fn check_warns_of_a_rule_that_changes_nothing() {
+    let folder = Folder::new();
+    let rule = |id: &str, action: &str| {
+        format!("[[rule]]\nid = \"{id}\"\nsites = [\"{id}.example\"]\naction = \"{action}\"\n")
+    };
+    let keep = "[default]\naction = \"keep\"\n";
+    for (config, doubtful) in [
+        (rule("shop", "add"), Some("shop")),
+        (keep.to_owned() + &rule("shop", "add"), None),
+        (keep.to_owned() + &rule("shop", "keep"), Some("shop")),
+        (rule("shop", "force"), None),
+        // The first is an exception to the second.
+        (rule("shop", "add") + &rule("rest", "keep"), None),
+        (rule("rest", "keep") + &rule("shop", "add"), Some("shop")),
+    ] {
+        let file = folder.write("c.toml", &config);
+        let output = run(&["check", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0));
+        let report = text(&output.stderr);
+        let expected =
+            doubtful.map(|id| format!("warning: the rule \"{id}\" changes nothing: [default] has the action"));
+        match expected {
+            Some(expected) => assert!(report.contains(&expected), "{config}\n{report}"),
+            None => assert_eq!(report, "", "{config}"),
+        }
+    }
+}
+
+#[test]
+fn check_takes_its_file_in_each_of_three_ways() {
+    let folder = Folder::new();
+    let file = folder.write("c.toml", "[default]\naction = \"keep\"\n");
+    let file = file.to_str().unwrap();
+    for args in [
+        &["check", file][..],
+        &["check", "-c", file],
+        &["--config", file, "check"],
+    ] {
+        let output = run(args);
+        assert!(
+            text(&output.stdout).contains("c.toml: OK"),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+    }
+    assert_eq!(run(&["check", file, "--config", file]).status.code(), Some(2));
+    // What PowerShell 5 writes by ">".
+    let utf16: Vec<u8> = "\u{feff}[default]\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let file = folder.write("utf16.toml", utf16);
+    let output = run(&["check", file.to_str().unwrap()]);
+    assert!(
+        text(&output.stderr).contains("is UTF-16 text: save it as UTF-8"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]

@@ -22,7 +22,22 @@ pub async fn ask(address: SocketAddr, target: &str, patience: Duration) -> Resul
     // The gateway is on this machine, so a proxy of the environment does not apply.
     let client = reqwest::Client::builder().no_proxy().timeout(patience).build();
     let response = client.map_err(Failure::failed)?.get(&url).send().await;
-    response.map_err(|error| Failure::Failed(format!("{url} does not answer: {error}; is the gateway running?")))
+    response.map_err(|error| {
+        let cause = cause(&error);
+        Failure::Failed(format!("{url} does not respond: {cause}; is the gateway running?"))
+    })
+}
+
+/// What happened, in the words of who saw it first: reqwest says only that it did.
+fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it took too long".to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 /// What the admin listener says, as JSON. Its address is that of the configuration.

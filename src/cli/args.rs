@@ -11,14 +11,6 @@ use crate::config::{
     sections::{self, Flag, Key},
 };
 
-/// For verbs that only show something.
-#[derive(Debug, Args)]
-pub struct ShowArgs {
-    /// One JSON object, for machines
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// What overrides the configuration file: `--config`, and the flags of the settings that have one. Their variables are
 /// read here and not by clap, for which an empty variable is a value, and an invalid one the fault of the flag.
 #[derive(Debug)]
@@ -30,6 +22,7 @@ const CONFIG_VARIABLE: &str = "NOCACHE_GATEWAY_CONFIG";
 impl Args for OverrideArgs {
     fn augment_args(command: Command) -> Command {
         let config = Arg::new("config")
+            .short('c')
             .long("config")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
@@ -89,6 +82,12 @@ fn variable(name: &str) -> Option<OsString> {
 /// A flag's help with its variable. The variable's value is not shown: it can hold a password.
 fn help(text: &str, variable: &str) -> String {
     format!("{text} [env: {variable}]")
+}
+
+/// All variables that are read.
+pub fn variables() -> Vec<&'static str> {
+    let of_flags = flags().into_iter().map(|(.., flag)| flag.variable);
+    of_flags.chain([CONFIG_VARIABLE]).collect()
 }
 
 /// Every setting that has a flag, with its path.

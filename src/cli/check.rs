@@ -1,14 +1,14 @@
 //! `check`: validates the configuration and runs its tests.
 
-use std::io::stderr;
+use std::{io::stderr, path::PathBuf};
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    args::ShowArgs,
     listeners::{self, ShownCertificates},
     output::{Failure, block_on, has_colours, print, tell},
-    proxy_variables,
+    proxy_variables, unknown_variables,
 };
 use crate::{
     config::{
@@ -20,8 +20,29 @@ use crate::{
     upstream::Upstream,
 };
 
-/// Validates. Errors end it with exit code 2, warnings do not.
-pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The file to check, as --config names it
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+    /// One JSON object, for machines
+    #[arg(long)]
+    json: bool,
+    /// Let warnings be errors: exit code 2
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+/// Validates. Errors end it with exit code 2, warnings only if they are denied.
+pub fn run(overrides: &Overrides, args: &CheckArgs) -> Result<(), Failure> {
+    let overrides = match &args.file {
+        Some(file) => &Overrides {
+            file: Some(file.clone()),
+            file_variable: None,
+            ..overrides.clone()
+        },
+        None => overrides,
+    };
     let config = match config::load(overrides, Reading::First) {
         Ok(config) => config,
         Err(LoadError::Mistakes(report)) if args.json => {
@@ -42,6 +63,7 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
         .into_iter()
         .chain(listeners::doubts(&config, &certificates))
         .chain(proxy_variables::warning(&config))
+        .chain(unknown_variables::warnings())
         .collect();
     let told = if args.json {
         let unplaced = unplaced
@@ -71,6 +93,13 @@ pub fn run(overrides: &Overrides, args: &ShowArgs) -> Result<(), Failure> {
     if !failed.is_empty() {
         let (failed, all) = (failed.problems.len(), config.tests.len());
         return Err(Failure::Wrong(format!("{failed} of {all} tests failed")));
+    }
+    let doubts = warnings.problems.len() + unplaced.len();
+    if args.deny_warnings && doubts > 0 {
+        return Err(Failure::Wrong(match doubts {
+            1 => "there is a warning".to_owned(),
+            _ => format!("there are {doubts} warnings"),
+        }));
     }
     if args.json { told } else { print(&summary(&config)) }
 }

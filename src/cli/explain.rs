@@ -1,12 +1,13 @@
 //! `explain`: what the rules do to a request, by the code that serves, without sending anything.
 
-use std::{fs, io::Read, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 use strum::VariantArray;
 
 use super::{
+    explain_input,
     marks::{self, Style},
     output::{Failure, has_colours, load, print},
     secrets,
@@ -17,14 +18,15 @@ use crate::{
     rewrite::{self, Edits, Flaw, Outcome, Reason},
     rules::{CaptchaPattern, MissReason, NearMiss},
     submission::{
-        Captcha, CaptchaNames, Dialect, Kind, Part, Request, Site, SiteError, Submission, Unread, captcha,
+        Captcha, CaptchaNames, Kind, Part, Request, Site, SiteError, Submission, Unread, captcha,
         plain_shape::{self, Doubt, Sent},
     },
 };
 
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A file with a createTask body, "-" for stdin, or a legacy URL such as 'http://…/in.php?key=…'
+    /// A request: a createTask or form body, an in.php URL, a raw HTTP request or a curl command line; or a file with one, "-"
+    /// for stdin
     #[arg(required_unless_present_any = ["site", "batch"], conflicts_with_all = ["site", "batch"])]
     pub request: Option<String>,
     /// A target site, instead of a whole request
@@ -68,7 +70,7 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
         let (site, captcha) = (Site::parse(site), captcha(&args.captcha, &config)?);
         return show(&Explanation::of_site(&config, &site, &captcha));
     }
-    let input = input(args.request.as_deref().unwrap_or_default())?;
+    let input = explain_input::read(args.request.as_deref().unwrap_or_default())?;
     let reading = rewrite::read(
         input.dialect,
         input.request(),
@@ -96,49 +98,6 @@ pub fn captcha(name: &str, config: &Config) -> Result<Captcha, Failure> {
             kinds.join(", ")
         ))
     })
-}
-
-/// The request to explain, as the gateway would get it.
-struct Input {
-    dialect: Dialect,
-    target: String,
-    body: Vec<u8>,
-}
-
-impl Input {
-    fn request(&self) -> Request<'_> {
-        Request {
-            target: &self.target,
-            content_type: None,
-            body: &self.body,
-        }
-    }
-}
-
-fn input(request: &str) -> Result<Input, Failure> {
-    let create_task = |body| Input {
-        dialect: Dialect::CreateTask,
-        target: "/createTask".to_owned(),
-        body,
-    };
-    if request == "-" {
-        let mut body = Vec::new();
-        std::io::stdin().read_to_end(&mut body).map_err(Failure::failed)?;
-        return Ok(create_task(body));
-    }
-    if let Some((_, rest)) = request.split_once("://") {
-        let target = rest.find('/').map_or("/", |slash| &rest[slash..]);
-        let target = target.split('#').next().unwrap_or(target);
-        return Ok(Input {
-            dialect: Dialect::Legacy,
-            target: target.to_owned(),
-            body: Vec::new(),
-        });
-    }
-    let path = PathBuf::from(request);
-    fs::read(&path)
-        .map(create_task)
-        .map_err(|error| Failure::wrong(format!("{} cannot be read: {error}", path.display())))
 }
 
 /// Everything there is to say about a request or a site.

@@ -5,7 +5,7 @@
 //! A file per verb. `args`: flags that verbs share; `admin_client`: asks the running gateway; `output`: all output, results and failures; `listeners`: opens the
 //! gateway's listeners; `logging`: the log; `json_log`: the form of its lines; `log_queue`: lines that wait to be written;
 //! `marks`: marks changed bytes; `proxy_variables`: proxies that are not used; `secrets`: finds what `explain` masks;
-//! `stop_signals`: waits for signals.
+//! `stop_signals`: waits for signals; `unknown_variables`: names that are mistyped.
 
 mod admin_client;
 mod args;
@@ -17,6 +17,7 @@ mod demo;
 mod demo_serve;
 mod explain;
 mod explain_batch;
+mod explain_input;
 mod free_memory;
 mod healthcheck;
 mod hosts;
@@ -34,6 +35,7 @@ mod secrets;
 mod serve;
 mod stats;
 mod stop_signals;
+mod unknown_variables;
 
 use std::{env, ffi::OsString, process::ExitCode};
 
@@ -60,7 +62,7 @@ enum Verb {
     /// Run the gateway (the default)
     Serve,
     /// Validate the configuration and run its tests; exit code 2 if something is wrong
-    Check(args::ShowArgs),
+    Check(check::CheckArgs),
     /// Show the configuration that is in force
     Config {
         #[command(subcommand)]

@@ -12,11 +12,12 @@ use super::{
     output::{Failure, block_on_threads, load},
     proxy_variables,
     stop_signals::StopSignals,
+    unknown_variables,
 };
 use crate::{
     admin::{self, LogLevel, Status},
     api::{self, Gateway},
-    config::{self, AdminListen, Config, Overrides},
+    config::{self, AdminListen, Config, Overrides, load::PLACES},
     observe::{Counted, Observers, ledger::Keeper},
     reload::{Bell, Reloader},
     server::{self, Listener, Server},
@@ -38,9 +39,21 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level
     let mut signals = StopSignals::new()?;
     let bell = Bell::default();
     ask_at_hangup(bell.clone())?;
+    let version = env!("CARGO_PKG_VERSION");
+    let elsewhere: &str = config.rules.default_rule().action.into();
     match &config.file {
-        Some(file) => info!(file = %file.display(), rules = config.rules.rules().len(), "configuration"),
-        None => info!("no configuration file: the defaults apply"),
+        Some(file) => {
+            info!(version, file = %file.display(), rules = config.rules.rules().len(), elsewhere, "configuration");
+        }
+        None => info!(
+            version,
+            elsewhere,
+            "no configuration file: the defaults apply; {} would be read if it were there",
+            PLACES.join(" or ")
+        ),
+    }
+    for warning in unknown_variables::warnings() {
+        warn!("{warning}");
     }
     allow_descriptors(&config.server);
     let certificates = ShownCertificates::read(&config).map_err(Failure::wrong)?;
