@@ -171,15 +171,13 @@ fn of_curl(command: &str) -> Result<Input, Failure> {
     let (mut url, mut content_type, mut data, mut is_get) = (None, None, Vec::new(), false);
     let mut words = words.into_iter().skip(1);
     while let Some(word) = words.next() {
-        let (option, attached) = match word.split_once('=') {
-            Some((option, value)) if word.starts_with("--") => (option.to_owned(), Some(value.to_owned())),
-            _ if word.starts_with('-')
-                && !word.starts_with("--")
-                && word.len() > 2
-                && TAKES_VALUE.contains(&&word[..2]) =>
-            {
-                (word[..2].to_owned(), Some(word[2..].to_owned()))
-            }
+        // A short option may have its value attached.
+        let short = word
+            .get(..2)
+            .filter(|short| word.len() > 2 && !word.starts_with("--") && TAKES_VALUE.contains(short));
+        let (option, attached) = match (word.split_once('='), short) {
+            (Some((option, value)), _) if word.starts_with("--") => (option.to_owned(), Some(value.to_owned())),
+            (_, Some(short)) => (short.to_owned(), Some(word[short.len()..].to_owned())),
             _ => (word.clone(), None),
         };
         if !option.starts_with('-') {
@@ -316,6 +314,7 @@ mod tests {
     fn what_is_no_submission_says_so() {
         for text in [
             "curl https://h/getBalance -d '{}'",
+            "curl -é=€",
             "curl -d 'x",
             "curl -d @body.json https://h/createTask",
             "GET /res.php HTTP/1.1\n\n",

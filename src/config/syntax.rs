@@ -9,13 +9,13 @@ pub type SyntaxError = (Range<usize>, String);
 
 /// What is wrong with a text in which the parser found errors.
 pub fn problems(text: &str, errors: &[SyntaxError]) -> Vec<Problem> {
+    let Some((first, _)) = errors.first() else {
+        return Vec::new();
+    };
     if let Some((line, language)) = other_language(text) {
         let message = format!("this looks like {language}; the configuration is TOML");
         return vec![Problem::new(line, message).help("nocache-gateway init writes an example")];
     }
-    let Some((first, _)) = errors.first() else {
-        return Vec::new();
-    };
     // What follows an open bracket is read as a part of its list, so every later error is one of its effects.
     if let Some(bracket) = open_bracket(text, first.start) {
         let problem = Problem::new(bracket..bracket + 1, "this list is not closed");
@@ -26,12 +26,15 @@ pub fn problems(text: &str, errors: &[SyntaxError]) -> Vec<Problem> {
         ];
     }
     let mut problems: Vec<Problem> = Vec::new();
-    let mut lines = Vec::new();
+    let mut last: Option<Range<usize>> = None;
     for (span, message) in errors {
-        let line = line_around(text, span.start);
-        if !lines.contains(&line.start) {
-            lines.push(line.start);
-            problems.push(in_line(text, line, span, message));
+        if last
+            .as_ref()
+            .is_none_or(|last| !(last.start..=last.end).contains(&span.start))
+        {
+            let line = line_around(text, span.start);
+            problems.push(in_line(text, &line, span, message));
+            last = Some(line);
         }
     }
     problems
@@ -96,9 +99,9 @@ fn open_bracket(text: &str, error: usize) -> Option<usize> {
     open.pop()
 }
 
-fn in_line(text: &str, line: Range<usize>, span: &Range<usize>, message: &str) -> Problem {
+fn in_line(text: &str, line: &Range<usize>, span: &Range<usize>, message: &str) -> Problem {
     let problem = Problem::new(span.clone(), message);
-    let content = &text[line.clone()];
+    let content = text[line.clone()].split('#').next().unwrap_or_default();
     if let Some(place) = content.find(['“', '”', '„', '‘', '’', '«', '»']) {
         let start = line.start + place;
         let length = content[place..].chars().next().map_or(1, char::len_utf8);
@@ -107,14 +110,14 @@ fn in_line(text: &str, line: Range<usize>, span: &Range<usize>, message: &str) -
     }
     if message.contains("unicode value digits") || message.contains("escape") {
         let message = "\"\\\" begins an escape in double quotes";
-        return Problem::new(span.clone(), message).help(match path_around(text, &line, span.start) {
+        return Problem::new(span.clone(), message).help(match path_around(text, line, span.start) {
             Some(path) => format!("write the path in single quotes: '{path}'"),
             None => "write a path in single quotes".to_owned(),
         });
     }
     // A word that begins like true or false is taken for one of them.
     if message.starts_with("string values must be quoted") || message.starts_with("invalid boolean") {
-        let written = text[span.clone()].trim();
+        let written = text.get(span.clone()).unwrap_or_default().trim();
         // What could be a secret is not repeated: a word or a site is none.
         let is_word = (1..=12).contains(&written.len()) && written.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         let of_site = |b: u8| b.is_ascii_lowercase() || matches!(b, b'.' | b'*' | b'-' | b'_' | b'/');
@@ -130,14 +133,14 @@ fn in_line(text: &str, line: Range<usize>, span: &Range<usize>, message: &str) -
 
 /// The Windows path in double quotes around a place of a line.
 fn path_around<'t>(text: &'t str, line: &Range<usize>, at: usize) -> Option<&'t str> {
-    let begin = line.start + text[line.start..at].rfind('"')? + 1;
-    let end = begin + text[begin..line.end].find('"')?;
+    let begin = line.start + text.get(line.start..at)?.rfind('"')? + 1;
+    let end = begin + text.get(begin..line.end)?.find('"')?;
     let is_path = |string: &&str| string.get(1..3) == Some(r":\") && !string.contains('\'');
     text.get(begin..end).filter(is_path)
 }
 
 fn line_around(text: &str, at: usize) -> Range<usize> {
-    let at = at.min(text.len());
+    let at = text.floor_char_boundary(at);
     let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
     let end = text[start..].find('\n').map_or(text.len(), |end| start + end);
     start..end
