@@ -13,7 +13,7 @@ use crate::config::{Overrides, units};
 
 #[derive(Debug, Args)]
 pub struct StatsArgs {
-    /// How far back, in whole hours up to "24h", or up to "30d" with [ledger] file
+    /// How far back, in whole hours up to "24h", or up to "30d" if the ledger has a file
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = hours)]
     since: u64,
     /// One JSON object, for machines
