@@ -92,7 +92,7 @@ test('what_matters_comes_first', async () => {
   const text = (id) => page.locator(`.table[aria-labelledby=${id}]`).innerText();
   assert.match(await text("tasks"), /shop\.example\s+on\s+no reports\s+1\s+1\s+0/);
   assert.match(await text("rules"), /shop line \d+\s+1\s+add[\s\S]*never line \d+\s+none yet/);
-  assert.match(await text("sites"), /other\.example\s+1\s+\[\[rule\]\]\nid = "site-other-example"/);
+  assert.match(await text("sites"), /other\.example\s+1\s+\[\[rule\]\]\nid = "site-other\.example"/);
   assert.match(await text("decisions"), /kept\s+other\.example\s+action-keep\s+default\s+recaptcha-v2/);
   assert.deepEqual(said, []);
   await page.context().close();
