@@ -45,7 +45,7 @@ impl Default for Settings {
 /// The ledger as an observer.
 #[derive(Debug)]
 pub struct Ledger {
-    is_on: bool,
+    max_tasks: usize,
     clock: Clock,
     book: Mutex<Book>,
     saved: Option<Saved>,
@@ -73,7 +73,7 @@ impl Ledger {
             }
         });
         Self {
-            is_on,
+            max_tasks: settings.max_tasks,
             clock: Clock::default(),
             book: Mutex::new(book),
             saved,
@@ -93,7 +93,7 @@ impl Ledger {
 
     /// Opens the file, and adds what an earlier process saved there. It waits for the disk.
     pub(super) fn load(&self, saved: &Saved) -> Result<(), StoreError> {
-        let changes = saved.store.open(time_of_day())?;
+        let changes = saved.store.open(time_of_day(), self.max_tasks)?;
         let changes = changes.by_clock(self.clock.offset(), self.clock.now());
         self.book.lock().restore(changes);
         Ok(())
@@ -115,12 +115,12 @@ impl Ledger {
 
     /// Whether there is a ledger at all.
     pub fn is_on(&self) -> bool {
-        self.is_on
+        self.max_tasks > 0
     }
 
     /// Enters what a record says about a task.
     pub fn observe(&self, record: &Record) {
-        if self.is_on {
+        if self.is_on() {
             self.observe_at(record, self.clock.moment());
         }
     }

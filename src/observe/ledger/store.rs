@@ -95,11 +95,11 @@ impl Store {
         &self.file
     }
 
-    /// Opens the file, or makes it, and reads what the book holds at this time of day.
-    pub fn open(&self, now: Millis) -> Result<Changes, StoreError> {
+    /// Opens the file, or makes it, and reads what the book holds at this time of day: of the tasks the latest, so many at most.
+    pub fn open(&self, now: Millis, max_tasks: usize) -> Result<Changes, StoreError> {
         let connection = self.connect()?;
         let changes = Changes {
-            tasks: self.run(|| read_tasks(&connection, now.saturating_sub(book::KEPT)))?,
+            tasks: self.run(|| read_tasks(&connection, now.saturating_sub(book::KEPT), max_tasks))?,
             rows: self.run(|| read_rows(&connection, (now / HOUR).saturating_sub(sums::KEPT), now / HOUR + 1))?,
         };
         *self.connection.lock() = Some(connection);
@@ -234,10 +234,12 @@ fn write_tasks(connection: &Connection, tasks: &[Task]) -> rusqlite::Result<()> 
     Ok(())
 }
 
-fn read_tasks(connection: &Connection, since: Millis) -> rusqlite::Result<Vec<Task>> {
+fn read_tasks(connection: &Connection, since: Millis, max_tasks: usize) -> rusqlite::Result<Vec<Task>> {
     let mut names = Names::default();
-    let mut statement = connection.prepare("SELECT * FROM tasks WHERE created >= ?1 ORDER BY created")?;
-    let tasks = statement.query_map([since], |row| {
+    let mut statement = connection.prepare(
+        "SELECT * FROM (SELECT * FROM tasks WHERE created >= ?1 ORDER BY created DESC LIMIT ?2) ORDER BY created",
+    )?;
+    let tasks = statement.query_map([since, max_tasks as u64], |row| {
         let Some(id) = TaskId::of(&row.get::<_, String>("id")?) else {
             return Ok(None);
         };
@@ -392,12 +394,12 @@ mod tests {
             ],
         };
         let store = Store::at(&file.0);
-        assert_eq!(store.open(now).unwrap(), Changes::default());
+        assert_eq!(store.open(now, 10).unwrap(), Changes::default());
         store.save(&changes, now).unwrap();
         // What is there is replaced.
         store.save(&changes, now).unwrap();
         drop(store);
-        let mut read = Store::at(&file.0).open(now).unwrap();
+        let mut read = Store::at(&file.0).open(now, 10).unwrap();
         read.rows
             .sort_by_key(|(hour, arm, _)| (*hour, arm.1 != Some(false), arm.1.is_none()));
         assert_eq!(read, changes);
@@ -412,13 +414,13 @@ mod tests {
             rows: vec![row(1_000 - KEPT, None), row(1_000 - 24, None), row(1_000, None)],
         };
         let store = Store::at(&file.0);
-        store.open(now).unwrap();
+        store.open(now, 10).unwrap();
         store.save(&changes, now).unwrap();
         assert_eq!(store.rows(0, u64::MAX >> 1).unwrap().len(), 3);
         store.save(&Changes::default(), now + HOUR).unwrap();
         assert_eq!(store.rows(0, u64::MAX >> 1).unwrap().len(), 2);
         drop(store);
-        let later = Store::at(&file.0).open(now + HOUR).unwrap();
+        let later = Store::at(&file.0).open(now + HOUR, 10).unwrap();
         assert_eq!((later.tasks.len(), later.rows.len()), (0, 1));
     }
 
@@ -428,13 +430,13 @@ mod tests {
         let other = Connection::open(&file.0).unwrap();
         other.execute_batch("CREATE TABLE books (title TEXT);").unwrap();
         let before = std::fs::read(&file.0).unwrap();
-        assert!(matches!(Store::at(&file.0).open(0), Err(StoreError::Foreign(_))));
+        assert!(matches!(Store::at(&file.0).open(0, 10), Err(StoreError::Foreign(_))));
         assert_eq!(std::fs::read(&file.0).unwrap(), before);
         other.execute_batch("PRAGMA user_version = 2;").unwrap();
         drop(other);
-        assert!(matches!(Store::at(&file.0).open(0), Err(StoreError::Foreign(_))));
+        assert!(matches!(Store::at(&file.0).open(0, 10), Err(StoreError::Foreign(_))));
         let nowhere = Store::at(Path::new("/nowhere/ledger.sqlite"));
-        assert!(matches!(nowhere.open(0), Err(StoreError::Sqlite { .. })));
+        assert!(matches!(nowhere.open(0, 10), Err(StoreError::Sqlite { .. })));
         assert!(matches!(nowhere.rows(0, 1), Err(StoreError::NotOpen(_))));
     }
 
@@ -442,9 +444,9 @@ mod tests {
     fn a_file_has_one_user() {
         let file = NewFile::new("user");
         let first = Store::at(&file.0);
-        first.open(0).unwrap();
-        assert!(matches!(Store::at(&file.0).open(0), Err(StoreError::InUse(_))));
+        first.open(0, 10).unwrap();
+        assert!(matches!(Store::at(&file.0).open(0, 10), Err(StoreError::InUse(_))));
         drop(first);
-        Store::at(&file.0).open(0).unwrap();
+        Store::at(&file.0).open(0, 10).unwrap();
     }
 }
