@@ -162,7 +162,7 @@ impl Book {
         };
         note(&mut self.changed, id);
         let sum = self.sums.row(task.hour, &task.arm);
-        // Its hour may be forgotten since, if the time of day was corrected.
+        // If the time of day was corrected, its hour may be forgotten, and is new here.
         match task.report.replace(opinion) {
             Some(Opinion::Good) => sum.reported_good = sum.reported_good.saturating_sub(1),
             Some(Opinion::Bad) => sum.reported_bad = sum.reported_bad.saturating_sub(1),
@@ -209,16 +209,11 @@ impl Book {
         self.sums.put_back(changes.rows);
     }
 
-    /// Adds what was saved by an earlier process. What happened since is kept.
-    pub fn restore(&mut self, saved: Changes) {
-        for task in saved.tasks.into_iter().rev() {
-            if self.order.len() < self.max_tasks && !self.tasks.contains_key(&task.id) {
-                self.order.push_front((task.id, task.created));
-                self.tasks.insert(task.id, task);
-            }
-        }
-        for (hour, arm, sum) in saved.rows {
-            self.sums.restore(hour, arm, &sum);
+    /// Adds a task that an earlier process saved, before all that are known. What happened since is kept.
+    pub fn restore(&mut self, task: Task) {
+        if self.order.len() < self.max_tasks && !self.tasks.contains_key(&task.id) {
+            self.order.push_front((task.id, task.created));
+            self.tasks.insert(task.id, task);
         }
     }
 
@@ -229,6 +224,10 @@ impl Book {
             self.order.pop_front();
             if self.tasks.get(&id).is_some_and(|task| task.created == created) {
                 self.tasks.remove(&id);
+                // Where nothing can be saved, they would become ever more.
+                if let Some(changed) = &mut self.changed {
+                    changed.remove(&id);
+                }
             }
         }
     }
@@ -405,6 +404,30 @@ mod tests {
         assert_eq!(sums.map(|sum| sum.created).sum::<u32>(), 400_000);
     }
 
+    /// The file cannot be opened for days.
+    #[test]
+    fn what_cannot_be_saved_takes_bounded_memory() {
+        let mut book = Book::new(100);
+        book.follow_changes();
+        for number in 1..=100_000_u64 {
+            create(
+                &mut book,
+                number,
+                number * HOUR / 100,
+                &format!("s{number}.example"),
+                true,
+            );
+        }
+        assert!(book.changed.as_ref().unwrap().len() <= 100);
+        assert!(book.sums.unread().len() <= 25);
+        let changes = book.take_changes();
+        assert_eq!((changes.tasks.len(), changes.rows.len()), (25, 2_401));
+        for _ in 0..3 {
+            book.put_back(changes.clone());
+        }
+        assert_eq!(book.take_changes().rows.len(), 2_401);
+    }
+
     /// What could not be saved is saved later; what another process saved is added to what was counted since.
     #[test]
     fn changes_are_taken_once_and_can_be_put_back() {
@@ -422,7 +445,13 @@ mod tests {
 
         let mut next = Book::new(3);
         create(&mut next, 3, 10_000, "a.example", true);
-        next.restore(later.clone());
+        let restore = |book: &mut Book, saved: &Changes| {
+            saved.tasks.iter().rev().for_each(|task| book.restore(task.clone()));
+            for (hour, arm, sum) in &saved.rows {
+                book.sums.restore(*hour, arm.clone(), sum);
+            }
+        };
+        restore(&mut next, &later);
         assert_eq!(
             next.latest(10_000, 9).iter().map(|task| task.id).collect::<Vec<_>>(),
             [3, 2, 1].map(id)
@@ -438,7 +467,7 @@ mod tests {
         assert_eq!(sum(&next, "a.example", true).reported_bad, 1);
         // There is room for so many tasks.
         let mut small = Book::new(1);
-        small.restore(later);
+        restore(&mut small, &later);
         assert_eq!(small.latest(10_000, 9).len(), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! From records to the book.
 
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,7 +14,7 @@ use super::{
     pace::Pace,
     stats::Stats,
     store::{self, Store, StoreError},
-    sums,
+    sums::{self, Arm, Sum},
 };
 use crate::{
     observe::{
@@ -93,14 +94,32 @@ impl Ledger {
 
     /// Opens the file, and adds what an earlier process saved there. It waits for the disk.
     pub(super) fn load(&self, saved: &Saved) -> Result<(), StoreError> {
-        let changes = saved.store.open(time_of_day(), self.max_tasks)?;
+        let now = time_of_day();
+        let changes = saved.store.open(now, self.max_tasks)?;
         let changes = changes.by_clock(self.clock.offset(), self.clock.now());
-        self.book.lock().restore(changes);
+        // A request that comes now waits for a row or a task, and not for all of them.
+        for task in changes.tasks.into_iter().rev() {
+            self.book.lock().restore(task);
+        }
+        self.add(changes.rows, &store::hours_in_memory(now));
         Ok(())
+    }
+
+    /// Adds all that is saved of some hours.
+    fn add(&self, rows: Vec<(u64, Arm, Sum)>, hours: &Range<u64>) {
+        for (hour, arm, sum) in rows {
+            self.book.lock().sums.restore(hour, arm, &sum);
+        }
+        self.book.lock().sums.set_read(hours);
     }
 
     /// Saves what has changed. It waits for the disk.
     pub(super) fn save(&self, saved: &Saved) -> Result<(), StoreError> {
+        let unread = self.book.lock().sums.unread();
+        for hour in unread {
+            let hours = hour..hour + 1;
+            self.add(saved.store.rows(&hours)?, &hours);
+        }
         let changes = self.book.lock().take_changes();
         if changes.is_empty() {
             return Ok(());
@@ -230,8 +249,12 @@ impl Ledger {
         let in_memory = (now / HOUR).saturating_sub(sums::KEPT);
         let mut stats = Stats::new(since * HOUR, now);
         if let Some(saved) = self.saved.as_ref().filter(|_| since < in_memory) {
-            let rows = saved.store.rows(since, in_memory)?;
-            rows.iter().for_each(|(_, arm, sum)| stats.add(arm, sum));
+            // One hour after the other, so that who saves waits for one only.
+            for hour in since..in_memory {
+                saved
+                    .store
+                    .each_row(&(hour..hour + 1), |_, arm, sum| stats.add(&arm, &sum))?;
+            }
         }
         // The book is not locked while they are added up.
         let known = self.book.lock().sums.hours().to_vec();
@@ -249,4 +272,37 @@ fn site(record: &Record) -> std::borrow::Cow<'_, str> {
 
 fn rule(record: &Record) -> Option<Arc<str>> {
     Some(record.decided.as_ref()?.rule.as_deref()?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The system's clock jumps and is corrected: the hour is forgotten and made anew, and keeps what was saved of it.
+    #[test]
+    fn an_hour_that_is_made_anew_keeps_what_was_saved() {
+        let folder = std::env::temp_dir().join(format!("nocache-gateway-{}-anew", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let ledger = Ledger::new(&Settings {
+            file: Some(folder.join("ledger.sqlite")),
+            ..Settings::default()
+        });
+        let saved = ledger.saved().unwrap();
+        ledger.load(saved).unwrap();
+        let hour = time_of_day() / HOUR;
+        let hours = hour..hour + 1;
+        let refuse = |at: u64| {
+            let mut book = ledger.book.lock();
+            let arm = book.sums.arm(at, "a.example", Some(true));
+            book.refuse(at, &arm, crate::task::ErrorCode::of("ERROR_ZERO_BALANCE"));
+        };
+        let refused = || saved.store.rows(&hours).unwrap()[0].2.refused.total();
+        for (at, expected) in [(hour, 1), (hour + 1_000, 1), (hour, 2), (hour, 3)] {
+            refuse(at);
+            ledger.save(saved).unwrap();
+            assert_eq!(refused(), expected, "{at}");
+        }
+        drop(ledger);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

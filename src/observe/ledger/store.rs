@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -100,7 +101,7 @@ impl Store {
         let connection = self.connect()?;
         let changes = Changes {
             tasks: self.run(|| read_tasks(&connection, now.saturating_sub(book::KEPT), max_tasks))?,
-            rows: self.run(|| read_rows(&connection, (now / HOUR).saturating_sub(sums::KEPT), now / HOUR + 1))?,
+            rows: self.run(|| read_rows(&connection, &hours_in_memory(now)))?,
         };
         *self.connection.lock() = Some(connection);
         Ok(changes)
@@ -124,12 +125,19 @@ impl Store {
         })
     }
 
-    /// The sums from one hour to before another.
-    pub fn rows(&self, since: u64, until: u64) -> Result<Vec<(u64, Arm, Sum)>, StoreError> {
+    /// Calls `take` with each row of some hours.
+    pub fn each_row(&self, hours: &Range<u64>, take: impl FnMut(u64, Arm, Sum)) -> Result<(), StoreError> {
         let held = self.connection.try_lock_for(PATIENCE);
         let connection = held.as_ref().and_then(|connection| connection.as_ref());
         let connection = connection.ok_or_else(|| StoreError::NotOpen(self.file.clone()))?;
-        self.run(|| read_rows(connection, since, until))
+        self.run(|| each_row(connection, hours, take))
+    }
+
+    /// The rows of some hours.
+    pub fn rows(&self, hours: &Range<u64>) -> Result<Vec<(u64, Arm, Sum)>, StoreError> {
+        let mut rows = Vec::new();
+        self.each_row(hours, |hour, arm, sum| rows.push((hour, arm, sum)))?;
+        Ok(rows)
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
@@ -171,6 +179,13 @@ impl Store {
     }
 }
 
+/// The hours that the ledger holds in memory at this time of day, or may hold: those to come are there if the time of day was
+/// corrected.
+pub fn hours_in_memory(now: Millis) -> Range<u64> {
+    let hour = now / HOUR;
+    hour.saturating_sub(sums::KEPT)..hour + sums::KEPT + 1
+}
+
 fn write_rows(connection: &Connection, rows: &[(u64, Arm, Sum)]) -> rusqlite::Result<()> {
     let counts = |counts: &sums::Counts| {
         let counts: BTreeMap<&str, u32> = counts.iter().map(|(code, count)| (code.name(), count)).collect();
@@ -189,10 +204,17 @@ fn write_rows(connection: &Connection, rows: &[(u64, Arm, Sum)]) -> rusqlite::Re
     Ok(())
 }
 
-fn read_rows(connection: &Connection, since: u64, until: u64) -> rusqlite::Result<Vec<(u64, Arm, Sum)>> {
+fn read_rows(connection: &Connection, hours: &Range<u64>) -> rusqlite::Result<Vec<(u64, Arm, Sum)>> {
+    let mut rows = Vec::new();
+    each_row(connection, hours, |hour, arm, sum| rows.push((hour, arm, sum)))?;
+    Ok(rows)
+}
+
+fn each_row(connection: &Connection, hours: &Range<u64>, mut take: impl FnMut(u64, Arm, Sum)) -> rusqlite::Result<()> {
     let mut names = Names::default();
     let mut statement = connection.prepare("SELECT * FROM sums WHERE hour >= ?1 AND hour < ?2")?;
-    let rows = statement.query_map([since, until], |row| {
+    let mut rows = statement.query([hours.start, hours.end])?;
+    while let Some(row) = rows.next()? {
         let counts = |column| -> rusqlite::Result<sums::Counts> {
             let counts: BTreeMap<String, u32> = from_text(row, column)?;
             Ok(counts
@@ -210,9 +232,9 @@ fn read_rows(connection: &Connection, since: u64, until: u64) -> rusqlite::Resul
             reported_bad: row.get("reported_bad")?,
             solve_times: from_text(row, "solve_times")?,
         };
-        Ok((row.get("hour")?, arm(row, &mut names)?, sum))
-    })?;
-    rows.collect()
+        take(row.get("hour")?, arm(row, &mut names)?, sum);
+    }
+    Ok(())
 }
 
 fn write_tasks(connection: &Connection, tasks: &[Task]) -> rusqlite::Result<()> {
@@ -391,6 +413,8 @@ mod tests {
                 row(999, Some(true)),
                 row(999, None),
                 row(1_000, None),
+                // It was counted before the time of day was corrected.
+                row(1_024, None),
             ],
         };
         let store = Store::at(&file.0);
@@ -416,9 +440,9 @@ mod tests {
         let store = Store::at(&file.0);
         store.open(now, 10).unwrap();
         store.save(&changes, now).unwrap();
-        assert_eq!(store.rows(0, u64::MAX >> 1).unwrap().len(), 3);
+        assert_eq!(store.rows(&(0..u64::MAX >> 1)).unwrap().len(), 3);
         store.save(&Changes::default(), now + HOUR).unwrap();
-        assert_eq!(store.rows(0, u64::MAX >> 1).unwrap().len(), 2);
+        assert_eq!(store.rows(&(0..u64::MAX >> 1)).unwrap().len(), 2);
         drop(store);
         let later = Store::at(&file.0).open(now + HOUR, 10).unwrap();
         assert_eq!((later.tasks.len(), later.rows.len()), (0, 1));
@@ -437,7 +461,7 @@ mod tests {
         assert!(matches!(Store::at(&file.0).open(0, 10), Err(StoreError::Foreign(_))));
         let nowhere = Store::at(Path::new("/nowhere/ledger.sqlite"));
         assert!(matches!(nowhere.open(0, 10), Err(StoreError::Sqlite { .. })));
-        assert!(matches!(nowhere.rows(0, 1), Err(StoreError::NotOpen(_))));
+        assert!(matches!(nowhere.rows(&(0..1)), Err(StoreError::NotOpen(_))));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Sums per hour, site and arm.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     mem,
+    ops::Range,
     sync::Arc,
 };
 
@@ -113,6 +114,8 @@ pub struct Sums {
     hours: Vec<(u64, Arc<Rows>)>,
     /// Rows that have changed since they were last taken, if somebody takes them.
     changed: Option<HashSet<(u64, Arm)>>,
+    /// Hours that are new here, of which a store may hold rows that are not added yet; if somebody takes changes.
+    unread: BTreeSet<u64>,
 }
 
 impl Sums {
@@ -171,6 +174,16 @@ impl Sums {
         }
     }
 
+    /// The hours that are new here: what a store holds of them has to be added before it is replaced.
+    pub fn unread(&self) -> Vec<u64> {
+        self.unread.iter().copied().collect()
+    }
+
+    /// All that a store holds of these hours is added.
+    pub fn set_read(&mut self, hours: &Range<u64>) {
+        self.unread.retain(|hour| !hours.contains(hour));
+    }
+
     /// Adds a row that was saved.
     pub fn restore(&mut self, hour: u64, arm: Arm, sum: &Sum) {
         self.hour(hour).entry(arm).or_default().merge(sum);
@@ -181,6 +194,9 @@ impl Sums {
             Some(index) => index,
             None => {
                 self.hours.push((hour, Arc::default()));
+                if self.changed.is_some() {
+                    self.unread.insert(hour);
+                }
                 self.hours.len() - 1
             }
         };
@@ -195,6 +211,15 @@ impl Sums {
 
     /// Forgets all that is too long ago; and what was counted while the time of day was wrong.
     fn forget(&mut self, now: u64) {
-        self.hours.retain(|(hour, _)| hour.abs_diff(now) <= KEPT);
+        let is_held = |hour: &u64| hour.abs_diff(now) <= KEPT;
+        let before = self.hours.len();
+        self.hours.retain(|(hour, _)| is_held(hour));
+        if self.hours.len() < before {
+            self.unread.retain(is_held);
+            // Where nothing can be saved, they would become ever more.
+            if let Some(changed) = &mut self.changed {
+                changed.retain(|(hour, _)| is_held(hour));
+            }
+        }
     }
 }
