@@ -1,8 +1,8 @@
 //! The request to explain, in any form that people have it in: a URL, a body, a raw HTTP request, a curl command line.
 
-use std::{fs, io::Read, path::Path};
+use std::{borrow::Cow, fs, io::Read, path::Path};
 
-use super::output::Failure;
+use super::{curl_command, output::Failure};
 use crate::submission::{Dialect, Endpoint, Request};
 
 /// The request to explain, as the gateway would get it.
@@ -61,7 +61,7 @@ pub fn read(argument: &str) -> Result<Input, Failure> {
         std::io::stdin().read_to_end(&mut content).map_err(Failure::failed)?;
         return of_content(content);
     }
-    if is_literal(argument) {
+    if Shape::of(argument.as_bytes()).is_some() {
         return of_content(argument.as_bytes().to_vec());
     }
     if argument.contains("://") {
@@ -77,38 +77,60 @@ pub fn read(argument: &str) -> Result<Input, Failure> {
     }
 }
 
-/// Whether an argument is a request itself.
-fn is_literal(argument: &str) -> bool {
-    let argument = argument.trim_start();
-    argument.starts_with('{') || argument.starts_with("curl ") || is_form(argument)
+/// What a text shows that it is.
+enum Shape {
+    Json,
+    Form,
+    Raw,
+    Curl,
 }
 
+impl Shape {
+    fn of(content: &[u8]) -> Option<Self> {
+        let text = start_of(content);
+        let first_line = text.lines().next().unwrap_or_default();
+        let version = first_line.split(' ').nth(2).unwrap_or_default();
+        if text.starts_with('{') {
+            Some(Self::Json)
+        } else if text.starts_with("curl ") {
+            Some(Self::Curl)
+        } else if version.starts_with("HTTP/") {
+            Some(Self::Raw)
+        } else {
+            is_form(&text).then_some(Self::Form)
+        }
+    }
+}
+
+/// Without a byte order mark and white space.
+fn start_of(content: &[u8]) -> Cow<'_, str> {
+    let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    String::from_utf8_lossy(text.trim_ascii_start())
+}
+
+/// Whether a text is a legacy form: names and values without white space, "method" or "key" among them. A path has a slash
+/// before its first "=".
 fn is_form(text: &str) -> bool {
+    let text = text.trim();
+    let before = text.split('=').next().unwrap_or_default();
     let mut names = text
-        .trim()
         .split('&')
-        .map(|pair| pair.split('=').next().unwrap_or_default());
-    !text.contains([' ', '\n', '/']) && text.contains('=') && names.any(|name| name.eq_ignore_ascii_case("method"))
-        || text.starts_with("key=")
+        .map(|pair| pair.split('=').next().unwrap_or_default().to_ascii_lowercase());
+    before.len() < text.len()
+        && !before.contains(['/', '\\', '.', ':'])
+        && !text.contains([' ', '\n'])
+        && names.any(|name| name == "method" || name == "key")
 }
 
 fn of_content(content: Vec<u8>) -> Result<Input, Failure> {
-    let text = String::from_utf8_lossy(&content);
-    let start = text.trim_start_matches('\u{feff}').trim_start();
-    let first_line = start.lines().next().unwrap_or_default();
-    if start.starts_with("curl ") {
-        of_curl(start)
-    } else if first_line
-        .split(' ')
-        .nth(2)
-        .is_some_and(|version| version.starts_with("HTTP/"))
-    {
-        of_raw(&content)
-    } else if is_form(start) {
-        let body = start.trim_end().as_bytes().to_vec();
-        Input::to("/in.php", Some(FORM.to_owned()), body)
-    } else {
-        Ok(Input::create_task(content))
+    match Shape::of(&content) {
+        Some(Shape::Curl) => of_curl(&start_of(&content)),
+        Some(Shape::Raw) => of_raw(&content),
+        Some(Shape::Form) => {
+            let body = start_of(&content).trim_end().as_bytes().to_vec();
+            Input::to("/in.php", Some(FORM.to_owned()), body)
+        }
+        Some(Shape::Json) | None => Ok(Input::create_task(content)),
     }
 }
 
@@ -163,104 +185,15 @@ fn of_raw(content: &[u8]) -> Result<Input, Failure> {
     Input::to(&target, content_type, body.to_vec())
 }
 
-/// A command line of curl as people paste it.
 fn of_curl(command: &str) -> Result<Input, Failure> {
-    let wrong = |what: &str| Failure::wrong(format!("this curl command cannot be read: {what}"));
-    let words = shlex::split(&command.replace("\\\r\n", " ").replace("\\\n", " "))
-        .ok_or_else(|| wrong("a quotation mark is not closed"))?;
-    let (mut url, mut content_type, mut data, mut is_get) = (None, None, Vec::new(), false);
-    let mut words = words.into_iter().skip(1);
-    while let Some(word) = words.next() {
-        // A short option may have its value attached.
-        let short = word
-            .get(..2)
-            .filter(|short| word.len() > 2 && !word.starts_with("--") && TAKES_VALUE.contains(short));
-        let (option, attached) = match (word.split_once('='), short) {
-            (Some((option, value)), _) if word.starts_with("--") => (option.to_owned(), Some(value.to_owned())),
-            (_, Some(short)) => (short.to_owned(), Some(word[short.len()..].to_owned())),
-            _ => (word.clone(), None),
-        };
-        if !option.starts_with('-') {
-            url = Some(word);
-            continue;
-        }
-        let takes_value = TAKES_VALUE.contains(&option.as_str());
-        let value = match attached {
-            Some(value) => value,
-            None if takes_value => words.next().ok_or_else(|| wrong(&format!("{option} has no value")))?,
-            None => String::new(),
-        };
-        match option.as_str() {
-            "-d" | "--data" | "--data-raw" | "--data-binary" | "--data-ascii" => {
-                if value.starts_with('@') && option != "--data-raw" {
-                    return Err(wrong("its body is in a file: explain that file"));
-                }
-                data.push(value);
-            }
-            "--json" => {
-                content_type = Some("application/json".to_owned());
-                data.push(value);
-            }
-            "--data-urlencode" => {
-                let (name, text) = value.split_once('=').unwrap_or(("", &value));
-                let encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-                data.push(if name.is_empty() {
-                    encoded
-                } else {
-                    format!("{name}={encoded}")
-                });
-            }
-            "-H" | "--header" => {
-                let field = value
-                    .split_once(':')
-                    .filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-                content_type = field.map(|(_, value)| value.trim().to_owned()).or(content_type);
-            }
-            "--url" => url = Some(value),
-            "-G" | "--get" => is_get = true,
-            "-F" | "--form" | "--form-string" => return Err(wrong("a multipart body is explained as a raw request")),
-            _ => {}
-        }
-    }
-    let mut target = target_of(&url.ok_or_else(|| wrong("it has no URL"))?);
-    let body = data.join("&");
-    if is_get {
-        let mark = if target.contains('?') { "&" } else { "?" };
-        target = format!("{target}{mark}{body}");
-        return Input::to(&target, None, Vec::new());
-    }
-    let content_type = content_type.or((!body.is_empty()).then(|| FORM.to_owned()));
-    Input::to(&target, content_type, body.into_bytes())
+    let request = curl_command::read(command)
+        .map_err(|reason| Failure::wrong(format!("this curl command cannot be read: {reason}")))?;
+    Input::to(
+        &target_of(&request.url),
+        request.content_type,
+        request.body.into_bytes(),
+    )
 }
-
-/// curl's options that take a value, as far as people paste them.
-const TAKES_VALUE: [&str; 25] = [
-    "-d",
-    "--data",
-    "--data-raw",
-    "--data-binary",
-    "--data-ascii",
-    "--data-urlencode",
-    "--json",
-    "-H",
-    "--header",
-    "-X",
-    "--request",
-    "--url",
-    "-F",
-    "--form",
-    "--form-string",
-    "-A",
-    "--user-agent",
-    "-o",
-    "--output",
-    "-x",
-    "--proxy",
-    "-m",
-    "--max-time",
-    "-w",
-    "--connect-timeout",
-];
 
 #[cfg(test)]
 mod tests {
@@ -279,7 +212,13 @@ mod tests {
         let create = |body: &str| (Dialect::CreateTask, "/createTask".to_owned(), body.to_owned());
         let legacy = |target: &str, body: &str| (Dialect::Legacy, target.to_owned(), body.to_owned());
         assert_eq!(of(JSON), create(JSON));
-        assert_eq!(of(&format!("{PAIRS}\n")), legacy("/in.php", PAIRS));
+        for pairs in [
+            PAIRS.to_owned(),
+            PAIRS.replacen("key=K&", "", 1),
+            PAIRS.replacen("key=K&", "json=1&key=K&", 1),
+        ] {
+            assert_eq!(of(&format!("{pairs}\n")), legacy("/in.php", &pairs));
+        }
         let raw = format!("POST /createTask HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\r\n{JSON}");
         assert_eq!(of(&raw), create(JSON));
         assert_eq!(of(&raw.replace("\r\n", "\n")), create(JSON));
@@ -287,16 +226,6 @@ mod tests {
             of(&format!("GET http://h/in.php?{PAIRS} HTTP/1.1\nHost: h\n\n")),
             legacy(&format!("/in.php?{PAIRS}"), "")
         );
-        for curl in [
-            format!("curl http://127.0.0.1:6622/createTask -d '{JSON}'"),
-            format!(
-                "curl -sS -X POST \\\n  -H 'Content-Type: application/json' --data-raw '{JSON}' \\\n  https://h/createTask"
-            ),
-            format!("curl --url=https://h/createTask --json '{JSON}'"),
-            format!("curl -m5 -XPOST https://h/createTask '-d{JSON}'"),
-        ] {
-            assert_eq!(of(&curl), create(JSON), "{curl}");
-        }
         let curl =
             "curl -G https://h/in.php -d key=K -d method=userrecaptcha --data-urlencode pageurl=https://a.example/";
         assert_eq!(
@@ -310,13 +239,28 @@ mod tests {
         assert_eq!(of(&curl), legacy(&format!("/in.php?{PAIRS}"), ""));
     }
 
+    /// Nobody has to put it in a file first.
+    #[test]
+    fn requests_are_arguments() {
+        for argument in [
+            JSON.to_owned(),
+            PAIRS.replacen("key=K&", "", 1),
+            format!("POST /createTask HTTP/1.1\r\nHost: x\r\n\r\n{JSON}"),
+            format!("curl https://h/createTask -d '{JSON}'"),
+            format!("https://h/in.php?{PAIRS}"),
+        ] {
+            assert!(read(&argument).is_ok(), "{argument}");
+        }
+        for argument in ["bodies/method=post", "./key=1&method=2", "C:\\key=1", "body.json"] {
+            assert!(Shape::of(argument.as_bytes()).is_none(), "{argument}");
+        }
+    }
+
     #[test]
     fn what_is_no_submission_says_so() {
         for text in [
             "curl https://h/getBalance -d '{}'",
-            "curl -é=€",
             "curl -d 'x",
-            "curl -d @body.json https://h/createTask",
             "GET /res.php HTTP/1.1\n\n",
         ] {
             assert!(of_content(text.as_bytes().to_vec()).is_err(), "{text}");

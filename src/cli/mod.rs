@@ -2,8 +2,8 @@
 //! wrong).
 //!
 //! # Layout
-//! A file per verb. `args`: flags that verbs share; `admin_client`: asks the running gateway; `output`: all output, results and failures; `listeners`: opens the
-//! gateway's listeners; `logging`: the log; `json_log`: the form of its lines; `log_queue`: lines that wait to be written;
+//! A file per verb. `args`: flags that verbs share; `admin_client`: asks the running gateway; `curl_command`: reads a command
+//! line of curl; `output`: all output, results and failures; `listeners`: opens the gateway's listeners; `logging`: the log; `json_log`: the form of its lines; `log_queue`: lines that wait to be written;
 //! `marks`: marks changed bytes; `proxy_variables`: proxies that are not used; `secrets`: finds what `explain` masks;
 //! `stop_signals`: waits for signals; `unknown_variables`: names that are mistyped.
 
@@ -13,6 +13,7 @@ mod ca;
 mod check;
 mod completions;
 mod config_show;
+mod curl_command;
 mod demo;
 mod demo_serve;
 mod explain;
