@@ -330,10 +330,21 @@ fn a_gateway_before_itself_is_warned_of_before_anything_is_paid() {
         assert_eq!(text(&output.stdout).contains("is this gateway itself"), is_loop);
     }
     let file = folder.write("c.toml", "");
-    let mut command = program();
-    command.args(["--listen", &format!("127.0.0.1:{port}"), "--admin-listen", "off"]);
-    command.args(["--upstream", &address, "--config", file.to_str().unwrap()]);
-    let server = Server::start(command, folder);
+    let command = |upstream: &str| {
+        let mut command = program();
+        command.args(["--listen", &format!("127.0.0.1:{port}"), "--admin-listen", "off"]);
+        command.args(["--upstream", upstream, "--config", file.to_str().unwrap()]);
+        command
+    };
+    // An address is no name that may lead elsewhere tomorrow.
+    let output = command(&address).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("is this gateway itself: [upstream] url"),
+        "{}",
+        text(&output.stderr)
+    );
+    let server = Server::start(command(&format!("http://localhost:{port}")), folder);
     wait(|| server.log().into_iter().find(|line| line["cause"] == "loop"));
 }
 

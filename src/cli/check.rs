@@ -1,6 +1,6 @@
 //! `check`: validates the configuration and runs its tests.
 
-use std::{io::stderr, path::PathBuf};
+use std::{fmt, io::stderr, path::PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::{
-        self, Config, LoadError, Overrides, Reading, expectations,
+        self, Code, Config, LoadError, Overrides, Reading, expectations,
         mask::mask,
         report::{Problem, Report, Severity},
         sections, value, warnings,
@@ -43,65 +43,159 @@ pub fn run(overrides: &Overrides, args: &CheckArgs) -> Result<(), Failure> {
         },
         None => overrides,
     };
-    let config = match config::load(overrides, Reading::First) {
-        Ok(config) => config,
-        Err(LoadError::Mistakes(report)) if args.json => {
-            // It is wrong whether or not anybody reads why.
-            let _unread = print(&json!({ "valid": false, "problems": problems(&report) }).to_string());
-            return Err(Failure::Wrong("the configuration is wrong".to_owned()));
+    let found = Found::of(overrides)?;
+    let is_valid = found.count(Severity::Error) == 0;
+    let told = match args.json {
+        true => print(&found.json(is_valid).to_string()),
+        false => {
+            found.tell();
+            Ok(())
         }
-        Err(error) => return Err(error.into()),
     };
-    let upstream =
-        Upstream::new(config.upstream.clone(), &listeners::addresses(&config.server)).map_err(Failure::wrong)?;
-    let certificates = ShownCertificates::read(&config).map_err(Failure::wrong)?;
-    let looped = block_on(upstream.leads_back())?.err();
-    let warnings = warnings::warnings(&config);
-    let failed = expectations::failures(&config);
-    let unplaced: Vec<String> = looped
-        .map(|error| error.to_string())
-        .into_iter()
-        .chain(listeners::doubts(&config, &certificates))
-        .chain(proxy_variables::warning(&config))
-        .chain(unknown_variables::warnings())
-        .collect();
-    let told = if args.json {
-        let unplaced = unplaced
-            .iter()
-            .map(|message| json!({ "severity": "warning", "message": message }));
-        let found: Vec<Value> = unplaced
-            .chain([&warnings, &failed].into_iter().flat_map(problems))
-            .collect();
-        let summary = json!({
-            "valid": failed.is_empty(),
-            "file": config.file,
-            "rules": config.rules.rules().len(),
-            "patterns": patterns(&config),
-            "tests": config.tests.len(),
-            "problems": found,
-        });
-        print(&summary.to_string())
-    } else {
-        for message in &unplaced {
-            tell(&format!("warning: {message}\n"));
-        }
-        for report in [&warnings, &failed].into_iter().filter(|report| !report.is_empty()) {
-            tell(&format!("{}\n", report.render(has_colours(&stderr()))));
-        }
-        Ok(())
-    };
-    if !failed.is_empty() {
-        let (failed, all) = (failed.problems.len(), config.tests.len());
+    let failed = found.failed_tests;
+    if failed > 0 {
+        let all = found.config.map_or(0, |config| config.tests.len());
         return Err(Failure::Wrong(format!("{failed} of {all} tests failed")));
     }
-    let doubts = warnings.problems.len() + unplaced.len();
-    if args.deny_warnings && doubts > 0 {
-        return Err(Failure::Wrong(match doubts {
-            1 => "there is a warning".to_owned(),
-            _ => format!("there are {doubts} warnings"),
-        }));
+    if !is_valid {
+        return Err(Failure::Told);
     }
-    if args.json { told } else { print(&summary(&config)) }
+    match found.count(Severity::Warning) {
+        1 if args.deny_warnings => return Err(Failure::Wrong("there is a warning".to_owned())),
+        warnings if args.deny_warnings && warnings > 0 => {
+            return Err(Failure::Wrong(format!("there are {warnings} warnings")));
+        }
+        _ => {}
+    }
+    match &found.config {
+        Some(config) if !args.json => print(&summary(config)),
+        _ => told,
+    }
+}
+
+/// All that was found.
+#[derive(Default)]
+struct Found {
+    /// The configuration, if it can be used.
+    config: Option<Config>,
+    /// What has a place in a file.
+    reports: Vec<Report>,
+    /// What has none.
+    unplaced: Vec<Unplaced>,
+    failed_tests: usize,
+}
+
+struct Unplaced {
+    severity: Severity,
+    code: Code,
+    message: String,
+}
+
+impl Found {
+    fn of(overrides: &Overrides) -> Result<Self, Failure> {
+        let config = match config::load(overrides, Reading::First) {
+            Ok(config) => config,
+            Err(LoadError::Mistakes(report)) => {
+                return Ok(Self {
+                    reports: vec![report],
+                    ..Self::default()
+                });
+            }
+            Err(error) => return Ok(Self::error(error.code(), &error)),
+        };
+        let upstream = match Upstream::new(config.upstream.clone(), &listeners::addresses(&config.server)) {
+            Ok(upstream) => upstream,
+            Err(error) => return Ok(Self::error(Code::InvalidCertificate, &error)),
+        };
+        let certificates = match ShownCertificates::read(&config) {
+            Ok(certificates) => certificates,
+            Err(error) => return Ok(Self::error(Code::InvalidCertificate, &error)),
+        };
+        let looped = block_on(upstream.leads_back())?.err();
+        if let Some(error) = looped.as_ref().filter(|_| upstream.is_literal()) {
+            return Ok(Self::error(Code::UpstreamLoop, error));
+        }
+        let looped = looped.map(|error| error.to_string());
+        let doubts = [
+            (Code::UpstreamLoop, looped.into_iter().collect()),
+            (Code::DoubtfulListener, listeners::doubts(&config, &certificates)),
+            (
+                Code::UnusedProxyVariable,
+                proxy_variables::warning(&config).into_iter().collect(),
+            ),
+            (Code::MisspelledVariable, unknown_variables::warnings()),
+        ];
+        let unplaced = doubts.into_iter().flat_map(|(code, messages): (Code, Vec<String>)| {
+            messages.into_iter().map(move |message| Unplaced {
+                severity: Severity::Warning,
+                code,
+                message,
+            })
+        });
+        let failures = expectations::failures(&config);
+        Ok(Self {
+            failed_tests: failures.problems.len(),
+            reports: vec![warnings::warnings(&config), failures],
+            unplaced: unplaced.collect(),
+            config: Some(config),
+        })
+    }
+
+    fn error(code: Code, error: &impl fmt::Display) -> Self {
+        Self {
+            unplaced: vec![Unplaced {
+                severity: Severity::Error,
+                code,
+                message: mask(&error.to_string()),
+            }],
+            ..Self::default()
+        }
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        let placed = self.reports.iter().flat_map(|report| &report.problems);
+        let severities = placed.map(|problem| problem.severity);
+        let unplaced = self.unplaced.iter().map(|unplaced| unplaced.severity);
+        severities.chain(unplaced).filter(|found| *found == severity).count()
+    }
+
+    fn tell(&self) {
+        for Unplaced {
+            severity,
+            code,
+            message,
+        } in &self.unplaced
+        {
+            tell(&match severity {
+                Severity::Error => format!("error[{code}]: {message}"),
+                Severity::Warning => format!("warning[{code}]: {message}\n"),
+            });
+        }
+        let is_valid = self.config.is_some();
+        for report in self.reports.iter().filter(|report| !report.is_empty()) {
+            let end = if is_valid { "\n" } else { "" };
+            tell(&format!("{}{end}", report.render(has_colours(&stderr()))));
+        }
+    }
+
+    fn json(&self, is_valid: bool) -> Value {
+        let unplaced = self.unplaced.iter().map(|unplaced| {
+            json!({
+                "severity": <&str>::from(unplaced.severity),
+                "code": unplaced.code.to_string(),
+                "message": unplaced.message,
+            })
+        });
+        let problems: Vec<Value> = unplaced.chain(self.reports.iter().flat_map(problems)).collect();
+        let mut found = json!({ "valid": is_valid, "problems": problems });
+        if let Some(config) = &self.config {
+            found["file"] = json!(config.file);
+            found["rules"] = json!(config.rules.rules().len());
+            found["patterns"] = json!(patterns(config));
+            found["tests"] = json!(config.tests.len());
+        }
+        found
+    }
 }
 
 fn patterns(config: &Config) -> usize {
@@ -152,13 +246,15 @@ fn summary(config: &Config) -> String {
 fn problems(report: &Report) -> Vec<Value> {
     let one = |problem: &Problem| {
         let source = &report.sources[problem.source];
+        let (start, end) = (problem.span.start, problem.span.end);
         json!({
-            "severity": match problem.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-            },
+            "severity": <&str>::from(problem.severity),
+            "code": problem.code.to_string(),
             "file": mask(&source.path),
-            "line": source.line(problem.span.start),
+            "line": source.line(start),
+            "column": source.column(start),
+            "endLine": source.line(end),
+            "endColumn": source.column(end),
             "message": mask(&problem.message),
             "help": problem.help.as_deref().map(mask),
         })

@@ -21,6 +21,8 @@ pub enum Failure {
     Wrong(String),
     /// It failed, and the log says how: stderr may be a pipe that is full.
     Logged,
+    /// Its input is wrong, which has been said: exit code 2.
+    Told,
     /// The reader of stdout has gone, as `head` does. That is a quiet end and no fault.
     Unread,
 }
@@ -48,6 +50,7 @@ impl Failure {
                 ExitCode::from(2)
             }
             Self::Logged => ExitCode::from(1),
+            Self::Told => ExitCode::from(2),
             Self::Unread => ExitCode::SUCCESS,
         }
     }
@@ -61,7 +64,7 @@ impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         match error {
             LoadError::Mistakes(report) => Self::Wrong(report.render(has_colours(&std::io::stderr()))),
-            error => Self::Wrong(format!("error: {error}")),
+            error => Self::Wrong(format!("error[{}]: {error}", error.code())),
         }
     }
 }

@@ -62,6 +62,9 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level
     let Open { listeners, addresses } = open;
     let own: Vec<SocketAddr> = addresses.iter().map(|(_, address)| *address).collect();
     let upstream = Upstream::new(config.upstream.clone(), &own).map_err(Failure::wrong)?;
+    if upstream.is_literal() {
+        upstream.leads_back().await.map_err(Failure::wrong)?;
+    }
     let proxy = config.upstream.proxy.as_ref().map(tracing::field::display);
     info!(upstream = %upstream.origin(), proxy, "forwarding");
     if let Some(warning) = proxy_variables::warning(&config) {

@@ -1,6 +1,6 @@
 //! The file's own tests, its `[[test]]` entries.
 
-use super::{Config, Report, Test, report::Problem, warnings::in_line};
+use super::{Code, Config, Report, Test, report::Problem, warnings::in_line};
 use crate::{
     rewrite::{self, Outcome},
     submission::Site,
@@ -26,6 +26,7 @@ fn run(test: &Test, config: &Config) -> Option<Problem> {
         None => format!("\"{}\"", test.expect),
     };
     let problem = Problem::new(
+        Code::TestFailed,
         test.span.clone(),
         format!("this test fails: expected {expected}, but it is {}", in_words(&outcome)),
     );

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::Source;
+use super::{Code, Source};
 
 /// The files of a configuration, as they are read.
 pub struct Files<'f> {
@@ -42,6 +42,16 @@ pub enum FileError {
     /// It holds nothing at a reload: an editor or a copy may have emptied it to write it anew.
     #[error("is empty, so it is taken for a file that is being written; to remove every rule, write [default] alone")]
     Empty,
+}
+
+impl FileError {
+    /// What kind of problem it is.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Utf16 | Self::NotUtf8 { .. } => Code::FileEncoding,
+            Self::Io(_) | Self::NotRegular | Self::Empty => Code::FileUnreadable,
+        }
+    }
 }
 
 impl Reading<'_> {

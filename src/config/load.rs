@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    AdminListen, Config, Provenance, Reading, Report,
+    AdminListen, Code, Config, Provenance, Reading, Report,
     files::{self, FileError},
     mask::{mask, mask_value},
     read,
@@ -94,6 +94,17 @@ pub enum LoadError {
     /// There are mistakes in it.
     #[error("{0}")]
     Mistakes(Report),
+}
+
+impl LoadError {
+    /// What kind of problem it is; of several, that of the first.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::File { error, .. } => error.code(),
+            Self::Override { .. } => Code::InvalidValue,
+            Self::Mistakes(report) => report.problems.first().map_or(Code::Syntax, |problem| problem.code),
+        }
+    }
 }
 
 fn named_by(variable: Option<&str>) -> String {

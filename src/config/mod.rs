@@ -9,9 +9,11 @@
 //! - `syntax`: what is wrong with a file that is not TOML
 //! - `report`: shows mistakes with their line; `mask`: hides secrets in it
 //! - `sample` and `schema`: what is made from the settings for users and their editors
+//! - `code`: the kinds of problems
 //! - `warnings`: valid settings that are probably not intended; `expectations`: the file's own tests
-//! - `shown`: the configuration as users see it; `provenance`: where a value comes from; `units`: durations and sizes
+//! - `shown`: the configuration as users see it; `provenance`: where a value comes from; `units`: durations and sizes; `vendor`: names that others have for captchas
 
+pub(crate) mod code;
 pub(crate) mod expectations;
 pub(crate) mod files;
 pub(crate) mod load;
@@ -28,8 +30,10 @@ pub(crate) mod shown;
 pub(crate) mod syntax;
 pub(crate) mod units;
 pub(crate) mod value;
+pub(crate) mod vendor;
 pub(crate) mod warnings;
 
+pub use code::Code;
 pub use files::Reading;
 pub use load::{LoadError, Overrides, load};
 pub use model::{AdminListen, Config, Log, LogFormat, LogLevel, Server, Test};

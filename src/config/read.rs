@@ -11,7 +11,7 @@ use toml::{
 };
 
 use super::{
-    Config, Provenance, Test,
+    Code, Config, Provenance, Test,
     files::{Files, Reading},
     report::{Problem, Report, SHOWN, Source, meant},
     sections::{self, RuleDraft, Section, TestDraft},
@@ -108,7 +108,7 @@ impl<'f> Reader<'f> {
                 continue;
             };
             let DeValue::Table(table) = value.get_ref() else {
-                let help = format!("write a line [{name}] and its settings below it");
+                let help = format!("write [{name}]");
                 self.problems
                     .push(unexpected(value.span(), "a table", value.get_ref()).help(help));
                 continue;
@@ -162,7 +162,7 @@ impl<'f> Reader<'f> {
             && let Some(first) = ids.insert(id.clone(), line)
         {
             let message = format!("the id \"{id}\" is taken by the rule in line {first}");
-            self.problems.push(Problem::new(place.span(), message));
+            self.problems.push(Problem::new(Code::IdTaken, place.span(), message));
         }
         let says_sites = table.contains_key("sites") || table.contains_key("sites_file");
         let sites: Vec<_> = draft.sites.into_iter().chain(draft.sites_file).flatten().collect();
@@ -171,7 +171,7 @@ impl<'f> Reader<'f> {
             self.problems.push(missing(value, "rule", "sites", what));
         } else if says_sites && sites.is_empty() && self.problems.len() == before {
             self.problems
-                .push(Problem::new(value.span(), "this rule has no sites").help("\"*\" is every site"));
+                .push(Problem::new(Code::NoSites, value.span(), "this rule has no sites").help("\"*\" is every site"));
         }
         self.unknown_of(section, table);
         let (id, action) = (draft.id?, draft.action?);
@@ -203,7 +203,11 @@ impl<'f> Reader<'f> {
             if let (Some(id), Some(place)) = (&draft.rule, table.get("rule"))
                 && !known.contains(id.as_str())
             {
-                let problem = Problem::new(place.span(), format!("there is no rule with the id \"{id}\""));
+                let problem = Problem::new(
+                    Code::UnknownRule,
+                    place.span(),
+                    format!("there is no rule with the id \"{id}\""),
+                );
                 suggestions += 1;
                 // A search through all the rules is for those that are shown.
                 self.problems.push(match suggestions <= SHOWN {
@@ -233,7 +237,7 @@ impl<'f> Reader<'f> {
         let mut tables = Vec::new();
         let Some(list) = root.get(name) else { return tables };
         let DeValue::Array(entries) = list.get_ref() else {
-            let help = format!("write [[{name}]], with two brackets, above each");
+            let help = format!("write [[{name}]]");
             self.problems
                 .push(unexpected(list.span(), "a list of tables", list.get_ref()).help(help));
             return tables;
@@ -283,12 +287,16 @@ impl<'f> Reader<'f> {
             let elsewhere = self.names.iter().filter(|(_, name)| *name == key);
             let elsewhere: Vec<String> = elsewhere.map(|(section, _)| format!("[{section}]")).collect();
             let help = match meant(key, known.iter().copied()) {
-                Some("action") if key == "nocache" => "write action = \"add\", or \"strip\" to turn it off".to_owned(),
+                Some("action") if key == "nocache" => {
+                    "a rule says action = \"add\", or \"strip\" to turn it off".to_owned()
+                }
+                Some(word) if table.contains_key(word) => format!("\"{word}\" is there already: remove one of them"),
                 Some(word) => format!("did you mean \"{word}\"?"),
                 None if !elsewhere.is_empty() => format!("\"{key}\" belongs below {}", elsewhere.join(" or ")),
                 None => format!("known here: {}", known.join(", ")),
             };
-            let problem = Problem::new(span, format!("unknown key \"{key}\" {place}")).label("not known here");
+            let problem =
+                Problem::new(Code::UnknownKey, span, format!("unknown key \"{key}\" {place}")).label("not known here");
             self.problems.push(problem.help(help));
         }
     }
@@ -302,7 +310,12 @@ fn is_misnamed<C>(section: &Section<C>, table: &DeTable<'_>, key: &str) -> bool 
 }
 
 fn missing(table: &Value<'_>, section: &str, key: &str, what: &str) -> Problem {
-    Problem::new(table.span(), format!("this {section} has no \"{key}\"")).help(format!("{key} is {what}"))
+    Problem::new(
+        Code::MissingKey,
+        table.span(),
+        format!("this {section} has no \"{key}\""),
+    )
+    .help(format!("{key} is {what}"))
 }
 
 #[cfg(test)]

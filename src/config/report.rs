@@ -5,7 +5,7 @@ use std::{fmt, ops::Range};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::{
-    Config,
+    Code, Config,
     mask::{mask, mask_toml},
 };
 
@@ -42,6 +42,12 @@ impl Source {
         self.lines.partition_point(|&start| start <= offset)
     }
 
+    /// The column of an offset in its line, in characters, counted from 1.
+    pub fn column(&self, offset: usize) -> usize {
+        let start = self.lines[self.line(offset) - 1];
+        1 + self.text[start..self.text.floor_char_boundary(offset)].chars().count()
+    }
+
     /// The ranges of some lines; lines that do not exist are left out.
     fn span_of_lines(&self, first: usize, last: usize) -> Range<usize> {
         let start_of = |line: usize| self.lines.get(line - 1).copied();
@@ -57,7 +63,8 @@ impl fmt::Debug for Source {
 }
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Severity {
     /// The configuration is not used.
     Error,
@@ -70,6 +77,8 @@ pub enum Severity {
 pub struct Problem {
     /// How bad it is.
     pub severity: Severity,
+    /// What kind of problem it is.
+    pub code: Code,
     /// The file, as an index of [`Report::sources`].
     pub source: usize,
     /// Where in it, as bytes.
@@ -82,9 +91,10 @@ pub struct Problem {
 
 impl Problem {
     /// A mistake at a place of the configuration file.
-    pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
+    pub fn new(code: Code, span: Range<usize>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
+            code,
             source: 0,
             span,
             message: message.into(),
@@ -241,7 +251,10 @@ impl Report {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let group = level.primary_title(mask(&problem.message)).element(snippet);
+        let title = level
+            .primary_title(mask(&problem.message))
+            .id(<&str>::from(problem.code));
+        let group = title.element(snippet);
         let group: Group<'_> = match &problem.help {
             Some(help) => group.element(Level::HELP.message(mask(help))),
             None => group,

@@ -3,9 +3,11 @@
 use std::ops::Range;
 
 use super::{
+    Code,
     files::Files,
     report::{Problem, closest},
     value::{Read, Shape, Value, all_shown, collect, list, of_string, one, parse, string, string_schema, words},
+    vendor,
 };
 use crate::{
     rules::{CaptchaPattern, CaptchaPatternError, Rule, SitePattern},
@@ -19,7 +21,7 @@ pub fn captchas() -> Shape<Vec<CaptchaPattern>> {
 
 /// A list of site patterns.
 pub fn site_patterns() -> Shape<Vec<SitePattern>> {
-    list("a list of site patterns", "example.com", parse)
+    list("a list of site patterns", "example.com", site_pattern)
 }
 
 /// A rule's id: a token.
@@ -29,20 +31,59 @@ pub fn rule_id() -> Shape<String> {
 
 fn id(value: &Value<'_>) -> Read<String> {
     let id = string(value)?;
-    let problem = |message: String| Err(vec![Problem::new(value.span(), message)]);
-    let is_token = id.starts_with(|c: char| c.is_ascii_lowercase())
-        && id
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'));
-    if !is_token {
-        return problem(format!(
-            "\"{id}\" is no id: an id begins with a small letter and has small letters, digits, \".\", \"_\" and \"-\" in it"
-        ));
+    if is_id(id) {
+        return match id {
+            Rule::DEFAULT => {
+                let message = "the id \"default\" is that of the [default] section";
+                one(Problem::new(Code::IdTaken, value.span(), message))
+            }
+            _ => Ok(id.to_owned()),
+        };
     }
-    if id == Rule::DEFAULT {
-        return problem("the id \"default\" is the [default] section's".to_owned());
+    let message =
+        format!("invalid id \"{id}\": use lowercase letters, digits, \".\", \"_\" and \"-\", beginning with a letter");
+    let problem = Problem::new(Code::InvalidId, value.span(), message);
+    one(match proposed_id(id) {
+        Some(proposed) => problem.help(format!("write \"{proposed}\"")),
+        None => problem,
+    })
+}
+
+fn is_id(id: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    id.starts_with(|c: char| c.is_ascii_lowercase()) && id.bytes().all(is_part)
+}
+
+/// An id that is close to a text: lowercase, with hyphens instead of what cannot be in an id.
+fn proposed_id(text: &str) -> Option<String> {
+    let of_id = |c: char| match c.to_ascii_lowercase() {
+        c if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') => c,
+        _ => '-',
+    };
+    let hyphened: String = text.chars().map(of_id).collect();
+    let words: Vec<&str> = hyphened.split('-').filter(|word| !word.is_empty()).collect();
+    let id = match words.first() {
+        Some(first) if first.starts_with(|c: char| c.is_ascii_lowercase()) => words.join("-"),
+        Some(_) => format!("rule-{}", words.join("-")),
+        None => return None,
+    };
+    (is_id(&id) && id != Rule::DEFAULT).then_some(id)
+}
+
+fn site_pattern(value: &Value<'_>) -> Read<SitePattern> {
+    let text = string(value)?;
+    let several: Vec<&str> = text
+        .split(|c: char| matches!(c, ',' | ';') || c.is_whitespace())
+        .filter(|part| !part.is_empty())
+        .collect();
+    let is_list = several.len() > 1 && several.iter().all(|part| part.parse::<SitePattern>().is_ok());
+    if is_list {
+        let message = "each site pattern is a text of its own";
+        let shown: Vec<String> = several.iter().map(|part| format!("\"{part}\"")).collect();
+        let help = format!("write {}", shown.join(", "));
+        return one(Problem::new(Code::InvalidPattern, value.span(), message).help(help));
     }
-    Ok(id.to_owned())
+    parse(Code::InvalidPattern, value)
 }
 
 /// One captcha.
@@ -50,7 +91,7 @@ pub fn captcha() -> Shape<CaptchaPattern> {
     of_string("recaptcha-v2", |value| match captcha_pattern(value)? {
         CaptchaPattern::Any => {
             let message = "a test is about one captcha: write a kind or a type name";
-            one(Problem::new(value.span(), message))
+            one(Problem::new(Code::UnknownCaptcha, value.span(), message))
         }
         pattern => Ok(pattern),
     })
@@ -59,21 +100,50 @@ pub fn captcha() -> Shape<CaptchaPattern> {
 fn captcha_pattern(value: &Value<'_>) -> Read<CaptchaPattern> {
     let text = string(value)?;
     text.parse().map_err(|error| {
-        let problem = Problem::new(value.span(), format!("\"{text}\" is no captcha: {error}"));
         let kinds = words::<Kind>();
+        let problem = |message: String| Problem::new(Code::UnknownCaptcha, value.span(), message);
         vec![match error {
-            CaptchaPatternError::EmptyMethod => problem.help("write the legacy method's name, such as \"method=hcaptcha\""),
-            CaptchaPatternError::TooLong => problem,
-            // A kind's name is known by its hyphen or what somebody took for one.
-            CaptchaPatternError::Unknown => match closest(text, kinds.iter().copied()).filter(|_| text.contains(['-', '_'])) {
-                Some(kind) => problem.help(format!("did you mean \"{kind}\"?")),
-                None => problem.help(format!(
-                    "a captcha is one of {}, \"*\", a JSON type name such as \"TurnstileTask\", or a legacy method such as \"method=hcaptcha\"",
-                    kinds.join(", ")
-                )),
-            },
+            CaptchaPatternError::EmptyMethod => problem(format!("invalid captcha \"{text}\": {error}"))
+                .help("write the legacy method's name, such as \"method=hcaptcha\""),
+            CaptchaPatternError::TooLong => problem(format!("invalid captcha: {error}")),
+            CaptchaPatternError::Unknown => {
+                let problem = problem(format!("unknown captcha \"{text}\""));
+                match meant_captcha(text, &kinds) {
+                    Some(meant) => problem.help(format!("did you mean \"{meant}\"?")),
+                    None => problem.help(format!(
+                        "a captcha is one of {}, \"*\", a JSON type name such as \"TurnstileTask\", or a legacy method such as \"method=hcaptcha\"",
+                        kinds.join(", ")
+                    )),
+                }
+            }
         }]
     })
+}
+
+/// The captcha that is probably meant by a word that is none: a kind, known by its hyphen or what somebody took for one; or
+/// a method of the legacy API or a type, without what tells them apart.
+fn meant_captcha(text: &str, kinds: &[&'static str]) -> Option<String> {
+    let lower = text.to_ascii_lowercase().replace([' ', '_'], "-");
+    let of_kind = |lower: &str| match lower {
+        "recaptcha" | "recaptchav2" | "recaptcha2" | "userrecaptcha" => Some("recaptcha-v2"),
+        "recaptchav3" | "recaptcha3" => Some("recaptcha-v3"),
+        _ => None,
+    };
+    if let Some(kind) = of_kind(&lower.replace('-', "")) {
+        return Some(kind.to_owned());
+    }
+    if text.contains(['-', '_']) {
+        return closest(text, kinds.iter().copied()).map(str::to_owned);
+    }
+    let name = vendor::TYPES
+        .iter()
+        .find(|name| name.to_ascii_lowercase().trim_end_matches("task") == lower);
+    let method = || {
+        vendor::METHODS
+            .contains(&lower.as_str())
+            .then(|| format!("method={lower}"))
+    };
+    name.map(|name| (*name).to_owned()).or_else(method)
 }
 
 /// A file of site patterns.
@@ -86,20 +156,23 @@ pub fn sites_file() -> Shape<Vec<SitePattern>> {
 /// Reads a file of site patterns: one per line; `#` begins a comment.
 fn patterns_of_file(value: &Value<'_>, files: &mut Files<'_>) -> Read<Vec<SitePattern>> {
     let path = files.folder.join(string(value)?);
-    let problem = |message: String| Err(vec![Problem::new(value.span(), message)]);
+    let problem = |code, message: String| one(Problem::new(code, value.span(), message));
     let source = match files.reading.source(&path) {
         Ok(source) => source,
-        Err(error) => return problem(format!("{} {error}", path.display())),
+        Err(error) => return problem(error.code(), format!("{} {error}", path.display())),
     };
     let number = files.sources.len();
     let text = &source.text;
     let patterns = collect(lines(text).filter(|span| !span.is_empty()).map(|span| {
         let pattern = text[span.clone()].parse::<SitePattern>();
-        pattern.map_err(|error| vec![Problem::new(span, error.to_string()).in_source(number)])
+        pattern.map_err(|error| vec![Problem::new(Code::InvalidPattern, span, error.to_string()).in_source(number)])
     }));
     files.sources.push(source);
     match patterns {
-        Ok(patterns) if patterns.is_empty() => problem(format!("{} has no site pattern in it", path.display())),
+        Ok(patterns) if patterns.is_empty() => problem(
+            Code::FileUnreadable,
+            format!("{} has no site pattern in it", path.display()),
+        ),
         patterns => patterns,
     }
 }

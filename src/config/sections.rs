@@ -10,7 +10,7 @@ use toml::{
 };
 
 use super::{
-    Config, LogFormat, LogLevel, Provenance,
+    Code, Config, LogFormat, LogLevel, Provenance,
     files::Files,
     report::Problem,
     rule_value::{captcha, captchas, rule_id, site_patterns, sites_file},
@@ -151,7 +151,7 @@ pub fn plain() -> Vec<Section<Config>> {
             key!(C, server.api.body_limit, "body_limit", size(), "largest body of a submission; everything else streams"),
             key!(C, server.api.body_budget, "body_budget", size(), "largest sum of all bodies that are held at one moment; further ones get 503"),
             key!(C, server.api.body_timeout, "body_timeout", time_limit(), "longest pause while a body is received from, or sent to, a client"),
-            key!(C, server.api.allow, "allow", list("a list of address ranges", "10.0.0.0/8", parse), "peers beside loopback, as address ranges; empty: all that reach the listener"),
+            key!(C, server.api.allow, "allow", list("a list of address ranges", "10.0.0.0/8", |value| parse(Code::InvalidAddress, value)), "peers beside loopback, as address ranges; empty: all that reach the listener"),
             key!(C, server.api.cross_site, "cross_site", choice::<CrossSite>(), "\"deny\" refuses what a browser sends for a page of another site; the vendor's SDK in a page needs \"allow\""),
             key!(C, server.limits.head, "head_limit", size(), "largest request line and header section"),
             key!(C, server.limits.head_timeout, "head_timeout", time_limit(), "from the first byte of a request line and header section to the last"),
@@ -184,11 +184,11 @@ pub fn plain() -> Vec<Section<Config>> {
             key!(C, server.certificates.ca_folder, "folder", file("nocache-gateway-ca"), "the local CA, beside this file; nocache-gateway ca init makes it"),
         ]),
         section("upstream", vec![
-            key!(C, upstream.url, "url", parsed("https://api.capmonster.cloud"), "the API; the documented alternate is https://ru.api.capmonster.cloud")
+            key!(C, upstream.url, "url", parsed(Code::InvalidUrl, "https://api.capmonster.cloud"), "the API; the documented alternate is https://ru.api.capmonster.cloud")
                 .flag("--upstream", "NOCACHE_GATEWAY_UPSTREAM", "URL", "The API to forward to [default: {}]"),
-            key!(C, upstream.fallback, "fallback", parsed("https://ru.api.capmonster.cloud").optional(), "used only if no connection to url can be made"),
+            key!(C, upstream.fallback, "fallback", parsed(Code::InvalidUrl, "https://ru.api.capmonster.cloud").optional(), "used only if no connection to url can be made"),
             key!(C, upstream.connect_to, "connect_to", address("203.0.113.5:443").optional(), "dial this address instead; Host and SNI stay those of url"),
-            key!(C, upstream.proxy, "proxy", parsed("http://me:pw@proxy.example:3128").optional(), "make every connection through it: http (by CONNECT), socks5 or socks5h (it looks names up)"),
+            key!(C, upstream.proxy, "proxy", parsed(Code::InvalidUrl, "http://me:pw@proxy.example:3128").optional(), "make every connection through it: http (by CONNECT), socks5 or socks5h (it looks names up)"),
             key!(C, upstream.connect_timeout, "connect_timeout", time_limit(), "from the lookup of the name to the end of the TLS handshake"),
             key!(C, upstream.timeout, "timeout", time_limit(), "until the response begins"),
             key!(C, upstream.idle_timeout, "idle_timeout", time_limit(), "between two reads of a response; also how long a pooled connection may be idle"),
@@ -197,7 +197,7 @@ pub fn plain() -> Vec<Section<Config>> {
             key!(C, upstream.system_roots, "system_roots", boolean(), "trust the certificates of this system as well"),
         ]),
         section("admin", vec![
-            key!(C, admin.listen, "listen", parsed("127.0.0.1:6623"), "where health is shown, or \"off\"")
+            key!(C, admin.listen, "listen", admin_listen("127.0.0.1:6623"), "where health is shown, or \"off\"")
                 .flag("--admin-listen", "NOCACHE_GATEWAY_ADMIN_LISTEN", "ADDRESS", "Where health is shown, or \"off\" [default: {}]"),
             key!(C, admin.settings.hosts, "hosts", names("gateway.internal"), "names it responds to, beside IP addresses and localhost"),
         ]),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::report::Problem;
+use super::{Code, report::Problem};
 
 /// An error of the parser: where it is, and in its words.
 pub type SyntaxError = (Range<usize>, String);
@@ -14,16 +14,12 @@ pub fn problems(text: &str, errors: &[SyntaxError]) -> Vec<Problem> {
     };
     if let Some((line, language)) = other_language(text) {
         let message = format!("this looks like {language}; the configuration is TOML");
-        return vec![Problem::new(line, message).help("nocache-gateway init writes an example")];
+        return vec![Problem::new(Code::OtherLanguage, line, message).help("nocache-gateway init writes an example")];
     }
     // What follows an open bracket is read as a part of its list, so every later error is one of its effects.
     if let Some(bracket) = open_bracket(text, first.start) {
-        let problem = Problem::new(bracket..bracket + 1, "this list is not closed");
-        return vec![
-            problem
-                .label("no \"]\" follows")
-                .help("write \"]\" after its last entry"),
-        ];
+        let problem = Problem::new(Code::OpenList, bracket..bracket + 1, "this list is not closed");
+        return vec![problem.label("no \"]\" follows").help("put \"]\" after its last entry")];
     }
     let mut problems: Vec<Problem> = Vec::new();
     let mut last: Option<Range<usize>> = None;
@@ -100,20 +96,33 @@ fn open_bracket(text: &str, error: usize) -> Option<usize> {
 }
 
 fn in_line(text: &str, line: &Range<usize>, span: &Range<usize>, message: &str) -> Problem {
-    let problem = Problem::new(span.clone(), message);
+    let problem = Problem::new(Code::Syntax, span.clone(), message);
     let content = text[line.clone()].split('#').next().unwrap_or_default();
-    if let Some(place) = content.find(['“', '”', '„', '‘', '’', '«', '»']) {
-        let start = line.start + place;
-        let length = content[place..].chars().next().map_or(1, char::len_utf8);
+    const CURLY: [char; 7] = ['“', '”', '„', '‘', '’', '«', '»'];
+    if let Some(place) = content.find(CURLY) {
         let message = "a typographic quotation mark: TOML takes the straight one";
-        return Problem::new(start..start + length, message).help("write \" on both sides");
+        let start = line.start + place;
+        let mark = content[place..].chars().next().map_or(1, char::len_utf8);
+        let quoted = &content[place + mark..];
+        return match quoted
+            .char_indices()
+            .find(|(_, c)| CURLY.contains(c) || matches!(c, '"' | '\\'))
+        {
+            Some((inner, end)) if CURLY.contains(&end) => {
+                let span = start..start + mark + inner + end.len_utf8();
+                let help = format!("write \"{}\"", &quoted[..inner]);
+                Problem::new(Code::TypographicQuotes, span, message).help(help)
+            }
+            _ => Problem::new(Code::TypographicQuotes, start..start + mark, message).help("put \" on both sides"),
+        };
     }
     if message.contains("unicode value digits") || message.contains("escape") {
         let message = "\"\\\" begins an escape in double quotes";
-        return Problem::new(span.clone(), message).help(match path_around(text, line, span.start) {
-            Some(path) => format!("write the path in single quotes: '{path}'"),
-            None => "write a path in single quotes".to_owned(),
-        });
+        return match path_around(text, line, span.start) {
+            Some(path) => Problem::new(Code::BackslashInText, path.clone(), message)
+                .help(format!("write '{}'", &text[path.start + 1..path.end - 1])),
+            None => Problem::new(Code::BackslashInText, span.clone(), message).help("put a path in single quotes"),
+        };
     }
     // A word that begins like true or false is taken for one of them.
     if message.starts_with("string values must be quoted") || message.starts_with("invalid boolean") {
@@ -122,7 +131,7 @@ fn in_line(text: &str, line: &Range<usize>, span: &Range<usize>, message: &str) 
         let is_word = (1..=12).contains(&written.len()) && written.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         let of_site = |b: u8| b.is_ascii_lowercase() || matches!(b, b'.' | b'*' | b'-' | b'_' | b'/');
         let is_plain = is_word || written.len() <= 64 && written.contains('.') && written.bytes().all(of_site);
-        let problem = Problem::new(span.clone(), "text is written in quotation marks");
+        let problem = Problem::new(Code::UnquotedText, span.clone(), "text is written in quotation marks");
         return match is_plain {
             true => problem.help(format!("write \"{written}\"")),
             false => problem,
@@ -131,12 +140,13 @@ fn in_line(text: &str, line: &Range<usize>, span: &Range<usize>, message: &str) 
     problem
 }
 
-/// The Windows path in double quotes around a place of a line.
-fn path_around<'t>(text: &'t str, line: &Range<usize>, at: usize) -> Option<&'t str> {
-    let begin = line.start + text.get(line.start..at)?.rfind('"')? + 1;
-    let end = begin + text.get(begin..line.end)?.find('"')?;
-    let is_path = |string: &&str| string.get(1..3) == Some(r":\") && !string.contains('\'');
-    text.get(begin..end).filter(is_path)
+/// The Windows path around a place of a line, with its double quotes.
+fn path_around(text: &str, line: &Range<usize>, at: usize) -> Option<Range<usize>> {
+    let begin = line.start + text.get(line.start..at)?.rfind('"')?;
+    let end = begin + 1 + text.get(begin + 1..line.end)?.find('"')?;
+    let path = text.get(begin + 1..end)?;
+    let is_path = path.get(1..3) == Some(r":\") && !path.contains('\'');
+    is_path.then_some(begin..end + 1)
 }
 
 fn line_around(text: &str, at: usize) -> Range<usize> {

@@ -53,6 +53,32 @@ pub fn size(text: &str) -> Option<usize> {
     usize::try_from(number.checked_mul(bytes)?).ok()
 }
 
+/// What a duration or a size that cannot be read can mean, written as it is read.
+pub fn meant(text: &str) -> impl Iterator<Item = String> {
+    let (number, unit) = split(text.trim()).unwrap_or_default();
+    let unit = unit.to_ascii_lowercase();
+    let is_one_of = move |words: &str| words.split(' ').any(|word| word == unit);
+    let unit_of = move |units: &[(&str, &'static str)]| {
+        let found = units.iter().find(|(words, _)| is_one_of(words));
+        found.map(|(_, unit)| *unit)
+    };
+    let duration = unit_of(&[
+        ("msec msecs millis millisecond milliseconds", "ms"),
+        ("sec secs second seconds s", "s"),
+        ("min mins minute minutes m", "m"),
+        ("hr hrs hour hours h", "h"),
+    ]);
+    let size = unit_of(&[
+        ("byte bytes b", "B"),
+        ("k kib kb kilobyte kilobytes", "KiB"),
+        ("m mib mb meg megs megabyte megabytes", "MiB"),
+        ("g gib gb gig gigs gigabyte gigabytes", "GiB"),
+    ]);
+    let duration = duration.map(|unit| format!("{number}{unit}"));
+    let size = size.map(|unit| format!("{number} {unit}"));
+    duration.into_iter().chain(size)
+}
+
 /// The number and the unit, with or without a space between.
 fn split(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -63,6 +89,24 @@ fn split(text: &str) -> Option<(u64, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_of_others_are_understood() {
+        for (text, expected) in [
+            ("5 seconds", Some("5s")),
+            ("5 Sec", Some("5s")),
+            ("10min", Some("10m")),
+            ("100 millis", Some("100ms")),
+            ("32 megs", Some("32 MiB")),
+            ("32 mib", Some("32 MiB")),
+            ("64k", Some("64 KiB")),
+            ("many", None),
+            ("5", None),
+        ] {
+            let read = |text: &String| duration(text).is_some() || size(text).is_some();
+            assert_eq!(meant(text).find(read).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn units() {

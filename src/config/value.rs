@@ -18,6 +18,7 @@ use toml::{
 };
 
 use super::{
+    AdminListen, Code,
     files::{Files, Reading},
     report::{Problem, Source},
     units,
@@ -102,7 +103,8 @@ pub fn unexpected(span: Range<usize>, expected: &str, found: &DeValue<'_>) -> Pr
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     };
-    Problem::new(span, format!("expected {expected}, found {found}")).label(format!("{expected} belongs here"))
+    Problem::new(Code::WrongType, span, format!("expected {expected}, found {found}"))
+        .label(format!("{expected} belongs here"))
 }
 
 pub(super) fn one<T>(problem: Problem) -> Read<T> {
@@ -127,7 +129,10 @@ pub(super) fn all_shown<T: Display>(values: impl AsRef<[T]>) -> Json {
 
 // === Strings, and what is parsed from one ===
 
-pub(super) fn of_string<T: Display + 'static>(example: &str, read: fn(&Value<'_>) -> Read<T>) -> Shape<T> {
+pub(super) fn of_string<T: Display + 'static>(
+    example: &str,
+    read: impl Fn(&Value<'_>) -> Read<T> + 'static,
+) -> Shape<T> {
     Shape::new(string_schema(), example, move |value, _| read(value), shown)
 }
 
@@ -135,9 +140,9 @@ pub fn text(example: &str) -> Shape<String> {
     of_string(example, owned)
 }
 
-/// A string that is parsed.
-pub fn parsed<T: FromStr<Err: Display> + Display + 'static>(example: &str) -> Shape<T> {
-    of_string(example, parse)
+/// A string that is parsed; `code` is the kind of problem if it cannot be.
+pub fn parsed<T: FromStr<Err: Display> + Display + 'static>(code: Code, example: &str) -> Shape<T> {
+    of_string(example, move |value| parse(code, value))
 }
 
 /// An address with a port.
@@ -145,11 +150,29 @@ pub fn address(example: &str) -> Shape<SocketAddr> {
     of_string(example, socket_address)
 }
 
+/// An address with a port, or "off".
+pub fn admin_listen(example: &str) -> Shape<AdminListen> {
+    of_string(example, |value| match value.get_ref() {
+        DeValue::String(text) if text.parse::<AdminListen>().is_ok() => parse(Code::InvalidAddress, value),
+        DeValue::String(text) if ["none", "no", "false", "disabled", "disable", ""].contains(&text.as_ref()) => {
+            let message = "expected an address with a port such as \"127.0.0.1:6623\", or \"off\"";
+            one(Problem::new(Code::InvalidAddress, value.span(), message).help("write \"off\""))
+        }
+        DeValue::Boolean(false) => {
+            let message = "expected an address with a port such as \"127.0.0.1:6623\", or \"off\"";
+            one(Problem::new(Code::InvalidAddress, value.span(), message).help("write \"off\""))
+        }
+        _ => socket_address(value).map(AdminListen::At),
+    })
+}
+
 /// One address, or a list of them that is not empty.
 pub fn addresses() -> Shape<Vec<SocketAddr>> {
     let some = addresses_or_none("127.0.0.1:6622");
     let read = move |value: &Value<'_>, files: &mut Files<'_>| match (some.read)(value, files)? {
-        none if none.is_empty() => one(Problem::new(value.span(), "expected at least one address").label("empty")),
+        none if none.is_empty() => {
+            one(Problem::new(Code::OutOfRange, value.span(), "expected at least one address").label("empty"))
+        }
         addresses => Ok(addresses),
     };
     Shape::new(some.schema, some.example, read, |values| all_shown(values))
@@ -208,15 +231,15 @@ fn owned(value: &Value<'_>) -> Read<String> {
     string(value).map(str::to_owned)
 }
 
-pub(super) fn parse<T: FromStr<Err: Display>>(value: &Value<'_>) -> Read<T> {
+pub(super) fn parse<T: FromStr<Err: Display>>(code: Code, value: &Value<'_>) -> Read<T> {
     string(value)?
         .parse()
-        .map_err(|error: T::Err| vec![Problem::new(value.span(), error.to_string())])
+        .map_err(|error: T::Err| vec![Problem::new(code, value.span(), error.to_string())])
 }
 
 fn socket_address(value: &Value<'_>) -> Read<SocketAddr> {
     let message = "expected an address with a port, such as \"127.0.0.1:6622\" or \"[::1]:6622\"";
-    let wrong = || Problem::new(value.span(), message).label("not an address with a port");
+    let wrong = || Problem::new(Code::InvalidAddress, value.span(), message).label("not an address with a port");
     let text = match value.get_ref() {
         // A port by itself.
         DeValue::Integer(port) => {
@@ -259,7 +282,7 @@ fn one_of<T: VariantArray + Into<&'static str> + Copy>(value: &Value<'_>) -> Rea
         Some(number) => Ok(T::VARIANTS[number]),
         None => {
             let message = format!("expected one of {}, found \"{written}\"", words.join(", "));
-            one(Problem::new(value.span(), message)
+            one(Problem::new(Code::UnknownWord, value.span(), message)
                 .label("not known")
                 .suggest(written, words))
         }
@@ -272,7 +295,26 @@ fn one_of<T: VariantArray + Into<&'static str> + Copy>(value: &Value<'_>) -> Rea
 pub fn boolean() -> Shape<bool> {
     let read = |value: &Value<'_>, _: &mut Files<'_>| match value.get_ref() {
         DeValue::Boolean(value) => Ok(*value),
-        other => one(unexpected(value.span(), "true or false", other)),
+        other => {
+            let problem = unexpected(value.span(), "true or false", other);
+            let meant = match other {
+                DeValue::String(text) => match text.to_ascii_lowercase().as_str() {
+                    "true" | "yes" | "on" | "1" => Some(true),
+                    "false" | "no" | "off" | "0" => Some(false),
+                    _ => None,
+                },
+                DeValue::Integer(number) => match number.as_str() {
+                    "1" => Some(true),
+                    "0" => Some(false),
+                    _ => None,
+                },
+                _ => None,
+            };
+            one(match meant {
+                Some(meant) => problem.help(format!("write {meant}")),
+                None => problem,
+            })
+        }
     };
     Shape::new(json!({ "type": "boolean" }), true, read, |value| Json::from(*value))
 }
@@ -292,10 +334,12 @@ fn number_from(least: usize) -> Shape<usize> {
     let read = move |value: &Value<'_>, _: &mut Files<'_>| match value.get_ref() {
         DeValue::Integer(number) => match usize::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) if (least..=MOST).contains(&number) => Ok(number),
-            _ => one(
-                Problem::new(value.span(), format!("expected a whole number from {least} to {MOST}"))
-                    .label("out of range"),
-            ),
+            _ => one(Problem::new(
+                Code::OutOfRange,
+                value.span(),
+                format!("expected a whole number from {least} to {MOST}"),
+            )
+            .label("out of range")),
         },
         other => one(unexpected(
             value.span(),
@@ -316,9 +360,10 @@ pub fn duration() -> Shape<Duration> {
 /// A duration that is not zero: a time limit of zero would let nothing through.
 pub fn time_limit() -> Shape<Duration> {
     durations(|value| match any_duration(value)? {
-        Duration::ZERO => {
-            one(Problem::new(value.span(), "expected a duration above zero").label("this would let nothing through"))
-        }
+        Duration::ZERO => one(
+            Problem::new(Code::OutOfRange, value.span(), "expected a duration above zero")
+                .label("this would let nothing through"),
+        ),
         duration => Ok(duration),
     })
 }
@@ -346,7 +391,9 @@ fn any_duration(value: &Value<'_>) -> Read<Duration> {
 pub fn size() -> Shape<usize> {
     let read = |value: &Value<'_>, _: &mut Files<'_>| match any_size(value)? {
         size if (1 << 10..=1 << 30).contains(&size) => Ok(size),
-        _ => one(Problem::new(value.span(), "expected a size from 1 KiB to 1 GiB").label("out of range")),
+        _ => one(
+            Problem::new(Code::OutOfRange, value.span(), "expected a size from 1 KiB to 1 GiB").label("out of range"),
+        ),
     };
     let schema = json!({ "type": "string", "pattern": "^[0-9]+ *(B|[kKMG]B|[KMG]iB)$" });
     Shape::new(schema, "1 MiB", read, |value| Json::from(units::show_size(*value)))
@@ -368,9 +415,16 @@ fn with_unit<T>(
     help: impl Fn(&str) -> String,
 ) -> Read<T> {
     match value.get_ref() {
-        DeValue::String(text) => parse(text)
-            .ok_or_else(|| vec![Problem::new(value.span(), format!("expected {expected}")).label("not understood")]),
+        DeValue::String(text) => parse(text).ok_or_else(|| {
+            let problem = Problem::new(Code::InvalidUnit, value.span(), format!("expected {expected}"));
+            let problem = problem.label("not understood");
+            vec![match units::meant(text).find(|meant| parse(meant).is_some()) {
+                Some(meant) => problem.help(format!("write \"{meant}\"")),
+                None => problem,
+            }]
+        }),
         DeValue::Integer(number) => one(Problem::new(
+            Code::InvalidUnit,
             value.span(),
             format!("expected {expected}, found a bare number"),
         )
@@ -411,7 +465,13 @@ pub fn hosts(example: &str) -> Shape<Vec<String>> {
         let text = string(value)?;
         host_name(text).map(|host| host.to_string()).map_err(|message| {
             let label = "a host alone belongs here, such as \"gateway.internal\"";
-            vec![Problem::new(value.span(), message).label(label)]
+            let problem = Problem::new(Code::InvalidHost, value.span(), message).label(label);
+            let parsed = url::Url::parse(text).or_else(|_| url::Url::parse(&format!("http://{text}")));
+            let alone = parsed.ok().and_then(|url| host_name(url.host_str()?).ok());
+            vec![match alone {
+                Some(host) => problem.help(format!("write \"{host}\"")),
+                None => problem,
+            }]
         })
     })
 }

@@ -5,16 +5,20 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Config, Report, report::Problem};
-use crate::rules::{Action, Rule};
+use super::{Code, Config, Report, report::Problem, vendor};
+use crate::rules::{Action, CaptchaPattern, Rule};
 
 /// Warnings about a valid configuration.
 pub fn warnings(config: &Config) -> Report {
     let places = places(config);
     let mut problems = Vec::new();
     for (number, rule) in config.rules.rules().iter().enumerate() {
-        if let Some(place) = places[number].first()
+        if let Some(place) = places[number].sites.first()
             && changes_nothing(config, number)
+            && rule
+                .sites
+                .iter()
+                .all(|pattern| config.rules.shadow_of(pattern, number).is_none())
         {
             let action: &str = rule.action.into();
             let help = match rule.action {
@@ -26,14 +30,25 @@ pub fn warnings(config: &Config) -> Report {
                 rule.id
             );
             problems.push(
-                Problem::new(place.span.clone(), message)
+                Problem::new(Code::RuleChangesNothing, place.span.clone(), message)
                     .warning()
                     .in_source(place.source)
                     .help(help),
             );
         }
-        for (pattern, place) in rule.sites.iter().zip(&places[number]) {
-            let at = || Problem::new(place.span.clone(), "").warning().in_source(place.source);
+        for (captcha, place) in rule.captchas.iter().zip(&places[number].captchas) {
+            if let Some(meant) = misspelled(captcha) {
+                let message = format!("the vendor has no captcha \"{captcha}\"");
+                let problem = Problem::new(Code::MisspelledCaptcha, place.span.clone(), message).warning();
+                problems.push(problem.help(format!("did you mean \"{meant}\"?")));
+            }
+        }
+        for (pattern, place) in rule.sites.iter().zip(&places[number].sites) {
+            let at = |code| {
+                Problem::new(code, place.span.clone(), "")
+                    .warning()
+                    .in_source(place.source)
+            };
             if let Some(shadow) = config.rules.shadow_of(pattern, number) {
                 problems.push(Problem {
                     message: format!(
@@ -44,18 +59,40 @@ pub fn warnings(config: &Config) -> Report {
                     help: Some(
                         "the first rule that matches decides: put the narrower rule above the wider one".to_owned(),
                     ),
-                    ..at()
+                    ..at(Code::ShadowedPattern)
                 });
             } else if pattern.domain().is_some_and(is_public_suffix) {
                 problems.push(Problem {
                     message: format!("\"{pattern}\" is a public suffix: this matches every site under it"),
                     help: Some("a site is one label longer, such as \"example.co.uk\"".to_owned()),
-                    ..at()
+                    ..at(Code::PublicSuffix)
                 });
             }
         }
     }
     Report::about(config, problems)
+}
+
+/// The name of the vendor's that a captcha almost has.
+fn misspelled(pattern: &CaptchaPattern) -> Option<String> {
+    /// How many characters may be wrong.
+    const WRONG: usize = 2;
+    let (prefix, written, known) = match pattern {
+        CaptchaPattern::Type(name) => ("", name, &vendor::TYPES[..]),
+        CaptchaPattern::Method(name) => ("method=", name, &vendor::METHODS[..]),
+        CaptchaPattern::Any | CaptchaPattern::Kind(_) => return None,
+    };
+    let written = written.to_ascii_lowercase();
+    let distance = |name: &str| strsim::damerau_levenshtein(&written, &name.to_ascii_lowercase());
+    let is_known = |name: &&&str| name.to_ascii_lowercase().strip_suffix("task") == Some(written.as_str());
+    let meant = known
+        .iter()
+        .find(is_known)
+        .or(known.iter().min_by_key(|name| distance(name)))?;
+    // With a short name, two wrong characters make another word.
+    let is_cut = meant.to_ascii_lowercase().strip_suffix("task") == Some(&written);
+    let is_close = is_cut || (1..=WRONG.min(meant.len() / 3)).contains(&distance(meant));
+    is_close.then(|| format!("{prefix}{meant}"))
 }
 
 /// Whether a rule does what the default does anyway, and is no exception to a rule below it.
@@ -71,6 +108,12 @@ pub(super) fn in_line(rule: &Rule) -> String {
     rule.line.map_or(String::new(), |line| format!(" in line {line}"))
 }
 
+/// Where the patterns of a rule are written.
+struct Places {
+    sites: Vec<Place>,
+    captchas: Vec<Place>,
+}
+
 /// Where a pattern is written.
 struct Place {
     source: usize,
@@ -79,7 +122,7 @@ struct Place {
 
 /// Where each pattern of each rule is written. Found by reading the files' syntax again, so that a running gateway does
 /// not carry places around that only `check` asks for.
-fn places(config: &Config) -> Vec<Vec<Place>> {
+fn places(config: &Config) -> Vec<Places> {
     let Some(main) = config.sources.first() else {
         return Vec::new();
     };
@@ -96,15 +139,21 @@ fn places(config: &Config) -> Vec<Vec<Place>> {
     rules
         .into_iter()
         .map(|rule| {
-            let inline = list(rule, "sites").into_iter().map(|span| Place { source: 0, span });
-            let mut places: Vec<Place> = inline.collect();
+            let inline = |key: &str| -> Vec<Place> {
+                let spans = list(rule, key).into_iter();
+                spans.map(|span| Place { source: 0, span }).collect()
+            };
+            let mut sites = inline("sites");
             if rule.contains_key("sites_file") {
                 let source = next_source;
                 next_source += 1;
                 let spans = super::rule_value::lines(&config.sources[source].text).filter(|span| !span.is_empty());
-                places.extend(spans.map(|span| Place { source, span }));
+                sites.extend(spans.map(|span| Place { source, span }));
             }
-            places
+            Places {
+                sites,
+                captchas: inline("captchas"),
+            }
         })
         .collect()
 }

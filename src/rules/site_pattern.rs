@@ -90,14 +90,17 @@ pub enum SitePatternMistake {
     #[error("a site pattern ends with the path, queries and fragments are not compared")]
     Query,
     /// `a*.example.com`
-    #[error("a wildcard stands alone or as the first label: \"*\" or \"*.example.com\"")]
+    #[error("a wildcard is alone or the first label, as in \"*\" or \"*.example.com\"")]
     Wildcard,
     /// `example.com/*`
     #[error("a path has no wildcard, it matches everything below it as well")]
     WildcardPath,
     /// `example.com/(a|b)`
-    #[error("\"{0}\" has no special meaning in a path; where the character itself is meant, it is percent-encoded")]
+    #[error("\"{0}\" has no special meaning in a path: write one pattern per path (the character itself is {encoded})", encoded = encoded(&.0.to_string(), |_| true))]
     PathCharacter(char),
+    /// `^(www\\.)?example\\.com$`
+    #[error("regular expressions are not supported; a host covers its subdomains, and a path what is below it")]
+    Regex,
     /// `(a|b).example.com`
     #[error("\"{0}\" is not part of any host, and patterns are not regular expressions")]
     HostCharacter(char),
@@ -111,7 +114,7 @@ pub enum SitePatternMistake {
     #[error("an IPv6 address is written in brackets")]
     Brackets,
     /// `a..example`
-    #[error("a label of the host is empty: two dots follow each other, or one comes first")]
+    #[error("the host begins with a dot, or has two in a row")]
     EmptyLabel,
     /// A host or a label beyond what DNS allows.
     #[error("{long}", long = HostError::TooLong)]
@@ -195,6 +198,9 @@ fn read(text: &str) -> Result<SitePattern, Unread> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(Mistake::Space.into());
     }
+    if is_regex(text) {
+        return Err(Mistake::Regex.repaired(without_regex(text)));
+    }
     if let Some(rest) = behind_scheme(text) {
         return Err(Mistake::Scheme.repaired(rest));
     }
@@ -231,6 +237,21 @@ fn read(text: &str) -> Result<SitePattern, Unread> {
     {
         return Err(Mistake::Port.repaired(format!("{sign}{host}{path}")));
     }
+    // What was meant is known by its place: `*shop.example`, `.shop.example`, `shop..example`.
+    if name.len() > 1
+        && let Some(rest) = name.strip_prefix(['*', '.'])
+        && !rest.contains('*')
+    {
+        let mistake = if name.starts_with('*') {
+            Mistake::Wildcard
+        } else {
+            Mistake::EmptyLabel
+        };
+        return Err(mistake.repaired(format!("{sign}{rest}{path}")));
+    }
+    if name.contains("..") {
+        return Err(Mistake::EmptyLabel.repaired(format!("{sign}{}{path}", name.replace("..", "."))));
+    }
     let hosts = match sign {
         "=" => HostPattern::Only(host(name)?),
         "*." => match host(name)? {
@@ -264,13 +285,16 @@ const SIGNS: [char; 8] = ['*', '(', ')', '|', '^', '$', '!', '\\'];
 /// A host as [`Site::host`] returns it.
 fn host(name: &str) -> Result<Host, Unread> {
     if name.contains('*') {
-        return Err(Mistake::Wildcard.into());
+        let is_address = name.bytes().all(|byte| byte.is_ascii_digit() || b".*".contains(&byte));
+        return Err(if is_address && name.len() > 1 {
+            Mistake::Range
+        } else {
+            Mistake::Wildcard
+        }
+        .into());
     }
     if let Some(sign) = name.chars().find(|c| SIGNS.contains(c)) {
         return Err(Mistake::HostCharacter(sign).into());
-    }
-    if name.starts_with('.') || name.contains("..") {
-        return Err(Mistake::EmptyLabel.into());
     }
     let host = match url::Host::parse(name) {
         // Percent-encoded, or as other characters that become them.
@@ -290,14 +314,35 @@ fn check_path(hosts: &HostPattern, authority: &str, path: &str) -> Result<(), Un
     if hosts.is_address() && is_bits(path.as_bytes()) {
         return Err(Mistake::Range.into());
     }
-    if let Some(above) = path.strip_suffix("/*").or_else(|| path.strip_suffix("/**")) {
+    let above = path.trim_end_matches(['*', '/']);
+    if path[above.len()..].contains('*') {
         return Err(Mistake::WildcardPath.repaired(format!("{authority}{above}")));
     }
-    if let Some(sign) = path.chars().find(|c| SIGNS.contains(c)) {
-        let encoded = encoded(path, |c| SIGNS.contains(&c));
-        return Err(Mistake::PathCharacter(sign).repaired(format!("{authority}{encoded}")));
+    match path.chars().find(|c| SIGNS.contains(c)) {
+        Some('*') => Err(Mistake::WildcardPath.into()),
+        Some(sign) => Err(Mistake::PathCharacter(sign).into()),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether a text has what only regular expressions have: an anchor, an escaped dot, a dot with a star or a group with a
+/// question mark.
+fn is_regex(text: &str) -> bool {
+    let is_anchored = text.starts_with('^') || text.ends_with('$');
+    is_anchored || text.starts_with(".*") || ["\\.", "/.*", ")?", "(?", "(.*"].iter().any(|sign| text.contains(sign))
+}
+
+/// What is left of a regular expression without what a pattern needs no signs for. It may be no pattern.
+fn without_regex(text: &str) -> String {
+    let text = text.trim_start_matches('^').trim_end_matches('$');
+    let text = text
+        .replace("https?:", "https:")
+        .replace("\\/", "/")
+        .replace("\\.", ".");
+    let text = ["(?:www.)?", "(www.)?", "(.*.)?", "(.+.)?", ".*.", ".+."]
+        .iter()
+        .fold(text, |text, optional| text.replace(optional, ""));
+    text.trim_end_matches(".*").trim_end_matches(".+").to_owned()
 }
 
 /// Whether what looks like a path is the number of bits of a range of addresses: `/24`.

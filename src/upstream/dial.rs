@@ -184,6 +184,12 @@ impl Dialer {
         Ok(())
     }
 
+    /// Whether the upstream is dialled by an address, and not by a name that may lead elsewhere tomorrow.
+    pub fn is_literal(&self) -> bool {
+        let host = self.peer.host().unwrap_or_default();
+        self.proxy.is_none() && host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+    }
+
     /// Whether a connection from `local` to `peer`, on which nothing was sent yet, ends at one of our own listeners.
     fn is_own(&self, peer: SocketAddr, local: IpAddr) -> bool {
         // An IPv4 address can be written as an IPv6 one (RFC 4291, section 2.5.5.2).
@@ -242,6 +248,12 @@ impl Dialer {
         match &self.proxy {
             None => UpstreamError::Loop {
                 origin: self.origin.to_string(),
+                why: match self.is_literal() {
+                    true => "[upstream] url has the address of the API",
+                    false => {
+                        "a hosts file or a DNS entry points its name here; [upstream] connect_to dials the real address"
+                    }
+                },
             },
             Some(proxy) => UpstreamError::ProxyLoop { proxy: proxy.shown() },
         }

@@ -30,10 +30,8 @@ pub enum UpstreamError {
     )]
     Tls { origin: String, error: io::Error },
     /// The connection led back to this gateway.
-    #[error(
-        "the upstream {origin} is this gateway itself: a hosts file or a DNS entry points its name here; [upstream] connect_to dials the real address"
-    )]
-    Loop { origin: String },
+    #[error("the upstream {origin} is this gateway itself: {why}")]
+    Loop { origin: String, why: &'static str },
     /// The proxy's name did not resolve.
     #[error(
         "the name of the proxy {proxy} could not be resolved ({error}); check [upstream] proxy and the DNS of this machine"

@@ -24,7 +24,7 @@ pub enum OriginError {
     #[error("this is not a URL: write one such as \"https://api.capmonster.cloud\"")]
     NotAUrl,
     /// A scheme other than http and https.
-    #[error("the scheme is neither https nor http: write \"https://…\" or \"http://…\"")]
+    #[error("the scheme is neither https nor http")]
     Scheme,
     /// More than scheme, host and port.
     #[error("only scheme, host and port belong here, requests keep their own paths: write \"{0}\"")]

@@ -42,9 +42,9 @@ pub enum ProxyError {
     #[error("this is not a URL: write one such as \"http://proxy.example:3128\"")]
     NotAUrl,
     /// TLS to the proxy itself.
-    #[error("TLS to the proxy itself is not supported: write \"http://…\", \"socks5://…\" or \"socks5h://…\"")]
+    #[error("TLS to the proxy itself is not supported: use the scheme http, socks5 or socks5h")]
     Https,
-    #[error("the scheme is not http, socks5 or socks5h: write \"http://…\", \"socks5://…\" or \"socks5h://…\"")]
+    #[error("the scheme is not http, socks5 or socks5h: use the scheme http, socks5 or socks5h")]
     Scheme,
     /// Which port a proxy has is no convention that everybody keeps.
     #[error("the port is missing: write it, for example \"{0}\"")]

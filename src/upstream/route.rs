@@ -73,6 +73,11 @@ impl Route {
         self.dialer.leads_back().await
     }
 
+    /// Whether it is dialled by an address.
+    pub fn is_literal(&self) -> bool {
+        self.dialer.is_literal()
+    }
+
     /// The connections so far.
     pub fn counts(&self) -> PoolCounts {
         PoolCounts {

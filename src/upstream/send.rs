@@ -103,6 +103,11 @@ impl Upstream {
         self.settings.origins()
     }
 
+    /// Whether it is dialled by an address: that this leads back to the gateway is no fault of a DNS server.
+    pub fn is_literal(&self) -> bool {
+        self.first.is_literal()
+    }
+
     /// Fails with [`UpstreamError::Loop`] if the upstream's name leads to one of the gateway's own listeners at the moment.
     /// Names are looked up, nothing is connected to. (Each connection is checked again when it is made.)
     pub async fn leads_back(&self) -> Result<(), UpstreamError> {

@@ -28,7 +28,7 @@ fn every_mistake_is_reported_with_its_place() {
         "write \"5 B\" for bytes",
         "unknown key \"upstram\" at the top level",
         "did you mean \"upstream\"?",
-        "\"Shop\" is no id",
+        "invalid id \"Shop\"",
         "write [\"example.com\"]",
         "c.toml:10:10",
         "found \"ad\"",
@@ -52,7 +52,7 @@ fn a_rule_has_id_sites_and_action() {
         "this rule has no \"sites\"",
         "this rule has no sites",
         "the id \"a\" is taken by the rule in line 3",
-        "the id \"default\" is the [default] section's",
+        "the id \"default\" is that of the [default] section",
     ] {
         assert!(report.contains(expected), "{expected} is missing in\n{report}");
     }
