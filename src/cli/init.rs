@@ -28,7 +28,8 @@ pub fn run(args: &InitArgs) -> Result<(), Failure> {
     let written = file.and_then(|mut file| file.write_all(sample::sample().as_bytes()));
     match written {
         Ok(()) => print(&format!(
-            "{path} is written: every line in it is commented out and shows a default. Then: nocache-gateway check --config {path}"
+            "{path} is written: its rule adds nocache for shop.example, and other sites stay as sent.\n\
+             Write your sites into it, then: nocache-gateway check {path}"
         )),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             Err(Failure::wrong(format!("{path} is there already and was left as it is")))

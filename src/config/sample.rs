@@ -2,30 +2,32 @@
 
 use super::{
     Config,
-    sections::{self, Key},
+    sections::{self, Key, Section},
     value::{in_words, toml},
 };
 use crate::rules::Action;
 
-/// The configuration that `init` writes: every setting with its default, commented out, and a few rules.
+/// The configuration that `init` writes: a rule and a default that keeps other sites as they are, and every other setting
+/// with its default, commented out.
 pub fn sample() -> String {
-    let mut sample = String::from(
-        "#:schema ./nocache-gateway.schema.json\n\
-         # nocache-gateway. A line that is commented out shows a default. To check this file: nocache-gateway check\n\
-         # The first line is for editors: nocache-gateway schema > nocache-gateway.schema.json\n",
-    );
-    let mut sections = sections::plain();
-    // The sections that rules depend on come next to them.
-    sections.sort_by_key(|section| ["default", "captchas"].iter().position(|last| *last == section.name));
-    let default = Config::default();
-    for section in sections {
-        let note = section.note.map_or(String::new(), |note| format!("# {note}\n"));
-        sample += &format!("\n{note}[{}]\n", section.name);
-        for key in &section.keys {
-            sample += &line(key, &default, section.note.is_none());
-        }
-    }
-    sample + &RULES.replace("{actions}", &in_words::<Action>())
+    let (rules, others): (Vec<_>, Vec<_>) = sections::plain()
+        .into_iter()
+        .partition(|section| section.name == "default");
+    let all = |sections: Vec<Section<Config>>| sections.into_iter().map(lines).collect::<String>();
+    let (rules, others) = (all(rules), all(others));
+    let actions = in_words::<Action>();
+    let (default, keep) = (Config::default().general.default.action, Action::Keep);
+    let active = |action: Action| format!("action = \"{}\"", <&str>::from(action));
+    let rules = rules.replace(&format!("# {}", active(default)), &active(keep));
+    format!("{HEAD}{rules}{}{OTHERS}{others}", RULES.replace("{actions}", &actions))
+}
+
+/// A section with its settings, commented out.
+fn lines(section: Section<Config>) -> String {
+    let note = section.note.map_or(String::new(), |note| format!("# {note}\n"));
+    let keys = section.keys.iter();
+    let lines = keys.map(|key| line(key, &Config::default(), section.note.is_none()));
+    format!("\n{note}[{}]\n{}", section.name, lines.collect::<String>())
 }
 
 fn line(key: &Key<Config>, default: &Config, is_explained: bool) -> String {
@@ -40,28 +42,36 @@ fn line(key: &Key<Config>, default: &Config, is_explained: bool) -> String {
     }
 }
 
+const HEAD: &str = "\
+#:schema ./nocache-gateway.schema.json
+# nocache-gateway. A line that is commented out shows a default. To check this file: nocache-gateway check
+# The first line is for editors: nocache-gateway schema > nocache-gateway.schema.json
+";
+
 const RULES: &str = r##"
-# Rules: the first whose sites and captchas both match decides. Remove the "#" before those you want.
-#
-# [[rule]]
-# id = "shop"                              # its name in log, header and explain
-# sites = ["shop.example", "*.shop.test/login"]
-#     # "shop.example" the domain and every subdomain    "*.shop.test"  subdomains only
-#     # "=shop.example" that host only                   "*"            every site
-#     # each may add a path: "/login" is /login and what is below it
-# action = "force"                         # {actions}
-#
+# Rules: the first whose sites and captchas both match decides. Write your sites instead of shop.example.
+
+[[rule]]
+id = "shop"                              # its name in log, header and explain
+sites = ["shop.example"]
+    # "shop.example" the domain and every subdomain    "*.shop.test"  subdomains only
+    # "=shop.example" that host only                   "*"            every site
+    # each may add a path: "/login" is /login and what is below it
+action = "add"                           # {actions}
+
 # [[rule]]
 # id = "bank"
 # sites = ["bank.example"]
 # captchas = ["recaptcha-v2-enterprise", "recaptcha-v3-enterprise"]
-# action = "add"
+# action = "force"
 # via = "key"
-#
+
 # Tests: "nocache-gateway check" runs them.
-#
-# [[test]]
-# site = "https://www.shop.example/cart"
-# expect = "set"
-# rule = "shop"
+
+[[test]]
+site = "https://www.shop.example/cart"
+expect = "set"
+rule = "shop"
 "##;
+
+const OTHERS: &str = "\n# Every other setting.\n";
