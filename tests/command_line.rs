@@ -26,8 +26,8 @@ fn program_in(folder: &Folder) -> Command {
 }
 
 /// What `config show` says about a setting, the value with its origin.
-fn shown(command: &mut Command, setting: &str) -> String {
-    let output = command.args(["config", "show", "--json"]).output().unwrap();
+fn shown(command: &mut Command, flags: &[&str], setting: &str) -> String {
+    let output = command.args(["config", "show", "--json"]).args(flags).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let settings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     settings[setting].to_string()
@@ -59,19 +59,117 @@ fn the_entries_of_a_list_are_trimmed() {
         "127.0.0.1:1, [::1]:2",
         " 127.0.0.1:1 ,\t[::1]:2\n",
     ] {
-        let of_variable = shown(program_in(&folder).env("NOCACHE_GATEWAY_LISTEN", list), "server.listen");
+        let of_variable = shown(
+            program_in(&folder).env("NOCACHE_GATEWAY_LISTEN", list),
+            &[],
+            "server.listen",
+        );
         assert!(
             of_variable.contains(two) && of_variable.contains("NOCACHE_GATEWAY_LISTEN"),
             "{list:?}: {of_variable}"
         );
-        let of_flag = shown(program_in(&folder).args(["--listen", list]), "server.listen");
+        let of_flag = shown(&mut program_in(&folder), &["--listen", list], "server.listen");
         assert!(
             of_flag.contains(two) && of_flag.contains("--listen"),
             "{list:?}: {of_flag}"
         );
     }
     let twice = ["--listen", " 127.0.0.1:1", "--listen", "[::1]:2 "];
-    assert!(shown(program_in(&folder).args(twice), "server.listen").contains(two));
+    assert!(shown(&mut program_in(&folder), &twice, "server.listen").contains(two));
+}
+
+/// A command does not take an option that would do nothing.
+#[test]
+fn options_are_where_they_work() {
+    let folder = Folder::new();
+    let run = |args: &[&str]| {
+        let output = program_in(&folder).args(args).output().unwrap();
+        (output.status.code(), text(&output.stderr))
+    };
+    for args in [
+        &["init", "--config", "x.toml"][..],
+        &["demo", "--listen", "127.0.0.1:0"],
+        &["sandbox", "--upstream", "http://x.example"],
+        &["schema", "--config", "x.toml"],
+        &["completions", "bash", "--listen", "127.0.0.1:0"],
+        &["explain", "--site", "a.example", "--upstream", "http://x.example"],
+        &["stats", "--upstream", "http://x.example"],
+    ] {
+        let (code, said) = run(args);
+        assert!(
+            code == Some(2) && said.contains("unexpected argument"),
+            "{args:?}: {said}"
+        );
+    }
+    // In front of the command they are the same.
+    for args in [
+        &["--listen", "127.0.0.1:0", "demo"][..],
+        &["-c", "x.toml", "init"],
+        &["--upstream", "http://x.example", "stats"],
+    ] {
+        let (code, said) = run(args);
+        assert!(
+            code == Some(2) && said.contains("has no use for it"),
+            "{args:?}: {said}"
+        );
+    }
+    for args in [
+        &["--listen", "127.0.0.1:1", "config", "show"][..],
+        &["--listen", "127.0.0.1:2", "config", "show", "--listen", "127.0.0.1:1"],
+    ] {
+        let mut command = program_in(&folder);
+        let output = command
+            .args(args)
+            .env("NOCACHE_GATEWAY_LISTEN", "127.0.0.1:3")
+            .output()
+            .unwrap();
+        assert!(text(&output.stdout).contains("listen = [\"127.0.0.1:1\"]"), "{args:?}");
+    }
+    // What explain has no use for cannot be wrong there.
+    let output = program_in(&folder)
+        .args(["explain", "--site", "a.example"])
+        .env("NOCACHE_GATEWAY_LISTEN", "no such:thing")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}
+
+/// -h is for a look, --help has examples, which are commands that exist.
+#[test]
+fn the_long_help_has_examples_that_are_commands() {
+    let folder = Folder::new();
+    let help = |args: &[&str]| {
+        let output = program_in(&folder).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        text(&output.stdout)
+    };
+    let verbs = help(&["--help"]);
+    let verbs = verbs.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let verbs: Vec<&str> = verbs
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(verbs.len() > 14, "{verbs:?}");
+    for verb in verbs.iter().filter(|verb| !["help", "config"].contains(verb)) {
+        let (short, long) = (help(&[verb, "-h"]), help(&[verb, "--help"]));
+        assert!(!short.contains("Examples:"), "{verb}");
+        let examples = long
+            .split("Examples:")
+            .nth(1)
+            .unwrap_or_else(|| panic!("{verb} has no examples"));
+        let commands: Vec<&str> = examples
+            .split("nocache-gateway ")
+            .skip(1)
+            .filter_map(|command| command.split_whitespace().next())
+            .filter(|command| !command.starts_with('#'))
+            .collect();
+        assert!(commands.len() >= 2, "{verb}: {examples}");
+        for command in commands {
+            let is_flag = command.starts_with('-');
+            assert!(is_flag || verbs.contains(&command), "{verb}: {command}");
+        }
+    }
+    assert!(help(&["--help"]).contains("Exit codes: 0"));
 }
 
 #[test]
@@ -79,7 +177,7 @@ fn an_invalid_variable_is_named_and_not_its_flag() {
     let folder = Folder::new();
     for (variable, flag) in VARIABLES {
         for value in ["no such:thing", "a,b,", ",", "http://me:hunter2@x.example"] {
-            for verb in [&["check"][..], &["explain", "--site", "a.example"], &["serve"]] {
+            for verb in [&["check"][..], &["config", "show"], &["serve"]] {
                 let output = program_in(&folder).args(verb).env(variable, value).output().unwrap();
                 let said = text(&output.stderr);
                 assert_eq!(output.status.code(), Some(2), "{variable}={value}: {said}");

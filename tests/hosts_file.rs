@@ -16,7 +16,7 @@ fn with_hosts_file(config: &str, hosts: &str, script: &str) -> String {
         r#"set -eu
         ip link set lo up
         mount --bind hosts /etc/hosts
-        "$GATEWAY" --config gateway.toml ca init >made
+        "$GATEWAY" ca init --config gateway.toml >made
         "$GATEWAY" sandbox --listen 127.0.0.1:6624 --record 2>sandbox.log &
         "$GATEWAY" --config gateway.toml 2>log &
         for _ in $(seq 200); do grep -q 'admin listening' log && grep -q listening sandbox.log && break; sleep 0.05; done
@@ -59,7 +59,7 @@ fn names_of_the_hosts_file_lead_to_the_upstream_over_tls_and_without() {
         curl -sS --noproxy '*' --cacert $ca --connect-to ::127.0.0.1:443 https://bank.example/ 2>&1 | head -1
         curl -sS --noproxy '*' http://127.0.0.1:6624/sandbox/requests >requests
         grep -c 'nocache' requests; grep -o '"target":"[^"]*"' requests
-        "$GATEWAY" --config gateway.toml hosts
+        "$GATEWAY" hosts --config gateway.toml
         echo end of the script
         "#,
     );
@@ -89,8 +89,8 @@ fn an_upstream_that_the_hosts_file_points_here_is_a_loop_without_connect_to() {
     "#;
     let script = r#"
         curl -sS --noproxy '*' --cacert $ca -w '%{http_code}\n' -d '{"clientKey":"K"}' https://api.capmonster.cloud/getBalance
-        "$GATEWAY" --config gateway.toml hosts 2>&1 || echo "exit $?"
-        "$GATEWAY" --config gateway.toml check 2>&1 | head -1
+        "$GATEWAY" hosts --config gateway.toml 2>&1 || echo "exit $?"
+        "$GATEWAY" check --config gateway.toml 2>&1 | head -1
         echo end of the script
     "#;
     let hosts = "127.0.0.1 api.capmonster.cloud\n";
@@ -118,7 +118,7 @@ fn hosts_tells_what_is_missing_and_writes_nothing() {
     let text = "127.0.0.1 2captcha.com\n65.21.216.235 api.anti-captcha.com # elsewhere\n";
     let hosts = folder.write("hosts", text);
     let mut command = program();
-    command.arg("--config").arg(&file).args(["hosts", "--file"]).arg(&hosts);
+    command.args(["hosts", "--config"]).arg(&file).arg("--file").arg(&hosts);
     let output = command.output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     for expected in [
@@ -139,10 +139,10 @@ fn hosts_tells_what_is_missing_and_writes_nothing() {
     let file = folder.write("proxied.toml", config);
     let hosts = folder.write("hosts", [b"\xef\xbb\xbf", HOSTS.as_bytes(), b"# \xfcber\n"].concat());
     let mut command = program();
-    command.arg("--config").arg(&file).args(["hosts", "--file"]).arg(&hosts);
+    command.args(["hosts", "--config"]).arg(&file).arg("--file").arg(&hosts);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    let none = run(&["--config", folder.write("none.toml", "").to_str().unwrap(), "hosts"]);
+    let none = run(&["hosts", "--config", folder.write("none.toml", "").to_str().unwrap()]);
     assert_eq!(none.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&none.stderr).contains("[server.hosts]\nnames = [\"2captcha.com\"]"));
 }

@@ -503,6 +503,7 @@ fn a_bomb_of_zstd_costs_no_more_than_the_limit() {
 #[test]
 fn a_gateway_that_leads_to_itself_says_so() {
     for upstream_host in ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost"] {
+        let is_literal = upstream_host != "localhost";
         // Its own address as upstream, as a hosts file can make it: port 0 does not tell before the start, so by a port that
         // is free now.
         let free = fixtures::refused();
@@ -513,6 +514,13 @@ fn a_gateway_that_leads_to_itself_says_so() {
         gateway.args(["--listen", address, "--admin-listen", "off"]);
         let upstream = free.replace("127.0.0.1", upstream_host);
         gateway.args(["--upstream", &upstream, "--config"]).arg(file);
+        if is_literal {
+            let output = gateway.output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{upstream_host}: {said}");
+            assert!(said.contains("is this gateway itself: [upstream] url has"), "{said}");
+            continue;
+        }
         let server = fixtures::Server::start(gateway, folder);
         let response = exchange(server.address("listening"), post("/createTask", TASK));
         assert_eq!(response.status(), 502, "{upstream_host}");

@@ -550,9 +550,8 @@ fn ca_init_makes_an_authority_for_the_configured_names_and_never_a_second() {
     assert_eq!(fs::read(&key).unwrap(), before);
 
     let shown = program()
-        .arg("--config")
+        .args(["ca", "show", "--config"])
         .arg(&file)
-        .args(["ca", "show"])
         .stdin(Stdio::null())
         .output()
         .unwrap();

@@ -1,6 +1,6 @@
 //! The flags that verbs share, and their environment variables.
 
-use std::{env, ffi::OsString, path::PathBuf};
+use std::{env, ffi::OsString, marker::PhantomData, path::PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
@@ -11,15 +11,123 @@ use crate::config::{
     sections::{self, Flag, Key},
 };
 
-/// What overrides the configuration file: `--config`, and the flags of the settings that have one. Their variables are
-/// read here and not by clap, for which an empty variable is a value, and an invalid one the fault of the flag.
+/// What overrides the configuration file: `--config`, and the flags of the settings that have one, as far as the verb has a
+/// use for them. Their variables are read here and not by clap, for which an empty variable is a value, and an invalid one
+/// the fault of the flag.
 #[derive(Debug)]
-pub struct OverrideArgs(pub Overrides);
+pub struct OverrideArgs<F>(pub Overrides, PhantomData<F>);
+
+/// The flags that a verb has a use for.
+pub trait Flags {
+    fn has(name: &str) -> bool;
+}
+
+/// Every flag.
+#[derive(Debug)]
+pub enum Every {}
+
+/// The file alone.
+#[derive(Debug)]
+pub enum FileAlone {}
+
+/// The file and the upstream.
+#[derive(Debug)]
+pub enum OfUpstream {}
+
+/// What says where the running gateway is.
+#[derive(Debug)]
+pub enum OfRunning {}
+
+/// What a server has that reads no file.
+#[derive(Debug)]
+pub enum OfSandbox {}
+
+impl Flags for Every {
+    fn has(_: &str) -> bool {
+        true
+    }
+}
+
+impl Flags for FileAlone {
+    fn has(name: &str) -> bool {
+        name == CONFIG
+    }
+}
+
+impl Flags for OfUpstream {
+    fn has(name: &str) -> bool {
+        [CONFIG, "--upstream"].contains(&name)
+    }
+}
+
+impl Flags for OfRunning {
+    fn has(name: &str) -> bool {
+        [CONFIG, "--listen", "--admin-listen"].contains(&name)
+    }
+}
+
+impl Flags for OfSandbox {
+    fn has(name: &str) -> bool {
+        ["--listen", "--log-level", "--log-format"].contains(&name)
+    }
+}
+
+/// No flag.
+#[derive(Debug)]
+pub enum Nothing {}
+
+impl Flags for Nothing {
+    fn has(_: &str) -> bool {
+        false
+    }
+}
+
+/// The flag that names the configuration file.
+const CONFIG: &str = "--config";
+
+impl<F: Flags> OverrideArgs<F> {
+    /// Adds the flags in front of the command; those behind it win.
+    ///
+    /// # Errors
+    /// The flag that the command has no use for.
+    pub fn add_front(&mut self, front: &OverrideArgs<Every>) -> Result<(), &'static str> {
+        let own = &mut self.0;
+        if front.0.file.is_some() && front.0.file_variable.is_none() {
+            if !F::has(CONFIG) {
+                return Err(CONFIG);
+            }
+            if own.file.is_none() || own.file_variable.is_some() {
+                (own.file, own.file_variable) = (front.0.file.clone(), None);
+            }
+        }
+        for said in &front.0.said {
+            let Provenance::Flag(name) = said.provenance else {
+                continue;
+            };
+            if !F::has(name) {
+                return Err(name);
+            }
+            match own.said.iter_mut().find(|own| own.path == said.path) {
+                Some(own) if matches!(own.provenance, Provenance::Flag(_)) => {}
+                Some(own) => own.clone_from(said),
+                None => own.said.push(said.clone()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl OverrideArgs<Nothing> {
+    /// Nothing.
+    pub fn nothing() -> Self {
+        Self(Overrides::default(), PhantomData)
+    }
+}
 
 /// The variable that names the configuration file.
 const CONFIG_VARIABLE: &str = "NOCACHE_GATEWAY_CONFIG";
 
-impl Args for OverrideArgs {
+impl<F: Flags> Args for OverrideArgs<F> {
     fn augment_args(command: Command) -> Command {
         let config = Arg::new("config")
             .short('c')
@@ -29,12 +137,11 @@ impl Args for OverrideArgs {
             .help(help(
                 "The configuration file [default: ./nocache-gateway.toml, then /etc/nocache-gateway/config.toml, if one is there]",
                 CONFIG_VARIABLE,
-            ))
-            .global(true);
+            ));
         command
             .next_help_heading("Configuration (a flag wins over its environment variable, that over the file)")
-            .arg(config)
-            .args(flags().into_iter().map(|(path, key, flag)| arg(path, &key, flag)))
+            .args(F::has(CONFIG).then_some(config))
+            .args(flags_of::<F>().map(|(path, key, flag)| arg(path, &key, flag)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -42,17 +149,17 @@ impl Args for OverrideArgs {
     }
 }
 
-impl FromArgMatches for OverrideArgs {
+impl<F: Flags> FromArgMatches for OverrideArgs<F> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut overrides = Overrides {
-            file: matches.get_one::<PathBuf>("config").cloned(),
-            ..Overrides::default()
-        };
-        if overrides.file.is_none() {
+        let mut overrides = Overrides::default();
+        if F::has(CONFIG) {
+            overrides.file = matches.get_one::<PathBuf>("config").cloned();
+        }
+        if F::has(CONFIG) && overrides.file.is_none() {
             overrides.file = variable(CONFIG_VARIABLE).map(PathBuf::from);
             overrides.file_variable = overrides.file.is_some().then_some(CONFIG_VARIABLE);
         }
-        for (path, _, flag) in flags() {
+        for (path, _, flag) in flags_of::<F>() {
             let of_flag = matches
                 .get_many::<String>(flag.name)
                 .map(|texts| texts.map(String::as_str).collect::<Vec<_>>().join(","));
@@ -65,7 +172,7 @@ impl FromArgMatches for OverrideArgs {
                 .said
                 .extend(said.map(|(text, provenance)| Override { path, text, provenance }));
         }
-        Ok(Self(overrides))
+        Ok(Self(overrides, PhantomData))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -103,6 +210,11 @@ fn flags() -> Vec<(String, Key<Config>, Flag)> {
     flags
 }
 
+/// Those that a verb has a use for.
+fn flags_of<F: Flags>() -> impl Iterator<Item = (String, Key<Config>, Flag)> {
+    flags().into_iter().filter(|(.., flag)| F::has(flag.name))
+}
+
 fn arg(path: String, key: &Key<Config>, flag: Flag) -> Arg {
     let default = (key.show)(&Config::default()).map_or(String::new(), |default| match default.as_array() {
         Some(entries) => entries.iter().map(text).collect::<Vec<_>>().join(","),
@@ -117,8 +229,7 @@ fn arg(path: String, key: &Key<Config>, flag: Flag) -> Arg {
         .long(flag.name.trim_start_matches('-'))
         .value_name(flag.value_name)
         .value_parser(checked)
-        .help(help(&flag.help.replace("{}", &default), flag.variable))
-        .global(true);
+        .help(help(&flag.help.replace("{}", &default), flag.variable));
     match key.is_list() {
         true => arg.action(ArgAction::Append).value_delimiter(','),
         false => arg,

@@ -5,11 +5,12 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 
 use super::{
+    args::{OfUpstream, OverrideArgs},
     listeners,
     output::{Failure, load, print},
 };
 use crate::{
-    config::{Overrides, value::host_name},
+    config::value::host_name,
     submission::Host,
     tls::{LocalCa, folder},
 };
@@ -17,9 +18,14 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub enum CaVerb {
     /// Make the local CA, for the upstream's names, those in the configuration, and this machine
-    Init(InitArgs),
+    Init {
+        #[command(flatten)]
+        args: InitArgs,
+        #[command(flatten)]
+        overrides: OverrideArgs<OfUpstream>,
+    },
     /// Show where it is, what it is for, and how programs are made to trust it
-    Show,
+    Show(OverrideArgs<OfUpstream>),
 }
 
 #[derive(Debug, Args)]
@@ -29,12 +35,13 @@ pub struct InitArgs {
     names: Vec<Host>,
 }
 
-pub fn run(verb: CaVerb, overrides: &Overrides) -> Result<(), Failure> {
-    let config = load(overrides)?;
+pub fn run(verb: CaVerb) -> Result<(), Failure> {
+    let (CaVerb::Init { overrides, .. } | CaVerb::Show(overrides)) = &verb;
+    let config = load(&overrides.0)?;
     let path = &config.server.certificates.ca_folder;
     let mut hosts: Vec<Host> = listeners::named(&config).collect();
     match verb {
-        CaVerb::Init(args) => {
+        CaVerb::Init { args, .. } => {
             hosts.extend(args.names);
             let ca = folder::create(path, &hosts).map_err(Failure::wrong)?;
             print(&format!(
@@ -42,7 +49,7 @@ pub fn run(verb: CaVerb, overrides: &Overrides) -> Result<(), Failure> {
                 about(&ca, path, &hosts)
             ))
         }
-        CaVerb::Show => {
+        CaVerb::Show(_) => {
             let ca = folder::read(path).map_err(Failure::wrong)?;
             print(&format!("{}\n\n{}", about(&ca, path, &hosts), how_to_trust(&ca, path)))
         }

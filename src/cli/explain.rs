@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use strum::VariantArray;
 
@@ -38,8 +39,8 @@ pub struct ExplainArgs {
     /// With --site and --batch: the captcha, a kind or a JSON type name
     #[arg(long, value_name = "NAME", default_value = "recaptcha-v2")]
     pub captcha: String,
-    /// With --site and --batch: compare with another configuration and print only the sites whose decision changes
-    #[arg(long, value_name = "FILE", conflicts_with = "request")]
+    /// Compare with another configuration, and print only what is decided differently
+    #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
     /// One JSON object (with --batch one per line), for machines
     #[arg(long)]
@@ -188,6 +189,25 @@ impl Explained<'_> {
 }
 
 impl Explanation<'_> {
+    /// Where a body is no JSON any more, if that is why it cannot be read.
+    fn broken_json(&self) -> Option<String> {
+        let body = self.request.as_ref()?.request.body;
+        let is_unread = self.unread == Some(Unread::Unreadable) && body.trim_ascii_start().starts_with(b"{");
+        let error = serde_json::from_slice::<IgnoredAny>(body).err().filter(|_| is_unread)?;
+        let lines: usize = body
+            .split_inclusive(|byte| *byte == b'\n')
+            .take(error.line() - 1)
+            .map(<[u8]>::len)
+            .sum();
+        let said = error.to_string();
+        let said = said.split(" at line ").next().unwrap_or_default();
+        Some(format!(
+            "invalid JSON at byte {} (line {}): {said}",
+            lines + error.column(),
+            error.line()
+        ))
+    }
+
     /// The rules that nearly applied.
     fn near_misses(&self) -> Vec<NearMiss<'_>> {
         match (self.site, self.captcha) {
@@ -238,6 +258,9 @@ impl Explanation<'_> {
         if let Some(flaw) = self.flaw.filter(|flaw| says_more(*flaw, self.outcome)) {
             line("", style.dim(&flaw.to_string()));
         }
+        if let Some(place) = self.broken_json() {
+            line("", style.dim(&place));
+        }
         if let Some(explained) = &self.request {
             for edit in &explained.edits {
                 let change = format!("{}{}", style.removed(&lossy(&edit.old)), style.added(&lossy(&edit.new)));
@@ -276,7 +299,7 @@ impl Explanation<'_> {
             }),
             "place": self.outcome.rule.map(|rule| self.config.place(rule)),
             "close": close.collect::<Vec<_>>(),
-            "detail": self.flaw.map(|flaw| flaw.to_string()),
+            "detail": self.broken_json().or(self.flaw.map(|flaw| flaw.to_string())),
         });
         for (name, field) in self.outcome.fields() {
             value[name] = Value::from(field);

@@ -1,68 +1,91 @@
 //! `explain --batch` and `--against`: many sites at once, and what another configuration would change. To run before a
 //! reload.
 
-use std::{fs, io::Read};
+use std::{fs, io::Read, path::Path};
 
 use serde_json::{Value, json};
 
 use super::{
     explain::{ExplainArgs, captcha},
+    explain_input,
     output::{Failure, load, print, tell},
 };
 use crate::{
     config::{Config, Overrides, mask::mask_value},
-    rewrite::{Outcome, outcome_for},
-    submission::{Captcha, Site},
+    rewrite::{self, Outcome, outcome_for},
+    submission::{Captcha, Site, plain_shape::Sent},
 };
 
-/// Explains each site, one line for each.
+/// Explains each site, one line for each; or what another configuration decides differently.
 pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
     let config = load(overrides)?;
-    let sites = sites(args)?;
-    // In another configuration the same name may be of another kind.
+    if let Some(path) = &args.against {
+        let other = load(&Overrides {
+            file: Some(path.clone()),
+            file_variable: None,
+            ..overrides.clone()
+        })?;
+        return compare(args, &config, &other, path);
+    }
     let captcha_here = captcha(&args.captcha, &config)?;
-    let Some(path) = &args.against else {
-        let captcha = mask_value(&args.captcha);
-        if !args.json {
-            print(&head())?;
-        }
-        for site in &sites {
-            let outcome = outcome(site, &captcha_here, &config);
-            match args.json {
-                true => print(&object(&mask_value(site), &captcha, &outcome).to_string())?,
-                false => print(&row([mask_value(site).as_str(), &captcha]
-                    .into_iter()
-                    .chain(words(&outcome))))?,
-            }
-        }
-        return Ok(());
-    };
-    let other = load(&Overrides {
-        file: Some(path.clone()),
-        file_variable: None,
-        ..overrides.clone()
-    })?;
-    let captcha_there = captcha(&args.captcha, &other)?;
-    let mut changed = 0;
-    for site in &sites {
-        let before = outcome(site, &captcha_here, &config).to_string();
-        let after = outcome(site, &captcha_there, &other).to_string();
-        if before == after {
-            continue;
-        }
-        changed += 1;
-        let shown = mask_value(site);
+    let captcha = mask_value(&args.captcha);
+    if !args.json {
+        print(&head())?;
+    }
+    for site in &sites(args)? {
+        let outcome = outcome(site, &captcha_here, &config);
         match args.json {
-            true => print(&json!({ "site": shown, "before": before, "after": after }).to_string())?,
-            false => print(&format!("{shown}\n  - {before}\n  + {after}"))?,
+            true => print(&object(&mask_value(site), &captcha, &outcome).to_string())?,
+            false => print(&row([mask_value(site).as_str(), &captcha]
+                .into_iter()
+                .chain(words(&outcome))))?,
         }
     }
-    tell(&format!(
-        "{changed} of {} sites are decided differently by {}",
-        sites.len(),
-        mask_value(&path.display().to_string())
-    ));
     Ok(())
+}
+
+/// Shows what two configurations decide differently. Exit code 1 if there is anything.
+fn compare(args: &ExplainArgs, config: &Config, other: &Config, path: &Path) -> Result<(), Failure> {
+    // What is compared, in words, and its outcomes before and after.
+    let mut compared: Vec<[String; 3]> = Vec::new();
+    if let Some(request) = &args.request {
+        let input = explain_input::read(request)?;
+        let outcome = |config: &Config| {
+            let sent = Sent::usual(input.dialect, &input.body);
+            let reading = rewrite::read(input.dialect, input.request(), &sent, &config.rules);
+            rewrite::plan(&reading, &config.rules).outcome.to_string()
+        };
+        compared.push(["the request".to_owned(), outcome(config), outcome(other)]);
+    } else {
+        // In another configuration the same name may be of another kind.
+        let (here, there) = (captcha(&args.captcha, config)?, captcha(&args.captcha, other)?);
+        for site in &sites(args)? {
+            let outcomes = (outcome(site, &here, config), outcome(site, &there, other));
+            compared.push([mask_value(site), outcomes.0.to_string(), outcomes.1.to_string()]);
+        }
+    }
+    let changed = compared.iter().filter(|[_, before, after]| before != after);
+    for [what, before, after] in changed.clone() {
+        match args.json {
+            true if args.request.is_some() => print(&json!({ "before": before, "after": after }).to_string())?,
+            true => print(&json!({ "site": what, "before": before, "after": after }).to_string())?,
+            false => print(&format!("{what}\n  - {before}\n  + {after}"))?,
+        }
+    }
+    let path = mask_value(&path.display().to_string());
+    let changed = changed.count();
+    tell(&match (&args.request, changed) {
+        (Some(_), 0) => format!("{path} decides the same"),
+        (Some(_), _) => format!("{path} decides differently"),
+        (None, _) => format!(
+            "{changed} of {} sites are decided differently by {path}",
+            compared.len()
+        ),
+    });
+    match changed {
+        0 => Ok(()),
+        _ => Err(Failure::Different),
+    }
 }
 
 fn outcome<'c>(site: &str, captcha: &Captcha, config: &'c Config) -> Outcome<'c> {

@@ -136,6 +136,13 @@ fn lookup(text: &str, name: &str) -> Option<IpAddr> {
     })
 }
 
+/// What is wrong if this system's hosts file points the upstream's own name at this machine.
+pub fn loop_here(config: &Config) -> Option<String> {
+    let text = fs::read(HOSTS_FILE).unwrap_or_default();
+    let problem = loop_ahead(config, address(config), &String::from_utf8_lossy(&text))?;
+    Some(problem.trim_start_matches("warning: ").to_owned())
+}
+
 /// What is wrong if the hosts file points the upstream's own name at this machine.
 fn loop_ahead(config: &Config, address: IpAddr, text: &str) -> Option<String> {
     let upstream = &config.upstream;

@@ -52,6 +52,11 @@ impl ShownCertificates {
         })
     }
 
+    /// Whether a listener shows a certificate of the local CA.
+    pub fn has_local_ca(&self) -> bool {
+        self.local_ca.is_some()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Certificates>> {
         self.own.iter().chain(&self.local_ca)
     }
@@ -230,7 +235,8 @@ fn inherited() -> Result<Vec<TcpListener>, Failure> {
     Ok(listeners)
 }
 
-fn has_no_ipv6(error: &io::Error) -> bool {
+/// Whether an address cannot be bound since the machine has no IPv6.
+pub fn has_no_ipv6(error: &io::Error) -> bool {
     const EAFNOSUPPORT: i32 = 97;
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
 }
@@ -240,7 +246,8 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> 
     server::bind(address).map_err(|error| bind_failure(address, &error, setting))
 }
 
-fn bind_failure(address: SocketAddr, error: &io::Error, setting: &str) -> Failure {
+/// What to say of an address that cannot be bound.
+pub fn bind_failure(address: SocketAddr, error: &io::Error, setting: &str) -> Failure {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => ": is it already running? If not, choose another port",
         io::ErrorKind::PermissionDenied => {

@@ -28,12 +28,7 @@ use crate::{
 /// Begins to log. What is logged is written at the latest when the first value is dropped; the second changes the level.
 pub fn init(log: Log) -> Result<(Flush, admin::LogLevel), Failure> {
     let (queue, flush) = LogQueue::start(stderr()).map_err(Failure::failed)?;
-    let is_pretty = match log.format {
-        LogFormat::Auto => stderr().is_terminal(),
-        LogFormat::Pretty => true,
-        LogFormat::Json => false,
-    };
-    let layer = if is_pretty {
+    let layer = if !is_json(log) {
         let colours = super::output::has_colours(&stderr());
         fmt::layer()
             .with_writer(queue)
@@ -50,6 +45,15 @@ pub fn init(log: Log) -> Result<(Flush, admin::LogLevel), Failure> {
     // It fails only once the subscriber is gone.
     let change = move |level| drop(handle.reload(targets(level)));
     Ok((flush, admin::LogLevel::new(level, change)))
+}
+
+/// Whether the lines of the log are JSON.
+pub fn is_json(log: Log) -> bool {
+    match log.format {
+        LogFormat::Auto => !stderr().is_terminal(),
+        LogFormat::Pretty => false,
+        LogFormat::Json => true,
+    }
 }
 
 /// What is logged at a level.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use tokio::runtime::Builder;
+use tracing::error;
 
 use crate::config::{self, Config, LoadError, Overrides, Reading, mask::mask};
 
@@ -19,10 +20,12 @@ pub enum Failure {
     Failed(String),
     /// Its input is wrong: exit code 2.
     Wrong(String),
-    /// It failed, and the log says how: stderr may be a pipe that is full.
-    Logged,
+    /// It failed with this exit code, and the log says how: stderr may be a pipe that is full.
+    Logged(u8),
     /// Its input is wrong, which has been said: exit code 2.
     Told,
+    /// There is a difference, which has been shown: exit code 1, as `diff` has it.
+    Different,
     /// The reader of stdout has gone, as `head` does. That is a quiet end and no fault.
     Unread,
 }
@@ -38,18 +41,34 @@ impl Failure {
         Self::Wrong(mask(&format!("error: {error}")))
     }
 
+    /// Logs it as an error, instead of what [`Self::report`] would say.
+    pub fn log(self) -> Self {
+        match self {
+            Self::Failed(message) => {
+                error!("{message}");
+                Self::Logged(1)
+            }
+            Self::Wrong(message) => {
+                error!("{}", message.strip_prefix("error: ").unwrap_or(&message));
+                Self::Logged(2)
+            }
+            other => other,
+        }
+    }
+
     /// Reports it on stderr and returns the exit code.
     pub fn report(self) -> ExitCode {
         match self {
             Self::Failed(message) => {
-                tell(&format!("nocache-gateway: {message}"));
+                tell(&format!("error: {message}"));
                 ExitCode::from(1)
             }
             Self::Wrong(message) => {
                 tell(&message);
                 ExitCode::from(2)
             }
-            Self::Logged => ExitCode::from(1),
+            Self::Different => ExitCode::from(1),
+            Self::Logged(code) => ExitCode::from(code),
             Self::Told => ExitCode::from(2),
             Self::Unread => ExitCode::SUCCESS,
         }

@@ -15,7 +15,7 @@ use super::{
     stop_signals::StopSignals,
 };
 use crate::{
-    config::{Config, Log, Overrides, units},
+    config::{Config, Overrides, units},
     sandbox::{Odds, Sandbox, Settings, certificate},
     server::{self, Listener, Protocol, Server},
 };
@@ -68,16 +68,20 @@ pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
     let mut config = Config::default();
     config.server.listen = vec![LISTEN];
     overrides.apply(&mut config)?;
-    let (_flush, _) = logging::init(Log {
-        level: config.log.level,
-        ..Config::default().log
-    })?;
+    let (_flush, _) = logging::init(config.log)?;
     let address = config.server.listen.first().copied().unwrap_or(LISTEN);
     let setting = match config.provenance.get("server.listen") {
         Some(provenance) => provenance.to_string(),
         None => "--listen".to_owned(),
     };
-    block_on(serve(address, &setting, args))?
+    let served = block_on(serve(address, &setting, args))?;
+    served.map_err(|failure| {
+        if logging::is_json(config.log) {
+            failure.log()
+        } else {
+            failure
+        }
+    })
 }
 
 /// Serves until a signal comes. `setting` is what an address that is taken is reported with.

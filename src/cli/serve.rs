@@ -1,6 +1,6 @@
 //! `serve`: the gateway.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -24,14 +24,33 @@ use crate::{
     upstream::Upstream,
 };
 
+/// How long the clients of requests that are cut off may take to be told.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Serves until a signal comes. What ends it before is an event of the log, if that is JSON, and a message otherwise.
 pub fn run(overrides: Overrides) -> Result<(), Failure> {
-    let config = load(&overrides)?;
-    let (flush, log_level) = logging::init(config.log)?;
+    let config = match load(&overrides) {
+        Ok(config) => config,
+        Err(failure) => {
+            // The file cannot say how to log; what overrides it can.
+            let mut config = Config::default();
+            return match overrides.apply(&mut config) {
+                Ok(()) if logging::is_json(config.log) => {
+                    let _flush = logging::init(config.log)?;
+                    Err(failure.log())
+                }
+                _ => Err(failure),
+            };
+        }
+    };
+    let log = config.log;
+    let (flush, log_level) = logging::init(log)?;
     let counted = Counted {
         log_lines_dropped: flush.dropped(),
         ..Counted::default()
     };
-    block_on_threads(config.server.workers, serve(overrides, config, counted, log_level))?
+    let served = block_on_threads(config.server.workers, serve(overrides, config, counted, log_level))?;
+    served.map_err(|failure| if logging::is_json(log) { failure.log() } else { failure })
 }
 
 async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level: LogLevel) -> Result<(), Failure> {
@@ -137,16 +156,23 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level
             }
             false => {
                 error!("stopped with requests still in flight ([server] shutdown_grace)");
-                Err(Failure::Logged)
+                Err(Failure::Logged(1))
             }
         },
         _ = signals.next() => {
             error!("ended by a second signal");
-            Err(Failure::Logged)
+            Err(Failure::Logged(1))
         }
     };
     if ended.is_err() {
         gateway.cut_off();
+        let is_told = async {
+            while gateway.in_flight() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // What streams, or goes to a client that does not read, just ends.
+        let _cut_off = tokio::time::timeout(LAST_WORDS, is_told).await;
     }
     ended
 }
@@ -160,8 +186,7 @@ async fn warn_of_a_loop(gateway: Arc<Gateway>) {
 
 /// Raises the limit of open files to what the settings can need: many systems begin with 1,024.
 fn allow_descriptors(server: &config::Server) {
-    // The clients' connections, one to the upstream per request in flight, and some for files, events and the pool.
-    let wanted = (server.limits.connections + server.api.max_in_flight + 512) as u64;
+    let wanted = wanted_descriptors(server);
     match rlimit::increase_nofile_limit(wanted) {
         Ok(allowed) if allowed >= wanted => {}
         Ok(allowed) => warn!(
@@ -170,6 +195,12 @@ fn allow_descriptors(server: &config::Server) {
         ),
         Err(error) => warn!("the limit of open files cannot be raised ({error})"),
     }
+}
+
+/// How many open files the settings can need: the clients' connections, one to the upstream per request in flight, and some
+/// for files, events and the pool.
+pub fn wanted_descriptors(server: &config::Server) -> u64 {
+    (server.limits.connections + server.api.max_in_flight + 512) as u64
 }
 
 /// SIGHUP asks for a reload.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{
     Code,
     files::Files,
+    mask::mask_value,
     report::{Problem, closest},
     value::{Read, Shape, Value, all_shown, collect, list, of_string, one, parse, string, string_schema, words},
     vendor,
@@ -43,7 +44,9 @@ fn id(value: &Value<'_>) -> Read<String> {
     let message =
         format!("invalid id \"{id}\": use lowercase letters, digits, \".\", \"_\" and \"-\", beginning with a letter");
     let problem = Problem::new(Code::InvalidId, value.span(), message);
-    one(match proposed_id(id) {
+    // What is masked would be readable in a proposal, which has it in another form.
+    let proposed = proposed_id(id).filter(|_| mask_value(id) == id);
+    one(match proposed {
         Some(proposed) => problem.help(format!("write \"{proposed}\"")),
         None => problem,
     })

@@ -18,7 +18,8 @@ pub fn sample() -> String {
     let actions = in_words::<Action>();
     let (default, keep) = (Config::default().general.default.action, Action::Keep);
     let active = |action: Action| format!("action = \"{}\"", <&str>::from(action));
-    let rules = rules.replace(&format!("# {}", active(default)), &active(keep));
+    let commented = format!("# {}", active(default));
+    let rules = rules.replace(&commented, &format!("{:<1$}", active(keep), commented.len()));
     format!("{HEAD}{rules}{}{OTHERS}{others}", RULES.replace("{actions}", &actions))
 }
 

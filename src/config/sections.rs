@@ -146,7 +146,7 @@ pub fn plain() -> Vec<Section<Config>> {
     vec![
         section("server", vec![
             key!(C, server.listen, "listen", addresses(), "where the API is mirrored: one address or a list; port 0 picks a free one")
-                .flag("--listen", "NOCACHE_GATEWAY_LISTEN", "ADDRESS", "Address to listen on (comma-separated for several) [default: {}; sandbox: 127.0.0.1:6624]"),
+                .flag("--listen", "NOCACHE_GATEWAY_LISTEN", "ADDRESS", "Address to listen on (comma-separated for several) [default: {}]"),
             key!(C, server.api.names, "names", hosts("gateway.internal"), "further names of its own, for absolute-form requests"),
             key!(C, server.api.body_limit, "body_limit", size(), "largest body of a submission; everything else streams"),
             key!(C, server.api.body_budget, "body_budget", size(), "largest sum of all bodies that are held at one moment; further ones get 503"),

@@ -102,6 +102,11 @@ impl LocalCa {
         &self.name
     }
 
+    /// Its certificate.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
     /// Whether clients accept what it issues for a host.
     pub fn permits(&self, host: &Host) -> bool {
         self.verify(host).is_ok()

@@ -73,6 +73,11 @@ impl Route {
         self.dialer.leads_back().await
     }
 
+    /// Makes a connection and closes it.
+    pub async fn try_connection(&self) -> Result<(), UpstreamError> {
+        self.dialer.dial().await.map(drop)
+    }
+
     /// Whether it is dialled by an address.
     pub fn is_literal(&self) -> bool {
         self.dialer.is_literal()

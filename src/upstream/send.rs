@@ -103,6 +103,16 @@ impl Upstream {
         self.settings.origins()
     }
 
+    /// Makes a connection to each origin and closes it, without a request. Returns how long each took.
+    pub async fn try_connections(&self) -> Vec<(&Origin, Result<Duration, UpstreamError>)> {
+        let mut results = Vec::new();
+        for route in std::iter::once(&self.first).chain(&self.fallback) {
+            let began = Instant::now();
+            results.push((route.origin(), route.try_connection().await.map(|()| began.elapsed())));
+        }
+        results
+    }
+
     /// Whether it is dialled by an address: that this leads back to the gateway is no fault of a DNS server.
     pub fn is_literal(&self) -> bool {
         self.first.is_literal()

@@ -19,7 +19,7 @@ def make():
     os.makedirs(CA)
     with open(os.path.join(CA, "ca.toml"), "w") as file:
         file.write('[ca]\nfolder = "made"\n')
-    run(PROGRAM, "--config", "ca.toml", "ca", "init", *(f"--name={name}" for name in NAMES))
+    run(PROGRAM, "ca", "init", "--config", "ca.toml", *(f"--name={name}" for name in NAMES))
     with open(os.path.join(CA, "bundle.pem"), "wb") as bundle:
         for path in (certifi.where(), os.path.join(CA, "made/ca.pem")):
             with open(path, "rb") as file:
