@@ -51,6 +51,16 @@ impl ErrorResponse {
         )
     }
 
+    /// The gateway stops before the upstream has responded.
+    pub fn stopped() -> Self {
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            SERVICE_NOT_AVAILABLE,
+            Cause::Stopped,
+            "the gateway was stopped before the upstream responded ([server] shutdown_grace); the request may have reached it",
+        )
+    }
+
     /// A denial. It is an API response, not a failure of HTTP: the vendor's SDKs throw on any status but 200 before they
     /// read the code.
     pub fn denial(code: &'static str, description: impl Into<String>) -> Self {

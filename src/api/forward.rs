@@ -83,7 +83,13 @@ async fn send(
     recording: &mut Recording,
 ) -> Result<http::Response<ResponseBody>, Response> {
     let began = Instant::now();
-    let result = gateway.upstream.send(request, purpose, recording.client_gone()).await;
+    let result = tokio::select! {
+        biased;
+        result = gateway.upstream.send(request, purpose, recording.client_gone()) => {
+            result.map_err(|error| ErrorResponse::from(&error))
+        }
+        () = gateway.is_cut_off() => Err(ErrorResponse::stopped()),
+    };
     recording.record.upstream = Some(began.elapsed());
     match result {
         Ok(response) => {
@@ -91,7 +97,7 @@ async fn send(
             Ok(response)
         }
         Err(error) => {
-            let failure = recording.refuse(&(&error).into());
+            let failure = recording.refuse(&error);
             Err(guard::outage(gateway, recording).unwrap_or(failure))
         }
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     observe::{Observers, gauges::Now},
@@ -87,6 +87,8 @@ pub struct Gateway {
     pub(super) observers: Arc<Observers>,
     /// Whether requests in flight are cut off because the gateway stops.
     pub(super) is_stopping: Arc<AtomicBool>,
+    /// Wakes them then.
+    cut_off: Notify,
 }
 
 impl Gateway {
@@ -100,6 +102,7 @@ impl Gateway {
             settings,
             observers: Arc::new(observers),
             is_stopping: Arc::default(),
+            cut_off: Notify::new(),
             rules: RwLock::new(Arc::new(rules)),
             upstream,
         }
@@ -151,9 +154,19 @@ impl Gateway {
         })
     }
 
-    /// Says that requests still in flight are cut off from now on, because the gateway stops.
+    /// Cuts off requests that are still in flight, because the gateway stops. Those that wait for the upstream get a response
+    /// of the gateway's own: some clients take a connection that just ends for one that they may try again, and pay twice.
     pub fn cut_off(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+        self.cut_off.notify_waiters();
+    }
+
+    /// Completes when requests in flight are cut off.
+    pub(super) async fn is_cut_off(&self) {
+        let woken = self.cut_off.notified();
+        if !self.is_stopping.load(Ordering::Relaxed) {
+            woken.await;
+        }
     }
 
     /// The rules in force. A request takes them once.

@@ -7,7 +7,7 @@ use http_body_util::{Either, Full};
 
 use super::{Gateway, Response, error_response::ErrorResponse, recording::Recording};
 use crate::{
-    observe::{Fault, clients::Habit, ledger::Pace, record::Guarded},
+    observe::{Cause, Fault, clients::Habit, ledger::Pace, record::Guarded},
     task::Call,
 };
 
@@ -94,9 +94,12 @@ fn is_guarded_poll(gateway: &Gateway, recording: &Recording) -> bool {
 /// minutes.
 pub fn outage(gateway: &Gateway, recording: &mut Recording) -> Option<Response> {
     let record = &recording.record;
-    let is_upstream = record.cause.is_some_and(|cause| cause.fault() == Fault::Upstream);
+    // A gateway that stops is mostly started again.
+    let is_passing = record
+        .cause
+        .is_some_and(|cause| cause.fault() == Fault::Upstream || cause == Cause::Stopped);
     let is_wanted = gateway.settings.guard.outage == Outage::Processing && record.call == Some(Call::Poll);
-    let task = record.task.filter(|_| is_wanted && is_upstream)?;
+    let task = record.task.filter(|_| is_wanted && is_passing)?;
     if !gateway.observers.ledger.is_recent(task) {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use http::{Method, Request, request::Parts};
+use http::{Method, Request, StatusCode, request::Parts};
 use http_body::Body as _;
 use http_body_util::{Either, Full};
 use hyper::ext::ReasonPhrase;
@@ -26,7 +26,11 @@ use crate::{
     },
 };
 
-/// The reason phrase of a CONNECT that is refused.
+/// The reason phrase of a CONNECT to a listener that is no proxy.
+const NO_PROXY: ReasonPhrase =
+    ReasonPhrase::from_static(b"this port of nocache-gateway is not a proxy: [server.proxy] listen is one");
+
+/// The reason phrase of a CONNECT to a name that is not the API's.
 const NO_TUNNEL: ReasonPhrase =
     ReasonPhrase::from_static(b"nocache-gateway serves the API's names alone, by the listener of [server.proxy]");
 
@@ -50,7 +54,10 @@ async fn handle(gateway: Arc<Gateway>, request: Request<RequestBody>) -> Result<
     let mut response = response.unwrap_or_else(|refusal| recording.refuse(&refusal));
     if is_connect && recording.record.cause == Some(Cause::NotAProxy) {
         // Clients show of a refused CONNECT the status line alone.
-        response.extensions_mut().insert(NO_TUNNEL);
+        let is_no_proxy = response.status() == StatusCode::METHOD_NOT_ALLOWED;
+        response
+            .extensions_mut()
+            .insert(if is_no_proxy { NO_PROXY } else { NO_TUNNEL });
     }
     Ok(recording.finish(response))
 }
