@@ -54,7 +54,7 @@ fn a_list_of_100_000_sites_is_checked_whole() {
     assert!(
         String::from_utf8(output.stdout)
             .unwrap()
-            .contains("1, with 100000 site patterns")
+            .contains("1 (100000 site patterns)")
     );
     let shown = run(&[
         "explain",

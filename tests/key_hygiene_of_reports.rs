@@ -14,7 +14,13 @@ use fixtures::{
 };
 
 /// Broken configurations, with secrets in and beside the mistakes.
-const BROKEN: [&str; 19] = [
+const BROKEN: [&str; 24] = [
+    // What is proposed repeats none of them in another form.
+    "[upstream]\napi_key = “KEY!”\nproxy = “http://me:KEY! KEY!@x.example:3128”\n",
+    "[upstream]\napi_key = \"C:\\KEY!\"\n",
+    "password = KEY!\napi_key = a-KEY!.b\n",
+    "[[rule]]\nid = \"a\"\nsites = ['^https?://KEY!:KEY!@a\\.example/?KEY!$', \"KEY!@a.example, b.example\"]\naction = \"keep\"\n",
+    "[server]\nnames = [\"https://KEY!:KEY!@gateway.internal:1/?KEY!\"]\nlisten = \"KEY!@localhost:1\"\n",
     "[server]\nnames = [\"https://KEY!:KEY!@x/?KEY!\"]\n",
     "[upstream]\nproxy = \"http://KEY!:KEY!@x.example\"\n",
     "[upstream]\nproxy = \"https://KEY!:KEY!@x.example:1/KEY!?KEY!\"\nurl = 5\n",

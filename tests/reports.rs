@@ -68,14 +68,20 @@ fn fix(problem: &Value, marked: &str) -> Option<String> {
             false => word.to_owned(),
         });
     }
-    let (_, typed) = said.rsplit_once("write ")?;
-    let is_typed = typed.starts_with(['"', '\'', '[']) || ["true", "false"].contains(&typed);
-    // Advice that goes on behind the text is for people: "or …".
-    let typed = match typed.split_once("\" for bytes") {
-        Some((text, _)) => format!("{text}\""),
-        None => typed.to_owned(),
+    let (_, advice) = said.split_once("write ")?;
+    // What goes on behind it is for people: "or …".
+    let typed = match advice.chars().next()? {
+        quote @ ('"' | '\'') => {
+            let mut end = 1 + advice[1..].find(quote)? + 1;
+            while let Some(rest) = advice[end..].strip_prefix(", \"") {
+                end += 3 + rest.find('"')? + 1;
+            }
+            &advice[..end]
+        }
+        '[' => advice,
+        _ => ["true", "false"].into_iter().find(|word| *word == advice)?,
     };
-    (is_typed && !typed.contains("***")).then_some(typed)
+    (!typed.contains("***")).then(|| typed.to_owned())
 }
 
 /// Every fix that a report proposes is typed, and then that mistake is gone and no other has come.

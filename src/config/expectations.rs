@@ -3,6 +3,7 @@
 use super::{Code, Config, Report, Test, report::Problem, warnings::in_line};
 use crate::{
     rewrite::{self, Outcome},
+    rules::Rule,
     submission::Site,
 };
 
@@ -30,10 +31,24 @@ fn run(test: &Test, config: &Config) -> Option<Problem> {
         test.span.clone(),
         format!("this test fails: expected {expected}, but it is {}", in_words(&outcome)),
     );
-    Some(problem.help(format!(
-        "nocache-gateway explain --site {} --captcha {} tells more",
+    let explain = format!(
+        "for details run: nocache-gateway explain --site {} --captcha {}",
         test.site, test.captcha
-    )))
+    );
+    let wanted = config
+        .rules
+        .rules()
+        .iter()
+        .find(|rule| Some(&rule.id) == test.rule.as_ref());
+    let is_matched =
+        |rule: &Rule| Site::parse(&test.site).is_ok_and(|site| rule.sites.iter().any(|pattern| pattern.matches(&site)));
+    Some(problem.help(match wanted.filter(|rule| !is_matched(rule)) {
+        Some(rule) => format!(
+            "no pattern of the rule \"{}\" matches this site: add it to its sites, or correct the test; {explain}",
+            rule.id
+        ),
+        None => format!("change the rule or the test; {explain}"),
+    }))
 }
 
 fn in_words(outcome: &Outcome<'_>) -> String {

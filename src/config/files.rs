@@ -34,7 +34,7 @@ pub enum FileError {
     Io(#[from] io::Error),
     #[error("is UTF-16 text: save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)")]
     Utf16,
-    #[error("is not UTF-8 text: line {line} has a byte that is not; save it as UTF-8")]
+    #[error("is not UTF-8 text: line {line} contains an invalid byte; save it as UTF-8")]
     NotUtf8 { line: usize },
     /// It was a regular file when it was read first.
     #[error("is no longer a regular file")]

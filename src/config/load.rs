@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    AdminListen, Code, Config, Provenance, Reading, Report,
+    AdminListen, Code, Config, Log, Provenance, Reading, Report,
     files::{self, FileError},
     mask::{mask, mask_value},
     read,
@@ -128,11 +128,24 @@ pub fn load(overrides: &Overrides, reading: Reading<'_>) -> Result<Config, LoadE
 pub fn listeners(overrides: &Overrides) -> Result<(AdminListen, Vec<SocketAddr>), LoadError> {
     // What cannot be read again is not taken away from the gateway either.
     let config = load(overrides, Reading::Again(&[])).or_else(|_| {
-        let bytes = path(overrides).and_then(|path| files::contents(&path));
-        let mut config = read_leniently(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned());
+        let mut config = leniently(overrides);
         overrides.apply(&mut config).map(|()| config)
     })?;
     Ok((config.admin.listen, config.server.listen))
+}
+
+/// How to log by a configuration that has mistakes, as far as it can be read.
+pub fn log(overrides: &Overrides) -> Log {
+    let mut config = leniently(overrides);
+    // What is invalid among them leaves what the file says.
+    let _invalid = overrides.apply(&mut config);
+    config.log
+}
+
+/// What can be read of a file that may have mistakes.
+fn leniently(overrides: &Overrides) -> Config {
+    let bytes = path(overrides).and_then(|path| files::contents(&path));
+    read_leniently(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
 }
 
 /// The file that is read: the one that was named, or the first that is there. One of which that cannot be told is there: rules

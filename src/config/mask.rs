@@ -183,7 +183,9 @@ fn in_value(text: &str, is_hidden: bool, value: &Spanned<DeValue<'_>>, found: &m
         }
         DeValue::Array(values) => values.iter().for_each(|value| in_value(text, is_hidden, value, found)),
         DeValue::String(string) if !is_hidden => {
-            if text[span.clone()].contains('\\') && mask_value(string) != **string {
+            // A literal string has no escapes.
+            let has_escapes = text[span.clone()].starts_with('"') && text[span.clone()].contains('\\');
+            if has_escapes && mask_value(string) != **string {
                 found.push(span);
             } else if let Some(inner) = text.get(span.start + 1..span.end.saturating_sub(1)) {
                 in_token(inner, span.start + 1, found);

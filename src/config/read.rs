@@ -44,6 +44,7 @@ pub fn read(source: Source, folder: &Path, reading: Reading<'_>) -> Result<Confi
         problems: reader.problems,
     };
     report.sort();
+    report.hide_proposals();
     Err(report)
 }
 
@@ -84,7 +85,7 @@ impl<'f> Reader<'f> {
     fn root(&mut self, root: &DeTable<'_>, config: &mut Config) {
         let plain = sections::plain();
         self.plain(root, &plain, config);
-        let rules = self.rules(root);
+        let (rules, ids) = self.rules(root);
         let general = &mut config.general;
         let said = |key: &str| config.provenance.contains_key(&sections::path("default", key));
         if !said("captchas") {
@@ -92,7 +93,7 @@ impl<'f> Reader<'f> {
         }
         config.rules = general.rule_set(rules, said("unreadable").then_some(general.unreadable));
         general.unreadable = config.rules.unreadable();
-        config.tests = self.tests(root, &config.rules);
+        config.tests = self.tests(root, &config.rules, &ids);
         let names = plain
             .iter()
             .map(|section| section.name)
@@ -108,7 +109,13 @@ impl<'f> Reader<'f> {
                 continue;
             };
             let DeValue::Table(table) = value.get_ref() else {
-                let help = format!("write [{name}]");
+                let help = match value.get_ref() {
+                    DeValue::Array(_) => format!("write [{name}]"),
+                    DeValue::String(text) if name == "default" => {
+                        format!("use two lines: [default] and below it action = \"{text}\"")
+                    }
+                    _ => format!("put its settings below a line [{name}]"),
+                };
                 self.problems
                     .push(unexpected(value.span(), "a table", value.get_ref()).help(help));
                 continue;
@@ -136,14 +143,16 @@ impl<'f> Reader<'f> {
         }
     }
 
-    fn rules(&mut self, root: &DeTable<'_>) -> Vec<Rule> {
+    /// The rules without mistakes, and the ids of all.
+    fn rules(&mut self, root: &DeTable<'_>) -> (Vec<Rule>, HashSet<String>) {
         let section = sections::rule();
         let mut ids = HashMap::new();
         let tables = self.tables(root, section.name);
         let rules = tables
             .into_iter()
-            .filter_map(|(value, table)| self.rule(&section, value, table, &mut ids));
-        rules.collect()
+            .filter_map(|(value, table)| self.rule(&section, value, table, &mut ids))
+            .collect();
+        (rules, ids.into_keys().collect())
     }
 
     /// Reads a rule; none if there are mistakes in it.
@@ -161,7 +170,7 @@ impl<'f> Reader<'f> {
         if let (Some(id), Some(place)) = (&draft.id, table.get("id"))
             && let Some(first) = ids.insert(id.clone(), line)
         {
-            let message = format!("the id \"{id}\" is taken by the rule in line {first}");
+            let message = format!("the id \"{id}\" is already used by the rule in line {first}");
             self.problems.push(Problem::new(Code::IdTaken, place.span(), message));
         }
         let says_sites = table.contains_key("sites") || table.contains_key("sites_file");
@@ -189,7 +198,7 @@ impl<'f> Reader<'f> {
         (self.problems.len() == before).then_some(rule)
     }
 
-    fn tests(&mut self, root: &DeTable<'_>, rules: &RuleSet) -> Vec<Test> {
+    fn tests(&mut self, root: &DeTable<'_>, rules: &RuleSet, ids_of_all: &HashSet<String>) -> Vec<Test> {
         let section = sections::test();
         let ids = || rules.rules().iter().map(|rule| rule.id.as_str()).chain([Rule::DEFAULT]);
         let known: HashSet<&str> = ids().collect();
@@ -202,6 +211,7 @@ impl<'f> Reader<'f> {
             self.keys(&section, value, table, &mut draft);
             if let (Some(id), Some(place)) = (&draft.rule, table.get("rule"))
                 && !known.contains(id.as_str())
+                && !ids_of_all.contains(id)
             {
                 let problem = Problem::new(
                     Code::UnknownRule,
@@ -237,7 +247,10 @@ impl<'f> Reader<'f> {
         let mut tables = Vec::new();
         let Some(list) = root.get(name) else { return tables };
         let DeValue::Array(entries) = list.get_ref() else {
-            let help = format!("write [[{name}]]");
+            let help = match list.get_ref() {
+                DeValue::Table(_) => format!("write [[{name}]]"),
+                _ => format!("put a line [[{name}]] above the settings of each"),
+            };
             self.problems
                 .push(unexpected(list.span(), "a list of tables", list.get_ref()).help(help));
             return tables;
@@ -288,15 +301,17 @@ impl<'f> Reader<'f> {
             let elsewhere: Vec<String> = elsewhere.map(|(section, _)| format!("[{section}]")).collect();
             let help = match meant(key, known.iter().copied()) {
                 Some("action") if key == "nocache" => {
-                    "a rule says action = \"add\", or \"strip\" to turn it off".to_owned()
+                    "use action = \"add\" to turn nocache on, or \"strip\" to turn it off".to_owned()
+                }
+                _ if ["reload", "watch", "hot_reload", "auto_reload"].contains(&key) => {
+                    "delete this line: changed rules are always reloaded".to_owned()
                 }
                 Some(word) if table.contains_key(word) => format!("\"{word}\" is there already: remove one of them"),
                 Some(word) => format!("did you mean \"{word}\"?"),
                 None if !elsewhere.is_empty() => format!("\"{key}\" belongs below {}", elsewhere.join(" or ")),
-                None => format!("known here: {}", known.join(", ")),
+                None => format!("valid keys here: {}", known.join(", ")),
             };
-            let problem =
-                Problem::new(Code::UnknownKey, span, format!("unknown key \"{key}\" {place}")).label("not known here");
+            let problem = Problem::new(Code::UnknownKey, span, format!("unknown key \"{key}\" {place}"));
             self.problems.push(problem.help(help));
         }
     }
@@ -315,7 +330,7 @@ fn missing(table: &Value<'_>, section: &str, key: &str, what: &str) -> Problem {
         table.span(),
         format!("this {section} has no \"{key}\""),
     )
-    .help(format!("{key} is {what}"))
+    .help(format!("add {key}: {what}"))
 }
 
 #[cfg(test)]

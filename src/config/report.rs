@@ -137,7 +137,7 @@ impl Problem {
 }
 
 /// What others call it, and what it is called here.
-const SYNONYMS: [(&str, &[&str]); 9] = [
+const SYNONYMS: [(&str, &[&str]); 12] = [
     (
         "sites",
         &[
@@ -145,12 +145,15 @@ const SYNONYMS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("id", &["name", "title"]),
+    ("key", &["apikey", "api-key", "api_key", "suffix"]),
+    ("parameter", &["json", "param"]),
+    ("pretty", &["human", "plain", "text"]),
     ("action", &["mode", "do", "nocache"]),
     ("listen", &["address", "bind", "host", "port"]),
     ("url", &["address", "endpoint", "host", "target"]),
     ("add", &["on", "true", "yes", "enable", "set"]),
-    ("strip", &["off", "false", "no", "disable", "remove"]),
-    ("keep", &["allow", "ignore", "none", "pass", "skip"]),
+    ("strip", &["remove"]),
+    ("keep", &["allow", "forward", "ignore", "none", "pass", "skip"]),
     ("deny", &["block", "forbid", "refuse", "reject"]),
 ];
 
@@ -197,6 +200,19 @@ impl Report {
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// Takes proposals away that repeat what is masked in the file: in another form they would not be masked.
+    pub fn hide_proposals(&mut self) {
+        let Some(source) = self.sources.first() else {
+            return;
+        };
+        let masked = mask_toml(&source.text);
+        for problem in self.problems.iter_mut().filter(|problem| problem.source == 0) {
+            if masked.get(problem.span.clone()) != source.text.get(problem.span.clone()) {
+                problem.help = None;
+            }
+        }
     }
 
     /// Brings everything into file order.

@@ -81,7 +81,7 @@ fn site_pattern(value: &Value<'_>) -> Read<SitePattern> {
         .collect();
     let is_list = several.len() > 1 && several.iter().all(|part| part.parse::<SitePattern>().is_ok());
     if is_list {
-        let message = "each site pattern is a text of its own";
+        let message = "each site pattern must be a string of its own";
         let shown: Vec<String> = several.iter().map(|part| format!("\"{part}\"")).collect();
         let help = format!("write {}", shown.join(", "));
         return one(Problem::new(Code::InvalidPattern, value.span(), message).help(help));
@@ -111,6 +111,9 @@ fn captcha_pattern(value: &Value<'_>) -> Read<CaptchaPattern> {
             CaptchaPatternError::TooLong => problem(format!("invalid captcha: {error}")),
             CaptchaPatternError::Unknown => {
                 let problem = problem(format!("unknown captcha \"{text}\""));
+                if text.eq_ignore_ascii_case("recaptcha") {
+                    return vec![problem.help("write \"recaptcha-v2\", \"recaptcha-v3\"")];
+                }
                 match meant_captcha(text, &kinds) {
                     Some(meant) => problem.help(format!("did you mean \"{meant}\"?")),
                     None => problem.help(format!(
@@ -128,7 +131,7 @@ fn captcha_pattern(value: &Value<'_>) -> Read<CaptchaPattern> {
 fn meant_captcha(text: &str, kinds: &[&'static str]) -> Option<String> {
     let lower = text.to_ascii_lowercase().replace([' ', '_'], "-");
     let of_kind = |lower: &str| match lower {
-        "recaptcha" | "recaptchav2" | "recaptcha2" | "userrecaptcha" => Some("recaptcha-v2"),
+        "recaptchav2" | "recaptcha2" | "userrecaptcha" => Some("recaptcha-v2"),
         "recaptchav3" | "recaptcha3" => Some("recaptcha-v3"),
         _ => None,
     };

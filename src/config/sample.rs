@@ -45,7 +45,7 @@ fn line(key: &Key<Config>, default: &Config, is_explained: bool) -> String {
 
 const HEAD: &str = "\
 #:schema ./nocache-gateway.schema.json
-# nocache-gateway. A line that is commented out shows a default. To check this file: nocache-gateway check
+# nocache-gateway. A setting that is commented out shows its default. To check this file: nocache-gateway check
 # The first line is for editors: nocache-gateway schema > nocache-gateway.schema.json
 ";
 
@@ -67,12 +67,12 @@ action = "add"                           # {actions}
 # action = "force"
 # via = "key"
 
-# Tests: "nocache-gateway check" runs them.
-
-[[test]]
-site = "https://www.shop.example/cart"
-expect = "set"
-rule = "shop"
+# Tests: "nocache-gateway check" runs them. Change them with your rules.
+#
+# [[test]]
+# site = "https://www.shop.example/cart"
+# expect = "set"
+# rule = "shop"
 "##;
 
 const OTHERS: &str = "\n# Every other setting.\n";

@@ -272,7 +272,7 @@ pub fn rule() -> Section<RuleDraft> {
     type R = RuleDraft;
     section("rule", vec![
         key!(R, id, "id", rule_id().optional(), "its name in log, header and explain; unique")
-            .required("a name such as \"shop\", for the log and the answer's header"),
+            .required("its name in the log and in the header x-nocache-gateway, such as \"shop\""),
         key!(R, sites, "sites", site_patterns().optional(), "site patterns"),
         key!(R, sites_file, "sites_file", sites_file().optional(), "a file with more patterns, one per line, # comments"),
         key!(R, captchas, "captchas", captchas(), "kinds, \"*\", JSON type names, \"method=…\"; for deny \"*\""),

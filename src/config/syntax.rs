@@ -4,6 +4,16 @@ use std::ops::Range;
 
 use super::{Code, report::Problem};
 
+/// What a rule looks like, for who has written it in another language.
+const EXAMPLE: &str = "in TOML a rule is written like this:
+
+[[rule]]
+id = \"shop\"
+sites = [\"shop.example\"]
+action = \"add\"
+
+a complete example: nocache-gateway init example.toml";
+
 /// An error of the parser: where it is, and in its words.
 pub type SyntaxError = (Range<usize>, String);
 
@@ -13,12 +23,16 @@ pub fn problems(text: &str, errors: &[SyntaxError]) -> Vec<Problem> {
         return Vec::new();
     };
     if let Some((line, language)) = other_language(text) {
-        let message = format!("this looks like {language}; the configuration is TOML");
-        return vec![Problem::new(Code::OtherLanguage, line, message).help("nocache-gateway init writes an example")];
+        let message = format!("this file looks like {language}, but the configuration must be TOML");
+        return vec![Problem::new(Code::OtherLanguage, line, message).help(EXAMPLE)];
     }
     // What follows an open bracket is read as a part of its list, so every later error is one of its effects.
     if let Some(bracket) = open_bracket(text, first.start) {
-        let problem = Problem::new(Code::OpenList, bracket..bracket + 1, "this list is not closed");
+        let problem = Problem::new(
+            Code::OpenList,
+            bracket..bracket + 1,
+            "missing \"]\" at the end of this list",
+        );
         return vec![problem.label("no \"]\" follows").help("put \"]\" after its last entry")];
     }
     let mut problems: Vec<Problem> = Vec::new();
@@ -29,8 +43,12 @@ pub fn problems(text: &str, errors: &[SyntaxError]) -> Vec<Problem> {
             .is_none_or(|last| !(last.start..=last.end).contains(&span.start))
         {
             let line = line_around(text, span.start);
-            problems.push(in_line(text, &line, span, message));
+            let problem = in_line(text, &line, span, message);
             last = Some(line);
+            // Of a line the parser may speak twice.
+            if problems.iter().all(|before| before.span != problem.span) {
+                problems.push(problem);
+            }
         }
     }
     problems
@@ -98,9 +116,39 @@ fn open_bracket(text: &str, error: usize) -> Option<usize> {
 fn in_line(text: &str, line: &Range<usize>, span: &Range<usize>, message: &str) -> Problem {
     let problem = Problem::new(Code::Syntax, span.clone(), message);
     let content = text[line.clone()].split('#').next().unwrap_or_default();
+    let start = line.start + content.len() - content.trim_start().len();
+    if content.trim_start().starts_with("//") {
+        let message = "a comment in TOML begins with \"#\", not with \"//\"";
+        return Problem::new(Code::Syntax, start..start + 2, message).help("put \"#\" there");
+    }
+    let key = content.trim_start().split(':').next().unwrap_or_default();
+    let is_key = |key: &str| {
+        !key.is_empty()
+            && key
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+    };
+    if is_key(key.trim_end()) && content.trim_start().len() > key.len() {
+        let colon = start + key.len();
+        let message = "TOML has \"=\" between key and value, not \":\"";
+        return Problem::new(Code::Syntax, colon..colon + 1, message).help("put \"=\" there");
+    }
+    if message.starts_with("duplicate key") {
+        let key = text.get(span.clone()).unwrap_or_default();
+        if let Some(first) = first_line_with(text, line.start, key) {
+            let message = format!("\"{key}\" is set already in line {first}");
+            return Problem::new(Code::Syntax, span.clone(), message).help(match content.contains('[') {
+                true => "write all entries into one list, and keep one of the lines",
+                false => "keep one of the two lines",
+            });
+        }
+    }
+    if message.starts_with("key with no value") {
+        return Problem::new(Code::Syntax, span.clone(), "\"=\" is missing after the key");
+    }
     const CURLY: [char; 7] = ['“', '”', '„', '‘', '’', '«', '»'];
     if let Some(place) = content.find(CURLY) {
-        let message = "a typographic quotation mark: TOML takes the straight one";
+        let message = "curly quotes are not valid in TOML: use straight ones";
         let start = line.start + place;
         let mark = content[place..].chars().next().map_or(1, char::len_utf8);
         let quoted = &content[place + mark..];
@@ -117,7 +165,7 @@ fn in_line(text: &str, line: &Range<usize>, span: &Range<usize>, message: &str) 
         };
     }
     if message.contains("unicode value digits") || message.contains("escape") {
-        let message = "\"\\\" begins an escape in double quotes";
+        let message = "in double quotes \"\\\" begins an escape: use single quotes";
         return match path_around(text, line, span.start) {
             Some(path) => Problem::new(Code::BackslashInText, path.clone(), message)
                 .help(format!("write '{}'", &text[path.start + 1..path.end - 1])),
@@ -131,13 +179,25 @@ fn in_line(text: &str, line: &Range<usize>, span: &Range<usize>, message: &str) 
         let is_word = (1..=12).contains(&written.len()) && written.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         let of_site = |b: u8| b.is_ascii_lowercase() || matches!(b, b'.' | b'*' | b'-' | b'_' | b'/');
         let is_plain = is_word || written.len() <= 64 && written.contains('.') && written.bytes().all(of_site);
-        let problem = Problem::new(Code::UnquotedText, span.clone(), "text is written in quotation marks");
+        let problem = Problem::new(Code::UnquotedText, span.clone(), "strings must be quoted");
         return match is_plain {
             true => problem.help(format!("write \"{written}\"")),
             false => problem,
         };
     }
     problem
+}
+
+/// The line, counted from 1, of the same table in front of a place that sets a key.
+fn first_line_with(text: &str, before: usize, key: &str) -> Option<usize> {
+    let lines: Vec<&str> = text[..before].lines().collect();
+    let of_table = lines
+        .iter()
+        .enumerate()
+        .rev()
+        .take_while(|(_, line)| !line.trim_start().starts_with('['));
+    let mut setting = of_table.filter(|(_, line)| line.split('=').next().is_some_and(|name| name.trim() == key));
+    setting.next().map(|(number, _)| number + 1)
 }
 
 /// The Windows path around a place of a line, with its double quotes.

@@ -2,6 +2,7 @@
 //! derive would stop at the first mistake; a user fixes a file once.
 
 use std::{
+    collections::HashSet,
     fmt::Display,
     net::{IpAddr, SocketAddr},
     ops::Range,
@@ -98,13 +99,12 @@ pub fn unexpected(span: Range<usize>, expected: &str, found: &DeValue<'_>) -> Pr
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a number",
         DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(_) => "true or false",
+        DeValue::Boolean(_) => "a boolean",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     };
     Problem::new(Code::WrongType, span, format!("expected {expected}, found {found}"))
-        .label(format!("{expected} belongs here"))
 }
 
 pub(super) fn one<T>(problem: Problem) -> Read<T> {
@@ -173,9 +173,22 @@ pub fn addresses() -> Shape<Vec<SocketAddr>> {
         none if none.is_empty() => {
             one(Problem::new(Code::OutOfRange, value.span(), "expected at least one address").label("empty"))
         }
-        addresses => Ok(addresses),
+        addresses => match twice(&addresses) {
+            Some(address) => {
+                let message = format!("{address} is in this list twice: remove one of them");
+                one(Problem::new(Code::InvalidAddress, value.span(), message))
+            }
+            None => Ok(addresses),
+        },
     };
     Shape::new(some.schema, some.example, read, |values| all_shown(values))
+}
+
+/// An address that a list has twice; port 0 is another one each time.
+fn twice(addresses: &[SocketAddr]) -> Option<SocketAddr> {
+    let mut seen = HashSet::new();
+    let with_port = addresses.iter().filter(|address| address.port() != 0);
+    with_port.copied().find(|address| !seen.insert(*address))
 }
 
 /// One address, or a list of them.
@@ -264,8 +277,11 @@ fn address_help(text: &str) -> Option<String> {
         return Some(format!("write \"{}\"", SocketAddr::new(address, 6622)));
     }
     match (host, port.parse::<u16>()) {
-        (_, Err(_)) if is_number => Some("a port is at most 65535".to_owned()),
-        ("" | "localhost", Ok(port)) => Some(format!("write \"127.0.0.1:{port}\"")),
+        (_, Err(_)) if is_number => Some(format!("the port {port} is too large: the maximum is 65535")),
+        ("localhost", Ok(port)) => Some(format!("write \"127.0.0.1:{port}\"")),
+        ("", Ok(port)) => Some(format!(
+            "write \"127.0.0.1:{port}\" for this machine only, or \"0.0.0.0:{port}\" for all interfaces"
+        )),
         ("*", Ok(port)) => Some(format!("write \"0.0.0.0:{port}\"")),
         (_, Ok(_)) => Some("a listener has an address of this machine, not a name".to_owned()),
         _ => None,
@@ -274,17 +290,28 @@ fn address_help(text: &str) -> Option<String> {
 
 fn one_of<T: VariantArray + Into<&'static str> + Copy>(value: &Value<'_>) -> Read<T> {
     let words = words::<T>();
+    let is_action = words.contains(&"strip");
+    // What it means is not clear, so both are explained.
+    let off = "\"keep\" leaves requests as sent, \"strip\" turns nocache off";
     let DeValue::String(written) = value.get_ref() else {
         let expected = format!("one of {}", words.join(", "));
-        return one(unexpected(value.span(), &expected, value.get_ref()));
+        let problem = unexpected(value.span(), &expected, value.get_ref());
+        return one(match value.get_ref() {
+            DeValue::Boolean(true) if is_action => problem.help("write \"add\""),
+            DeValue::Boolean(false) if is_action => problem.help(off),
+            _ => problem,
+        });
     };
     match words.iter().position(|word| word == written) {
         Some(number) => Ok(T::VARIANTS[number]),
         None => {
             let message = format!("expected one of {}, found \"{written}\"", words.join(", "));
-            one(Problem::new(Code::UnknownWord, value.span(), message)
-                .label("not known")
-                .suggest(written, words))
+            let problem = Problem::new(Code::UnknownWord, value.span(), message);
+            let is_off = ["off", "false", "no", "disable", "disabled"].contains(&written.to_ascii_lowercase().as_str());
+            one(match is_action && is_off {
+                true => problem.help(off),
+                false => problem.suggest(written, words),
+            })
         }
     }
 }
@@ -404,7 +431,10 @@ fn any_size(value: &Value<'_>) -> Read<usize> {
         value,
         units::size,
         "a size with its unit, such as \"32 MiB\" or \"64 KiB\"",
-        |number| format!("write \"{number} B\" for bytes, or take a larger unit: KiB, MiB, GiB"),
+        |number| match number {
+            1024.. => format!("write \"{number} B\" for bytes, or take a larger unit: KiB, MiB, GiB"),
+            _ => format!("write \"{number} KiB\", or take a larger unit: MiB, GiB"),
+        },
     )
 }
 
@@ -412,24 +442,30 @@ fn with_unit<T>(
     value: &Value<'_>,
     parse: impl Fn(&str) -> Option<T>,
     expected: &str,
-    help: impl Fn(&str) -> String,
+    help: impl Fn(usize) -> String,
 ) -> Read<T> {
     match value.get_ref() {
         DeValue::String(text) => parse(text).ok_or_else(|| {
             let problem = Problem::new(Code::InvalidUnit, value.span(), format!("expected {expected}"));
             let problem = problem.label("not understood");
-            vec![match units::meant(text).find(|meant| parse(meant).is_some()) {
-                Some(meant) => problem.help(format!("write \"{meant}\"")),
-                None => problem,
-            }]
+            vec![
+                match units::meant(text).find(|meant| !meant.starts_with('0') && parse(meant).is_some()) {
+                    Some(meant) => problem.help(format!("write \"{meant}\"")),
+                    None => problem,
+                },
+            ]
         }),
-        DeValue::Integer(number) => one(Problem::new(
-            Code::InvalidUnit,
-            value.span(),
-            format!("expected {expected}, found a bare number"),
-        )
-        .label("the unit is missing")
-        .help(help(number.as_str()))),
+        DeValue::Integer(number) => {
+            let problem = Problem::new(
+                Code::InvalidUnit,
+                value.span(),
+                format!("expected {expected}, found a bare number"),
+            );
+            one(match usize::from_str_radix(number.as_str(), number.radix()) {
+                Ok(number) if number > 0 => problem.label("the unit is missing").help(help(number)),
+                _ => problem,
+            })
+        }
         other => one(unexpected(value.span(), expected, other)),
     }
 }

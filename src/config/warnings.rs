@@ -6,7 +6,10 @@ use toml::{
 };
 
 use super::{Code, Config, Report, report::Problem, vendor};
-use crate::rules::{Action, CaptchaPattern, Rule};
+use crate::{
+    rules::{Action, CaptchaPattern, Rule},
+    submission::CaptchaNames,
+};
 
 /// Warnings about a valid configuration.
 pub fn warnings(config: &Config) -> Report {
@@ -22,11 +25,11 @@ pub fn warnings(config: &Config) -> Report {
         {
             let action: &str = rule.action.into();
             let help = match rule.action {
-                Action::Add => "for no other site than those of rules, write action = \"keep\" below [default]",
+                Action::Add => "to add nocache only for the sites in your rules, set action = \"keep\" below [default]",
                 _ => "leave the rule out, or give it another action",
             };
             let message = format!(
-                "the rule \"{}\" changes nothing: [default] has the action {action} for every site",
+                "the rule \"{}\" has no effect: every site gets the action \"{action}\" already, by [default]",
                 rule.id
             );
             problems.push(
@@ -38,9 +41,13 @@ pub fn warnings(config: &Config) -> Report {
         }
         for (captcha, place) in rule.captchas.iter().zip(&places[number].captchas) {
             if let Some(meant) = misspelled(captcha) {
-                let message = format!("the vendor has no captcha \"{captcha}\"");
+                let message = format!("unknown captcha \"{captcha}\"");
                 let problem = Problem::new(Code::MisspelledCaptcha, place.span.clone(), message).warning();
-                problems.push(problem.help(format!("did you mean \"{meant}\"?")));
+                let kind = CaptchaNames::default().of_type(&meant, false).kind;
+                problems.push(problem.help(match kind {
+                    Some(kind) => format!("write \"{kind}\" for every type of it, or \"{meant}\" for that type alone"),
+                    None => format!("did you mean \"{meant}\"?"),
+                }));
             }
         }
         for (pattern, place) in rule.sites.iter().zip(&places[number].sites) {
@@ -64,7 +71,7 @@ pub fn warnings(config: &Config) -> Report {
             } else if pattern.domain().is_some_and(is_public_suffix) {
                 problems.push(Problem {
                     message: format!("\"{pattern}\" is a public suffix: this matches every site under it"),
-                    help: Some("a site is one label longer, such as \"example.co.uk\"".to_owned()),
+                    help: Some("for one site write its domain, such as \"example.com\"; leave it as it is if every one is meant".to_owned()),
                     ..at(Code::PublicSuffix)
                 });
             }

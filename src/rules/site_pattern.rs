@@ -69,10 +69,10 @@ pub enum SitePatternMistake {
     #[error("a site pattern is empty: write a host such as \"example.com\", or \"*\" for every site")]
     Empty,
     /// White space or a control character.
-    #[error("a site pattern has no white space or control characters in it")]
+    #[error("a site pattern cannot contain white space or control characters")]
     Space,
     /// `https://…`, `https:…`
-    #[error("a site pattern has no scheme")]
+    #[error("remove the scheme, and any query: a pattern matches host and path")]
     Scheme,
     /// `/login`, `//example.com`
     #[error("a site pattern begins with a host, or with \"*\" for every host")]
@@ -81,40 +81,57 @@ pub enum SitePatternMistake {
     #[error("a path is written with slashes, not with backslashes")]
     Backslash,
     /// `example.com:8080`
-    #[error("a site pattern has no port, every port of the host matches")]
+    #[error("remove the port: a pattern matches every port")]
     Port,
     /// `user@example.com`
-    #[error("a site pattern has no user name")]
+    #[error("remove the user name: a pattern matches host and path")]
     UserInfo,
     /// `example.com/?a`
-    #[error("a site pattern ends with the path, queries and fragments are not compared")]
+    #[error("remove the query or fragment: a pattern matches host and path")]
     Query,
     /// `a*.example.com`
-    #[error("a wildcard is alone or the first label, as in \"*\" or \"*.example.com\"")]
+    #[error(
+        "\"*\" must be the whole pattern or its first label, as in \"*.example.com\"; without it a host covers its subdomains"
+    )]
     Wildcard,
     /// `example.com/*`
-    #[error("a path has no wildcard, it matches everything below it as well")]
+    #[error("\"*\" is not supported in a path, and not needed: a path matches everything below it")]
     WildcardPath,
+    /// `example.com/login*`
+    #[error(
+        "\"*\" is not supported in a path, which ends with a whole segment: \"/login\" is /login and /login/x, and not /login2; list each path, or leave the path out for the whole site"
+    )]
+    PartOfSegment,
+    /// `www.*.example`
+    #[error("\"*\" cannot be inside a host: list each host, such as \"www.shop.example\", \"www.blog.example\"")]
+    InnerWildcard,
     /// `example.com/(a|b)`
     #[error("\"{0}\" has no special meaning in a path: write one pattern per path (the character itself is {encoded})", encoded = encoded(&.0.to_string(), |_| true))]
     PathCharacter(char),
+    /// `example.com/100%`
+    #[error("\"%\" begins a percent-encoded byte; a literal \"%\" is %25")]
+    Percent,
     /// `^(www\\.)?example\\.com$`
-    #[error("regular expressions are not supported; a host covers its subdomains, and a path what is below it")]
+    #[error(
+        "regular expressions are not supported; a host covers its subdomains (\"=host\" is that host alone), a path what is below it"
+    )]
     Regex,
     /// `(a|b).example.com`
-    #[error("\"{0}\" is not part of any host, and patterns are not regular expressions")]
+    #[error(
+        "{}", not_in_a_host(*.0)
+    )]
     HostCharacter(char),
     /// `*.192.0.2.1`
     #[error("an IP address has no subdomains")]
     Subdomains,
     /// `192.0.2.0/24`
-    #[error("a site pattern is one address, not a range of addresses")]
+    #[error("address ranges are not supported: list the addresses that occur, such as \"192.0.2.7\"")]
     Range,
     /// `::1`
     #[error("an IPv6 address is written in brackets")]
     Brackets,
     /// `a..example`
-    #[error("the host begins with a dot, or has two in a row")]
+    #[error("the host must not begin with a dot or have two in a row")]
     EmptyLabel,
     /// A host or a label beyond what DNS allows.
     #[error("{long}", long = HostError::TooLong)]
@@ -199,7 +216,10 @@ fn read(text: &str) -> Result<SitePattern, Unread> {
         return Err(Mistake::Space.into());
     }
     if is_regex(text) {
-        return Err(Mistake::Regex.repaired(without_regex(text)));
+        return Err(Unread {
+            mistake: Mistake::Regex,
+            repaired: without_regex(text),
+        });
     }
     if let Some(rest) = behind_scheme(text) {
         return Err(Mistake::Scheme.repaired(rest));
@@ -238,16 +258,28 @@ fn read(text: &str) -> Result<SitePattern, Unread> {
         return Err(Mistake::Port.repaired(format!("{sign}{host}{path}")));
     }
     // What was meant is known by its place: `*shop.example`, `.shop.example`, `shop..example`.
-    if name.len() > 1
-        && let Some(rest) = name.strip_prefix(['*', '.'])
-        && !rest.contains('*')
-    {
-        let mistake = if name.starts_with('*') {
-            Mistake::Wildcard
-        } else {
-            Mistake::EmptyLabel
-        };
-        return Err(mistake.repaired(format!("{sign}{rest}{path}")));
+    match name.strip_prefix(['*', '.']) {
+        // `=*.example.com` means the opposite of `=example.com`.
+        Some(rest) if sign == "=" && !rest.is_empty() => {
+            let mistake = if name.starts_with('*') {
+                Mistake::Wildcard
+            } else {
+                Mistake::EmptyLabel
+            };
+            return Err(match rest.strip_prefix('.') {
+                Some(_) => mistake.repaired(format!("{name}{path}")),
+                None => mistake.into(),
+            });
+        }
+        Some(rest) if !rest.is_empty() && !rest.contains('*') => {
+            let mistake = if name.starts_with('*') {
+                Mistake::Wildcard
+            } else {
+                Mistake::EmptyLabel
+            };
+            return Err(mistake.repaired(format!("{sign}{rest}{path}")));
+        }
+        _ => {}
     }
     if name.contains("..") {
         return Err(Mistake::EmptyLabel.repaired(format!("{sign}{}{path}", name.replace("..", "."))));
@@ -282,16 +314,24 @@ fn behind_scheme(text: &str) -> Option<&str> {
 /// Signs of other languages for patterns. In a pattern they would match nothing but themselves, which nobody means.
 const SIGNS: [char; 8] = ['*', '(', ')', '|', '^', '$', '!', '\\'];
 
+/// What to do instead of a sign that no host has.
+fn not_in_a_host(sign: char) -> String {
+    match sign {
+        '!' => "\"!\" excludes nothing: for that site put a rule with action = \"keep\" above this one".to_owned(),
+        sign => format!("\"{sign}\" cannot be in a host: list each host as a pattern of its own"),
+    }
+}
+
 /// A host as [`Site::host`] returns it.
 fn host(name: &str) -> Result<Host, Unread> {
     if name.contains('*') {
-        let is_address = name.bytes().all(|byte| byte.is_ascii_digit() || b".*".contains(&byte));
-        return Err(if is_address && name.len() > 1 {
-            Mistake::Range
-        } else {
-            Mistake::Wildcard
-        }
-        .into());
+        let is_address = name.len() > 1 && name.bytes().all(|byte| byte.is_ascii_digit() || b".*".contains(&byte));
+        let mistake = match name.find('*') {
+            _ if is_address => Mistake::Range,
+            Some(0) => Mistake::Wildcard,
+            _ => Mistake::InnerWildcard,
+        };
+        return Err(mistake.into());
     }
     if let Some(sign) = name.chars().find(|c| SIGNS.contains(c)) {
         return Err(Mistake::HostCharacter(sign).into());
@@ -314,35 +354,59 @@ fn check_path(hosts: &HostPattern, authority: &str, path: &str) -> Result<(), Un
     if hosts.is_address() && is_bits(path.as_bytes()) {
         return Err(Mistake::Range.into());
     }
-    let above = path.trim_end_matches(['*', '/']);
-    if path[above.len()..].contains('*') {
+    if let Some(above) = path.strip_suffix("/*").or_else(|| path.strip_suffix("/**")) {
         return Err(Mistake::WildcardPath.repaired(format!("{authority}{above}")));
     }
+    if let Some(at) = bare_percent(path) {
+        let (before, after) = path.split_at(at + 1);
+        return Err(Mistake::Percent.repaired(format!("{authority}{before}25{after}")));
+    }
     match path.chars().find(|c| SIGNS.contains(c)) {
-        Some('*') => Err(Mistake::WildcardPath.into()),
+        Some('*') => Err(Mistake::PartOfSegment.into()),
         Some(sign) => Err(Mistake::PathCharacter(sign).into()),
         None => Ok(()),
     }
 }
 
-/// Whether a text has what only regular expressions have: an anchor, an escaped dot, a dot with a star or a group with a
-/// question mark.
-fn is_regex(text: &str) -> bool {
-    let is_anchored = text.starts_with('^') || text.ends_with('$');
-    is_anchored || text.starts_with(".*") || ["\\.", "/.*", ")?", "(?", "(.*"].iter().any(|sign| text.contains(sign))
+/// Where a path has a percent sign that two hexadecimal digits do not follow.
+fn bare_percent(path: &str) -> Option<usize> {
+    let bytes = path.as_bytes();
+    memchr::memchr_iter(b'%', bytes)
+        .find(|at| !matches!(bytes.get(at + 1..at + 3), Some(digits) if digits.iter().all(u8::is_ascii_hexdigit)))
 }
 
-/// What is left of a regular expression without what a pattern needs no signs for. It may be no pattern.
-fn without_regex(text: &str) -> String {
+/// Whether a text has what only regular expressions have: an anchor, an escaped dot, a dot with a star or a plus sign, or a
+/// group that is optional.
+fn is_regex(text: &str) -> bool {
+    let is_anchored = text.starts_with('^') || text.ends_with('$');
+    is_anchored
+        || text.starts_with(".*")
+        || ["\\.", "/.*", ")?", "(?", "(.*", "(.+"]
+            .iter()
+            .any(|sign| text.contains(sign))
+}
+
+/// The pattern that a regular expression means, if it is a host or a URL with no more than optional subdomains in front and
+/// anything behind a slash. What else it has would be lost, and a rule that denies would let through what it meant.
+fn without_regex(text: &str) -> Option<String> {
     let text = text.trim_start_matches('^').trim_end_matches('$');
-    let text = text
-        .replace("https?:", "https:")
-        .replace("\\/", "/")
-        .replace("\\.", ".");
-    let text = ["(?:www.)?", "(www.)?", "(.*.)?", "(.+.)?", ".*.", ".+."]
+    let text = ["https?://", "https?:\\/\\/", "https://", "http://"]
         .iter()
-        .fold(text, |text, optional| text.replace(optional, ""));
-    text.trim_end_matches(".*").trim_end_matches(".+").to_owned()
+        .find_map(|scheme| text.strip_prefix(scheme))
+        .unwrap_or(text);
+    let text = ["(?:www\\.)?", "(www\\.)?", "(.*\\.)?", "(.+\\.)?", ".*\\.", ".+\\."]
+        .iter()
+        .find_map(|subdomains| text.strip_prefix(subdomains))
+        .unwrap_or(text);
+    let text = text
+        .strip_suffix("/.*")
+        .or_else(|| text.strip_suffix("\\/.*"))
+        .unwrap_or(text);
+    let plain = text.replace("\\.", ".").replace("\\/", "/").replace("\\-", "-");
+    let host = plain.split('/').next().unwrap_or_default();
+    let is_plain =
+        host.contains('.') && !plain.contains(['*', '+', '?', '(', ')', '[', ']', '{', '}', '|', '^', '$', '\\']);
+    is_plain.then_some(plain)
 }
 
 /// Whether what looks like a path is the number of bits of a range of addresses: `/24`.

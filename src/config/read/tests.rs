@@ -25,7 +25,7 @@ fn every_mistake_is_reported_with_its_place() {
         "c.toml:2:10",
         "expected an address with a port, such as",
         "c.toml:3:14",
-        "write \"5 B\" for bytes",
+        "write \"5 KiB\"",
         "unknown key \"upstram\" at the top level",
         "did you mean \"upstream\"?",
         "invalid id \"Shop\"",
@@ -33,8 +33,8 @@ fn every_mistake_is_reported_with_its_place() {
         "c.toml:10:10",
         "found \"ad\"",
         "did you mean \"add\"?",
-        "a site pattern has no scheme: write \"a.example\"",
-        "a site pattern has no port",
+        "remove the scheme, and any query: a pattern matches host and path: write \"a.example\"",
+        "remove the port: a pattern matches every port",
         "did you mean \"recaptcha-v2\"?",
     ] {
         assert!(report.contains(expected), "{expected} is missing in\n{report}");
@@ -51,7 +51,7 @@ fn a_rule_has_id_sites_and_action() {
         "this rule has no \"id\"",
         "this rule has no \"sites\"",
         "this rule has no sites",
-        "the id \"a\" is taken by the rule in line 3",
+        "the id \"a\" is already used by the rule in line 3",
         "the id \"default\" is that of the [default] section",
     ] {
         assert!(report.contains(expected), "{expected} is missing in\n{report}");
