@@ -215,6 +215,15 @@ fn a_file_that_cannot_be_used_stops_nobody() {
         "{}",
         ledger_state(&second)
     );
+    let failing = |gateway: &Gateway| {
+        let page = exchange(gateway.admin, get_from("localhost", "/metrics"));
+        let mut lines = page.text().lines();
+        lines.find_map(|line| Some(line.strip_prefix("nocache_gateway_ledger_file_failing ")?.to_owned()))
+    };
+    assert_eq!(
+        (failing(&first).as_deref(), failing(&second).as_deref()),
+        (Some("0"), Some("1"))
+    );
     for target in ["/", "/readyz"] {
         let shown = exchange(second.admin, get_from("localhost", target));
         assert!(

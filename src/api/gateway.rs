@@ -148,6 +148,11 @@ impl Gateway {
             connections: counted.connections.load(Ordering::Relaxed),
             rules: self.rules().rules().len(),
             idle: counts.idle,
+            is_ledger_failing: self
+                .observers
+                .ledger
+                .file()
+                .is_some_and(|(_, failure)| failure.is_some()),
             opened: counts.opened,
             reused: counts.reused,
             log_lines_dropped: counted.log_lines_dropped.load(Ordering::Relaxed),
@@ -159,6 +164,11 @@ impl Gateway {
     pub fn cut_off(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
         self.cut_off.notify_waiters();
+    }
+
+    /// Whether requests are cut off. Nothing is sent on any more.
+    pub(super) fn has_cut_off(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
     }
 
     /// Completes when requests in flight are cut off.

@@ -14,6 +14,7 @@ pub struct Gauges {
     connections: Gauge,
     rules: Gauge,
     idle: Gauge,
+    ledger_file_failing: Gauge,
     opened: Counter,
     reused: Counter,
     log_lines_dropped: Counter,
@@ -30,6 +31,8 @@ pub struct Now {
     pub rules: usize,
     /// Idle connections to the upstream.
     pub idle: usize,
+    /// Whether the ledger cannot be saved in its file.
+    pub is_ledger_failing: bool,
     /// Connections to the upstream that were made.
     pub opened: u64,
     /// How often one was used again.
@@ -71,6 +74,11 @@ impl Gauges {
             "Log lines that were dropped, because nobody read the log",
             self.log_lines_dropped.clone(),
         );
+        registry.register(
+            "ledger_file_failing",
+            "1 as long as the ledger cannot be saved in [ledger] file, else 0",
+            self.ledger_file_failing.clone(),
+        );
         registry.register("rules", "Rules in force", self.rules.clone());
     }
 
@@ -81,6 +89,7 @@ impl Gauges {
             (&self.connections, now.connections),
             (&self.rules, now.rules),
             (&self.idle, now.idle),
+            (&self.ledger_file_failing, usize::from(now.is_ledger_failing)),
         ] {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }

@@ -61,6 +61,11 @@ impl Clock {
 pub struct Offset(i64);
 
 impl Offset {
+    /// In milliseconds.
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+
     /// The time of day of a time on the clock that nobody sets.
     pub fn time_of_day(self, at: Millis) -> Millis {
         at.saturating_add_signed(self.0)

@@ -43,6 +43,9 @@ impl Default for Settings {
     }
 }
 
+/// By how much the time of day may be corrected, or the machine be suspended, while what is too old is still forgotten.
+const CORRECTED: Millis = 7 * 24 * HOUR;
+
 /// The ledger as an observer.
 #[derive(Debug)]
 pub struct Ledger {
@@ -115,17 +118,26 @@ impl Ledger {
 
     /// Saves what has changed. It waits for the disk.
     pub(super) fn save(&self, saved: &Saved) -> Result<(), StoreError> {
-        let unread = self.book.lock().sums.unread();
-        for hour in unread {
+        let changes = loop {
+            // One lock, so that no hour is new in between.
+            let hour = {
+                let mut book = self.book.lock();
+                match book.sums.unread() {
+                    Some(hour) => hour,
+                    None => break book.take_changes(),
+                }
+            };
             let hours = hour..hour + 1;
             self.add(saved.store.rows(&hours)?, &hours);
-        }
-        let changes = self.book.lock().take_changes();
+        };
         if changes.is_empty() {
             return Ok(());
         }
-        let changes = changes.by_time_of_day(self.clock.offset());
-        let result = saved.store.save(&changes, time_of_day());
+        let offset = self.clock.offset();
+        let changes = changes.by_time_of_day(offset);
+        // A clock that has jumped by weeks says nothing of what is too old.
+        let forgets = offset.millis().unsigned_abs() < CORRECTED;
+        let result = saved.store.save(&changes, forgets.then(time_of_day));
         if result.is_err() {
             self.book.lock().put_back(changes);
         }
@@ -277,6 +289,7 @@ fn rule(record: &Record) -> Option<Arc<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::ledger::changes::Changes;
 
     /// The system's clock jumps and is corrected: the hour is forgotten and made anew, and keeps what was saved of it.
     #[test]
@@ -302,6 +315,14 @@ mod tests {
             ledger.save(saved).unwrap();
             assert_eq!(refused(), expected, "{at}");
         }
+        // What is too old is forgotten by a time of day that can be believed.
+        saved.store.save(&Changes::default(), None).unwrap();
+        assert_eq!(refused(), 3);
+        saved
+            .store
+            .save(&Changes::default(), Some((hour + 1_000) * HOUR))
+            .unwrap();
+        assert!(saved.store.rows(&hours).unwrap().is_empty());
         drop(ledger);
         std::fs::remove_dir_all(folder).unwrap();
     }

@@ -107,18 +107,20 @@ impl Store {
         Ok(changes)
     }
 
-    /// Writes changes at this time of day, and forgets what is too old.
-    pub fn save(&self, changes: &Changes, now: Millis) -> Result<(), StoreError> {
+    /// Writes changes, and forgets what is too old at a time of day, if one is given.
+    pub fn save(&self, changes: &Changes, now: Option<Millis>) -> Result<(), StoreError> {
         let mut connection = self.connection.lock();
         let connection = connection
             .as_mut()
             .ok_or_else(|| StoreError::NotOpen(self.file.clone()))?;
         self.run(|| {
             let transaction = connection.transaction()?;
-            let too_old = now.saturating_sub(book::KEPT);
-            transaction.execute("DELETE FROM tasks WHERE created < ?1", [too_old])?;
-            let too_old = (now / HOUR).saturating_sub(KEPT);
-            transaction.execute("DELETE FROM sums WHERE hour < ?1", [too_old])?;
+            if let Some(now) = now {
+                let too_old = now.saturating_sub(book::KEPT);
+                transaction.execute("DELETE FROM tasks WHERE created < ?1", [too_old])?;
+                let too_old = (now / HOUR).saturating_sub(KEPT);
+                transaction.execute("DELETE FROM sums WHERE hour < ?1", [too_old])?;
+            }
             write_tasks(&transaction, &changes.tasks)?;
             write_rows(&transaction, &changes.rows)?;
             transaction.commit()
@@ -419,9 +421,9 @@ mod tests {
         };
         let store = Store::at(&file.0);
         assert_eq!(store.open(now, 10).unwrap(), Changes::default());
-        store.save(&changes, now).unwrap();
+        store.save(&changes, Some(now)).unwrap();
         // What is there is replaced.
-        store.save(&changes, now).unwrap();
+        store.save(&changes, Some(now)).unwrap();
         drop(store);
         let mut read = Store::at(&file.0).open(now, 10).unwrap();
         read.rows
@@ -439,9 +441,9 @@ mod tests {
         };
         let store = Store::at(&file.0);
         store.open(now, 10).unwrap();
-        store.save(&changes, now).unwrap();
+        store.save(&changes, Some(now)).unwrap();
         assert_eq!(store.rows(&(0..u64::MAX >> 1)).unwrap().len(), 3);
-        store.save(&Changes::default(), now + HOUR).unwrap();
+        store.save(&Changes::default(), Some(now + HOUR)).unwrap();
         assert_eq!(store.rows(&(0..u64::MAX >> 1)).unwrap().len(), 2);
         drop(store);
         let later = Store::at(&file.0).open(now + HOUR, 10).unwrap();

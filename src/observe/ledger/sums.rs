@@ -174,9 +174,9 @@ impl Sums {
         }
     }
 
-    /// The hours that are new here: what a store holds of them has to be added before it is replaced.
-    pub fn unread(&self) -> Vec<u64> {
-        self.unread.iter().copied().collect()
+    /// An hour that is new here: what a store holds of it has to be added before it is replaced.
+    pub fn unread(&self) -> Option<u64> {
+        self.unread.first().copied()
     }
 
     /// All that a store holds of these hours is added.
