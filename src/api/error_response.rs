@@ -61,6 +61,16 @@ impl ErrorResponse {
         )
     }
 
+    /// The gateway stops, and the request was not sent on.
+    pub fn stopping() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            SERVICE_NOT_AVAILABLE,
+            Cause::Stopped,
+            "the gateway stops; nothing was sent on",
+        )
+    }
+
     /// A denial. It is an API response, not a failure of HTTP: the vendor's SDKs throw on any status but 200 before they
     /// read the code.
     pub fn denial(code: &'static str, description: impl Into<String>) -> Self {

@@ -82,6 +82,9 @@ async fn send(
     purpose: Purpose,
     recording: &mut Recording,
 ) -> Result<http::Response<ResponseBody>, Response> {
+    if gateway.has_cut_off() {
+        return Err(recording.refuse(&ErrorResponse::stopping()));
+    }
     let began = Instant::now();
     let result = tokio::select! {
         biased;
