@@ -19,7 +19,7 @@ use std::{
 
 use notify::{RecursiveMode, Watcher};
 use parking_lot::{Condvar, Mutex};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, field, info, warn};
 
 use crate::{
     admin::{Reload, Status},
@@ -180,7 +180,10 @@ impl Reloader {
             .iter()
             .try_for_each(|certificates| certificates.reload());
         let loaded = config::load(&self.overrides, Reading::Again(&self.once));
-        let rules = loaded.as_ref().ok().map(|config| config.rules.rules().len());
+        let in_force = loaded.as_ref().ok().map(|config| {
+            let default_action: &str = config.rules.default_rule().action.into();
+            (config.file.clone(), config.rules.rules().len(), default_action)
+        });
         let complaint = match loaded {
             Ok(config) => {
                 self.note(&config);
@@ -203,8 +206,9 @@ impl Reloader {
         if is_new {
             gateway.count_reload(complaint.is_none());
         }
-        if let Some(rules) = rules {
-            info!(rules, "configuration reloaded");
+        if let Some((file, rules, default_action)) = in_force {
+            let file = file.as_ref().map(|file| field::display(file.display()));
+            info!(file, rules, default_action, "configuration reloaded");
         }
         let complaint = complaint.map(|complaint| Known {
             is_of_configuration: matches!(complaint, Complaint::Configuration(_)),

@@ -87,8 +87,7 @@ fn options_are_where_they_work() {
         (output.status.code(), text(&output.stderr))
     };
     for args in [
-        &["init", "--config", "x.toml"][..],
-        &["demo", "--listen", "127.0.0.1:0"],
+        &["demo", "--listen", "127.0.0.1:0"][..],
         &["sandbox", "--upstream", "http://x.example"],
         &["schema", "--config", "x.toml"],
         &["completions", "bash", "--listen", "127.0.0.1:0"],
@@ -394,4 +393,28 @@ fn output_that_cannot_be_written_is_a_failure() {
     let output = program().arg("--no-such-flag").stderr(full()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(run(&["schema"]).status.code(), Some(0));
+}
+
+/// A command line of curl can be explained as it was typed, without quotes around it.
+#[test]
+fn explain_takes_curl_as_typed() {
+    let folder = Folder::new();
+    let body = r#"{"clientKey":"K","task":{"type":"RecaptchaV2Task","websiteURL":"https://it-is.example/"}}"#;
+    let words = [
+        "explain",
+        "curl",
+        "-i",
+        "-H",
+        "Content-Type: application/json",
+        "http://127.0.0.1:6622/createTask",
+        "-d",
+        body,
+    ];
+    let output = program_in(&folder).args(words).output().unwrap();
+    let said = text(&output.stdout);
+    assert!(
+        said.contains("set;action=add") && said.contains("it-is.example"),
+        "{said}{}",
+        text(&output.stderr)
+    );
 }

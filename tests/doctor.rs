@@ -109,6 +109,37 @@ fn what_is_wrong_is_named() {
     assert!(about(&found, "ledger")[0].starts_with("error: "), "{found:#}");
 }
 
+/// What runs may have been started with other flags, or be something else.
+#[test]
+fn what_runs_is_compared_with_what_is_looked_at() {
+    let (upstream, other) = (RawUpstream::start(OK), RawUpstream::start(OK));
+    let gateway = Gateway::start(&upstream.url, "");
+    let (api, admin) = (gateway.api.to_string(), gateway.admin.to_string());
+    let args = ["--listen", &api, "--admin-listen", &admin, "--upstream", &other.url];
+    let (found, code) = doctor("", &args);
+    assert_eq!((code, &found["result"]), (Some(0), &"warning".into()));
+    let expected = format!(
+        "warning: it forwards to {}, and this configuration to {}",
+        upstream.url, other.url
+    );
+    assert!(about(&found, "gateway")[1].starts_with(&expected), "{found:#}");
+
+    let elsewhere = other.url.trim_start_matches("http://");
+    let args = [
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        elsewhere,
+        "--upstream",
+        &upstream.url,
+    ];
+    let (found, _) = doctor("", &args);
+    assert!(
+        about(&found, "gateway")[0].contains("is not the admin listener of a gateway"),
+        "{found:#}"
+    );
+}
+
 /// It can be pasted into a report.
 #[test]
 fn no_secret_is_in_it() {

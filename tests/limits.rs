@@ -518,7 +518,7 @@ fn a_gateway_that_leads_to_itself_says_so() {
             let output = gateway.output().unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(2), "{upstream_host}: {said}");
-            assert!(said.contains("is this gateway itself: [upstream] url has"), "{said}");
+            assert!(said.contains("is this gateway itself: set [upstream] url"), "{said}");
             continue;
         }
         let server = fixtures::Server::start(gateway, folder);

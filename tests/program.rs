@@ -63,7 +63,7 @@ fn a_wrong_configuration_does_not_start_and_says_where() {
 
     let file = folder.write("latin1.toml", b"# ok\n# caf\xe9\n");
     let output = run(&["check", "--config", file.to_str().unwrap()]);
-    assert!(text(&output.stderr).contains("line 2 has a byte that is not"));
+    assert!(text(&output.stderr).contains("line 2 contains an invalid byte"));
 
     assert_eq!(run(&["serve", "--listen", "6622"]).status.code(), Some(2));
     assert_eq!(
@@ -95,11 +95,11 @@ fn check_says_what_is_in_force() {
     let shown = text(&output.stdout);
     for expected in [
         "c.toml: OK",
-        "listens   [127.0.0.1:7000] (--listen)\n",
-        "forwards  http://127.0.0.1:1 (",
+        "listens     [127.0.0.1:7000] (--listen)\n",
+        "forwards    http://127.0.0.1:1 (",
         "c.toml:2)\n",
-        "1, with 2 site patterns\n",
-        "elsewhere add (default)",
+        "1 (2 site patterns)\n",
+        "other sites add (default)",
     ] {
         assert!(shown.contains(expected), "{expected} is missing in\n{shown}");
     }
@@ -348,10 +348,25 @@ fn a_gateway_before_itself_is_warned_of_before_anything_is_paid() {
     let output = command(&address).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        text(&output.stderr).contains("is this gateway itself: [upstream] url"),
+        text(&output.stderr).contains("is this gateway itself: set [upstream] url"),
         "{}",
         text(&output.stderr)
     );
+    // The same holds for the fallback; a name that leads here is warned of, also where the other is an address.
+    for (url, fallback, is_certain) in [
+        ("http://no-such-host.invalid", address.clone(), true),
+        ("http://127.0.0.1:9", format!("http://localhost:{port}"), false),
+    ] {
+        let config = folder.write(
+            "f.toml",
+            format!("[upstream]\nurl = \"{url}\"\nfallback = \"{fallback}\"\n"),
+        );
+        let own = format!("127.0.0.1:{port}");
+        let output = run(&["check", "--listen", &own, "--config", config.to_str().unwrap()]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(if is_certain { 2 } else { 0 }), "{said}");
+        assert!(said.contains("is this gateway itself"), "{said}");
+    }
     let server = Server::start(command(&format!("http://localhost:{port}")), folder);
     wait(|| server.log().into_iter().find(|line| line["cause"] == "loop"));
 }
@@ -731,7 +746,7 @@ fn check_warns_of_a_rule_that_changes_nothing() {
         assert_eq!(output.status.code(), Some(0));
         let report = text(&output.stderr);
         let expected = doubtful.map(|id| {
-            format!("warning[rule-changes-nothing]: the rule \"{id}\" changes nothing: [default] has the action")
+            format!("warning[rule-changes-nothing]: the rule \"{id}\" has no effect: every site gets the action")
         });
         match expected {
             Some(expected) => assert!(report.contains(&expected), "{config}\n{report}"),
@@ -825,7 +840,7 @@ fn init_writes_once_and_completions_are_there() {
     );
     let again = init();
     assert_eq!(again.status.code(), Some(2));
-    assert!(text(&again.stderr).contains("is there already"));
+    assert!(text(&again.stderr).contains("already exists"));
     for shell in ["bash", "zsh", "fish", "powershell"] {
         assert!(
             text(&run(&["completions", shell]).stdout).contains("healthcheck"),

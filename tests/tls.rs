@@ -398,7 +398,7 @@ fn what_is_probably_not_intended_is_told_by_check_and_the_start() {
         );
     }
     let summary = String::from_utf8(output.stdout).unwrap();
-    assert!(summary.contains("over TLS  [127.0.0.1:0]"), "{summary}");
+    assert!(summary.contains("over TLS    [127.0.0.1:0]"), "{summary}");
 }
 
 /// Not for mail, programs or clients.

@@ -20,6 +20,11 @@ pub struct OverrideArgs<F>(pub Overrides, PhantomData<F>);
 /// The flags that a verb has a use for.
 pub trait Flags {
     fn has(name: &str) -> bool;
+
+    /// The default of a flag, if it is another than that of its setting.
+    fn default(_: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Every flag.
@@ -69,6 +74,10 @@ impl Flags for OfRunning {
 impl Flags for OfSandbox {
     fn has(name: &str) -> bool {
         ["--listen", "--log-level", "--log-format"].contains(&name)
+    }
+
+    fn default(name: &str) -> Option<&'static str> {
+        (name == "--listen").then_some("127.0.0.1:6624")
     }
 }
 
@@ -141,7 +150,7 @@ impl<F: Flags> Args for OverrideArgs<F> {
         command
             .next_help_heading("Configuration (a flag wins over its environment variable, that over the file)")
             .args(F::has(CONFIG).then_some(config))
-            .args(flags_of::<F>().map(|(path, key, flag)| arg(path, &key, flag)))
+            .args(flags_of::<F>().map(|(path, key, flag)| arg(path, &key, flag, F::default)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -215,11 +224,18 @@ fn flags_of<F: Flags>() -> impl Iterator<Item = (String, Key<Config>, Flag)> {
     flags().into_iter().filter(|(.., flag)| F::has(flag.name))
 }
 
-fn arg(path: String, key: &Key<Config>, flag: Flag) -> Arg {
-    let default = (key.show)(&Config::default()).map_or(String::new(), |default| match default.as_array() {
-        Some(entries) => entries.iter().map(text).collect::<Vec<_>>().join(","),
-        None => text(&default),
-    });
+fn arg(path: String, key: &Key<Config>, flag: Flag, default: fn(&str) -> Option<&'static str>) -> Arg {
+    let of_setting = || {
+        let shown = (key.show)(&Config::default())?;
+        Some(match shown.as_array() {
+            Some(entries) => entries.iter().map(text).collect::<Vec<_>>().join(","),
+            None => text(&shown),
+        })
+    };
+    let default = default(flag.name)
+        .map(str::to_owned)
+        .or_else(of_setting)
+        .unwrap_or_default();
     // A value is read here too, so that an invalid one is reported as clap reports them.
     let checked = move |text: &str| match load::set(&mut Config::default(), &path, text) {
         Ok(()) => Ok(text.to_owned()),
@@ -234,6 +250,24 @@ fn arg(path: String, key: &Key<Config>, flag: Flag) -> Arg {
         true => arg.action(ArgAction::Append).value_delimiter(','),
         false => arg,
     }
+}
+
+/// The arguments, with a command line of curl behind `explain` as one, so that it can be typed without quotes around it.
+pub fn with_curl_joined(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_curl = arguments.len() > 3
+        && arguments[1] == "explain"
+        && ["curl", "curl.exe"].iter().any(|name| arguments[2] == *name);
+    let words = is_curl.then(|| {
+        arguments[2..]
+            .iter()
+            .map(|word| word.to_str())
+            .collect::<Option<Vec<_>>>()
+    });
+    if let Some(joined) = words.flatten().and_then(|words| shlex::try_join(words).ok()) {
+        arguments.truncate(2);
+        arguments.push(joined.into());
+    }
+    arguments
 }
 
 /// Arguments with asterisks for secrets.

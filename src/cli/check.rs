@@ -35,6 +35,10 @@ pub struct CheckArgs {
 
 /// Validates. Errors end it with exit code 2, warnings only if they are denied.
 pub fn run(overrides: &Overrides, args: &CheckArgs) -> Result<(), Failure> {
+    let is_named_twice = args.file.is_some() && overrides.file.is_some() && overrides.file_variable.is_none();
+    if is_named_twice {
+        return Err(Failure::wrong("name the file once: behind check, or with --config"));
+    }
     let overrides = match &args.file {
         Some(file) => &Overrides {
             file: Some(file.clone()),
@@ -111,11 +115,10 @@ impl Found {
             Ok(certificates) => certificates,
             Err(error) => return Ok(Self::error(Code::InvalidCertificate, &error)),
         };
-        let looped = block_on(upstream.leads_back())?.err();
-        if let Some(error) = looped.as_ref().filter(|_| upstream.is_literal()) {
-            return Ok(Self::error(Code::UpstreamLoop, error));
+        if let Err(error) = upstream.leads_back_for_certain() {
+            return Ok(Self::error(Code::UpstreamLoop, &error));
         }
-        let looped = looped.map(|error| error.to_string());
+        let looped = block_on(upstream.leads_back())?.err().map(|error| error.to_string());
         let doubts = [
             (Code::UpstreamLoop, looped.into_iter().collect()),
             (Code::DoubtfulListener, listeners::doubts(&config, &certificates)),
@@ -212,13 +215,13 @@ fn summary(config: &Config) -> String {
         let in_force = settings.iter().find(|setting| setting.path == path);
         in_force.map_or(String::new(), |setting| {
             let value = setting.value.as_ref().map(value::toml).unwrap_or_default();
-            format!("\n  {name:<9} {} ({})", value.replace('"', ""), setting.provenance)
+            format!("\n  {name:<11} {} ({})", value.replace('"', ""), setting.provenance)
         })
     };
     let rules = config.rules.rules().len();
     let tests = match config.tests.len() {
         0 => String::new(),
-        count => format!("\n  {:<9} {count}, all passed", "tests"),
+        count => format!("\n  {:<11} {count}, all passed", "tests"),
     };
     let proxy = match config.upstream.proxy {
         Some(_) => row("through", "upstream.proxy"),
@@ -233,14 +236,20 @@ fn summary(config: &Config) -> String {
     let further = further.into_iter().filter(|(.., is_there)| *is_there);
     let further: String = further.map(|(name, path, _)| row(name, path)).collect();
     format!(
-        "{first}{}{further}{}{proxy}{}\n  {:<9} {rules}, with {} site patterns{}{tests}",
+        "{first}{}{further}{}{proxy}{}\n  {:<11} {rules} ({}){}{tests}",
         row("listens", "server.listen"),
         row("forwards", "upstream.url"),
         row("admin", "admin.listen"),
         "rules",
-        patterns(config),
-        row("elsewhere", "default.action"),
+        counted(patterns(config), "site pattern"),
+        row("other sites", "default.action"),
     )
+}
+
+/// "1 pattern", "2 patterns"
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 fn problems(report: &Report) -> Vec<Value> {

@@ -76,6 +76,7 @@ struct Parts {
     data: String,
     is_json: bool,
     is_get: bool,
+    query: Vec<String>,
 }
 
 impl Parts {
@@ -98,14 +99,7 @@ impl Parts {
                 self.is_json = true;
                 self.data.push_str(&value);
             }
-            "data-urlencode" => {
-                let (name, text) = value.split_once('=').unwrap_or(("", &value));
-                let encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-                match name {
-                    "" => self.add(&encoded),
-                    name => self.add(&format!("{name}={encoded}")),
-                }
-            }
+            "data-urlencode" => self.add(&urlencoded(&value)),
             "H" | "header" => {
                 if let Some((name, text)) = value.split_once(':')
                     && name.eq_ignore_ascii_case("content-type")
@@ -113,6 +107,11 @@ impl Parts {
                     self.content_type = Some(text.trim().to_owned());
                 }
             }
+            "url-query" => self.query.push(
+                value
+                    .strip_prefix('+')
+                    .map_or_else(|| urlencoded(&value), str::to_owned),
+            ),
             "url" => self.words.insert(0, value),
             "G" | "get" => self.is_get = true,
             _ => {}
@@ -130,11 +129,16 @@ impl Parts {
     fn request(self) -> Result<CurlRequest, String> {
         let has_scheme = |word: &&String| word.starts_with("http://") || word.starts_with("https://");
         let url = self.words.iter().find(has_scheme).or(self.words.first());
-        let url = url.ok_or("it has no URL")?.clone();
+        let url = url.ok_or("it has no URL")?;
+        let mut url = url.split('#').next().unwrap_or_default().to_owned();
+        let of_body = self.is_get.then_some(&self.data).filter(|data| !data.is_empty());
+        for pairs in self.query.iter().chain(of_body) {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(pairs);
+        }
         if self.is_get {
-            let mark = if url.contains('?') { '&' } else { '?' };
             return Ok(CurlRequest {
-                url: format!("{url}{mark}{}", self.data),
+                url,
                 ..CurlRequest::default()
             });
         }
@@ -147,6 +151,16 @@ impl Parts {
             content_type: self.content_type.or(default.map(str::to_owned)),
             body: self.data,
         })
+    }
+}
+
+/// What `--data-urlencode` makes of `name=text` or `text`.
+fn urlencoded(value: &str) -> String {
+    let (name, text) = value.split_once('=').unwrap_or(("", value));
+    let encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    match name {
+        "" => encoded,
+        name => format!("{name}={encoded}"),
     }
 }
 
@@ -208,20 +222,10 @@ fn ansi_c(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> String {
                 Some('n') => text.push('\n'),
                 Some('r') => text.push('\r'),
                 Some('t') => text.push('\t'),
-                Some(letter @ ('u' | 'x')) => {
-                    let length = if letter == 'u' { 4 } else { 2 };
-                    let mut code = 0;
-                    for _ in 0..length {
-                        match chars
-                            .next_if(char::is_ascii_hexdigit)
-                            .and_then(|digit| digit.to_digit(16))
-                        {
-                            Some(digit) => code = code * 16 + digit,
-                            None => break,
-                        }
-                    }
-                    text.extend(char::from_u32(code));
-                }
+                Some('x') => text.extend(coded(chars, 16, 2, 0)),
+                Some('u') => text.extend(coded(chars, 16, 4, 0)),
+                Some('U') => text.extend(coded(chars, 16, 8, 0)),
+                Some(octal @ '0'..='7') => text.extend(coded(chars, 8, 2, octal.to_digit(8).unwrap_or_default())),
                 Some(escaped) => text.push(escaped),
                 None => {}
             },
@@ -229,6 +233,21 @@ fn ansi_c(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> String {
         }
     }
     text
+}
+
+/// The character of a code with so many further digits at most.
+fn coded(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, radix: u32, most: usize, first: u32) -> Option<char> {
+    let mut code = first;
+    for _ in 0..most {
+        match chars
+            .next_if(|digit| digit.is_digit(radix))
+            .and_then(|digit| digit.to_digit(radix))
+        {
+            Some(digit) => code = code.wrapping_mul(radix).wrapping_add(digit),
+            None => break,
+        }
+    }
+    char::from_u32(code)
 }
 
 #[cfg(test)]
@@ -253,6 +272,16 @@ mod tests {
         ] {
             let request = read(&command).unwrap_or_else(|error| panic!("{command}: {error}"));
             assert_eq!((request.url.as_str(), request.body.as_str()), (URL, JSON), "{command}");
+        }
+        for (command, url) in [
+            (
+                "curl https://h/in.php --url-query key=K --url-query pageurl=https://a/",
+                "https://h/in.php?key=K&pageurl=https%3A%2F%2Fa%2F",
+            ),
+            ("curl -G https://h/in.php#x -d key=K", "https://h/in.php?key=K"),
+            (r"curl $'https://h/\151n.php?k=\U0001F600'", "https://h/in.php?k=😀"),
+        ] {
+            assert_eq!(read(command).unwrap().url, url, "{command}");
         }
         let form = read("curl https://h/in.php -d key=K -d method=post").unwrap();
         assert_eq!(form.body, "key=K&method=post");

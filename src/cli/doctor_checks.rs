@@ -7,6 +7,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use serde_json::Value;
+
 use super::{
     admin_client::{self, PATIENCE, reachable},
     doctor::Finding,
@@ -40,8 +42,8 @@ pub fn configuration(config: &Config) -> Vec<Finding> {
     let elsewhere = config.rules.default_rule().action;
     let rules = match rules {
         0 => format!("no rules, every site: {elsewhere}"),
-        1 => format!("1 rule, elsewhere {elsewhere}"),
-        rules => format!("{rules} rules, elsewhere {elsewhere}"),
+        1 => format!("1 rule, other sites: {elsewhere}"),
+        rules => format!("{rules} rules, other sites: {elsewhere}"),
     };
     let first = match &config.file {
         Some(file) => Finding::ok(ABOUT, format!("{}: {rules}", file.display())),
@@ -93,7 +95,27 @@ pub async fn listeners(config: &Config) -> Vec<Finding> {
         }
     }
     findings.push(running(config, is_running).await);
+    if is_running {
+        findings.extend(elsewhere(config).await);
+    }
     findings
+}
+
+/// A warning if the gateway that runs has another upstream than this configuration.
+async fn elsewhere(config: &Config) -> Option<Finding> {
+    let AdminListen::At(address) = config.admin.listen else {
+        return None;
+    };
+    let response = admin_client::ask(address, "/config", PATIENCE).await.ok()?;
+    let running: Value = serde_json::from_slice(&response.bytes().await.ok()?).ok()?;
+    let settings = running["settings"].as_array()?;
+    let url = settings.iter().find(|setting| setting["setting"] == "upstream.url")?["value"].as_str()?;
+    let here = config.upstream.url.to_string();
+    (url != here).then(|| {
+        let message = format!("it forwards to {url}, and this configuration to {here}, which is looked at below");
+        Finding::warning("gateway", message)
+            .advise("give doctor the flags and the file that the gateway was started with")
+    })
 }
 
 /// Who holds an address, and whether that is a gateway.
@@ -137,6 +159,16 @@ async fn running(config: &Config, has_listener: bool) -> Finding {
             let body = response.text().await.unwrap_or_default();
             let said = body.trim_end().replace('\n', "; ");
             match status.is_success() {
+                // Whatever else responds there is not repeated.
+                _ if !["ready", "stopping", "not ready"]
+                    .iter()
+                    .any(|word| said.starts_with(word)) =>
+                {
+                    Finding::warning(
+                        ABOUT,
+                        format!("what responds at {address} is not the admin listener of a gateway"),
+                    )
+                }
                 true => Finding::ok(ABOUT, format!("it runs: {said}")),
                 false => Finding::error(ABOUT, format!("it runs and is not ready: {said}")),
             }

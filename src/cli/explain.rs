@@ -177,7 +177,7 @@ impl Explained<'_> {
             }
             _ => {
                 let hidden = format!(
-                    "({} bytes, which may hold a key: --show-secrets shows them)",
+                    "({} bytes, hidden because they may hold an API key: --show-secrets shows them)",
                     request.part(part).len()
                 );
                 return (hidden.clone(), hidden);
@@ -201,11 +201,15 @@ impl Explanation<'_> {
             .sum();
         let said = error.to_string();
         let said = said.split(" at line ").next().unwrap_or_default();
-        Some(format!(
-            "invalid JSON at byte {} (line {}): {said}",
-            lines + error.column(),
-            error.line()
-        ))
+        let (at, line) = (lines + error.column(), error.line());
+        let before = body.get(..at.saturating_sub(1)).unwrap_or_default().trim_ascii_end();
+        if before.ends_with(b",") && matches!(body.get(at.saturating_sub(1)), Some(b'}' | b']')) {
+            return Some(format!(
+                "invalid JSON: remove the comma at byte {} (line {line})",
+                before.len()
+            ));
+        }
+        Some(format!("invalid JSON at byte {at} (line {line}): {said}"))
     }
 
     /// The rules that nearly applied.
@@ -242,7 +246,13 @@ impl Explanation<'_> {
         }
         for miss in self.near_misses().iter().take(CLOSE) {
             let why = match miss.reason {
-                MissReason::Captcha => format!("{} matches, but not the captcha", miss.pattern),
+                MissReason::Captcha => match self.captcha.and_then(|captcha| captcha.kind) {
+                    Some(kind) => format!(
+                        "{} matches, but not the captcha: its captchas do not list \"{kind}\"",
+                        miss.pattern
+                    ),
+                    None => format!("{} matches, but not the captcha", miss.pattern),
+                },
                 MissReason::Path => format!("{} matches the host, but not the path", miss.pattern),
                 MissReason::Host => format!("{} is related, but does not match the host", miss.pattern),
             };

@@ -92,7 +92,7 @@ impl Shape {
         let version = first_line.split(' ').nth(2).unwrap_or_default();
         if text.starts_with('{') {
             Some(Self::Json)
-        } else if text.starts_with("curl ") {
+        } else if ["curl ", "curl.exe "].iter().any(|name| text.starts_with(name)) {
             Some(Self::Curl)
         } else if version.starts_with("HTTP/") {
             Some(Self::Raw)

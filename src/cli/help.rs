@@ -13,12 +13,12 @@ Examples:
   nocache-gateway init                  # a configuration to begin with
   nocache-gateway                       # serve; bots send to http://127.0.0.1:6622
 
-Exit codes: 0 success; 1 it failed; 2 its input is wrong: the command line, a configuration, a request to explain.";
+Exit codes: 0 success; 1 it failed; 2 its input is wrong (command line, configuration, request).";
 
 pub const DEMO: &str = "\
 Examples:
   nocache-gateway demo                  # one request of each kind, and what reached the sandbox
-  nocache-gateway demo --serve          # bots that buy captchas, and a status page that shows what became of them";
+  nocache-gateway demo --serve          # bots that buy captchas, and the status page";
 
 pub const INIT: &str = "\
 Examples:
@@ -28,10 +28,10 @@ Examples:
 pub const SERVE: &str = "\
 Examples:
   nocache-gateway serve -c rules.toml
-  nocache-gateway serve --upstream http://127.0.0.1:6624      # in front of `nocache-gateway sandbox`
+  nocache-gateway serve --upstream http://127.0.0.1:6624     # in front of the sandbox
 
-Changed rules take effect at once. Exit codes: 0 stopped by a signal; 1 it failed, or requests were cut off at the
-end; 2 the configuration is wrong.";
+Changed rules take effect at once. Exit codes: 0 stopped by a signal; 1 it failed, or requests
+were cut off at the end; 2 the configuration is wrong.";
 
 pub const CHECK: &str = "\
 Examples:
@@ -43,12 +43,12 @@ Exit codes: 0 valid; 2 errors, a test that failed, or denied warnings. Codes: do
 pub const EXPLAIN: &str = "\
 Examples:
   nocache-gateway explain --site https://shop.example/login
-  nocache-gateway explain '{\"clientKey\":\"K\",\"task\":{\"type\":\"RecaptchaV2Task\",\"websiteURL\":\"https://a.example/\"}}'
-  nocache-gateway explain \"curl 'http://127.0.0.1:6622/in.php?key=K&method=userrecaptcha&pageurl=https://a.example/'\"
+  nocache-gateway explain body.json     # or the body itself, an in.php URL, a raw request, \"-\"
+  nocache-gateway explain curl http://127.0.0.1:6622/createTask -d '{\"clientKey\": …}'
   nocache-gateway explain --batch sites.txt --against new.toml
 
-Exit codes: 0; 1 with --against, if something is decided differently; 2 if the input is no request or the
-configuration is wrong.";
+It uses the rules of the folder that it runs in, or of --config.
+Exit codes: 0; 1 with --against, if something is decided differently; 2 if the input is wrong.";
 
 pub const CONFIG_SHOW: &str = "\
 Examples:
@@ -70,7 +70,7 @@ Exit codes: 0 OK or warnings; 1 something is wrong.";
 
 pub const SANDBOX: &str = "\
 Examples:
-  nocache-gateway sandbox               # on 127.0.0.1:6624; then: nocache-gateway --upstream http://127.0.0.1:6624
+  nocache-gateway sandbox &             # then: nocache-gateway --upstream http://127.0.0.1:6624
   nocache-gateway sandbox --delay 5s --nocache-delay 10s --fail-every 20
 
 /sandbox/tasks on its address shows what it received.";
@@ -94,7 +94,7 @@ Examples:
 
 pub const SCHEMA: &str = "\
 Examples:
-  nocache-gateway schema > nocache-gateway.schema.json        # the first line that init writes names it
+  nocache-gateway schema > nocache-gateway.schema.json     # the first line of init's file names it
   nocache-gateway schema | check-jsonschema --schemafile - nocache-gateway.toml";
 
 pub const COMPLETIONS: &str = "\

@@ -47,7 +47,7 @@ use std::{env, ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
-use args::{Every, FileAlone, OfRunning, OfSandbox, OverrideArgs};
+use args::{Every, FileAlone, OfRunning, OfSandbox, OfUpstream, OverrideArgs};
 
 /// A local gateway for the CapMonster Cloud API: sets nocache on reCAPTCHA tasks, by rules per target site, and forwards
 /// everything else untouched.
@@ -137,7 +137,7 @@ enum Verb {
         #[command(flatten)]
         args: hosts::HostsArgs,
         #[command(flatten)]
-        overrides: OverrideArgs<FileAlone>,
+        overrides: OverrideArgs<OfUpstream>,
     },
     /// Print the JSON Schema of the configuration file, for editors
     #[command(after_long_help = help::SCHEMA)]
@@ -175,7 +175,8 @@ impl Verb {
             | Self::Config {
                 verb: ConfigVerb::Show { overrides, .. },
             } => overrides.add_front(front),
-            Self::Explain { overrides, .. } | Self::Hosts { overrides, .. } => overrides.add_front(front),
+            Self::Explain { overrides, .. } => overrides.add_front(front),
+            Self::Hosts { overrides, .. } => overrides.add_front(front),
             Self::Stats { overrides, .. } | Self::Healthcheck(overrides) => overrides.add_front(front),
             Self::Ca {
                 verb: ca::CaVerb::Init { overrides, .. } | ca::CaVerb::Show(overrides),
@@ -190,13 +191,13 @@ impl Verb {
 
 /// Reads the command line and does what it says.
 pub fn run() -> ExitCode {
-    let arguments: Vec<OsString> = env::args_os().collect();
+    let arguments: Vec<OsString> = args::with_curl_joined(env::args_os().collect());
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         // clap repeats what it does not understand, so it is told of it without the secrets.
         Err(error) => match Cli::try_parse_from(args::masked(&arguments)) {
-            Err(masked) => return output::report_usage(&masked),
-            Ok(_) => return output::report_usage(&clap::Error::new(error.kind()).with_cmd(&Cli::command())),
+            Err(masked) => return output::report_usage(masked),
+            Ok(_) => return output::report_usage(clap::Error::new(error.kind()).with_cmd(&Cli::command())),
         },
     };
     let verb = match cli.verb {
@@ -204,7 +205,7 @@ pub fn run() -> ExitCode {
             Ok(()) => verb,
             Err(flag) => {
                 let message = format!("unexpected argument '{flag}': this command has no use for it");
-                return output::report_usage(&Cli::command().error(ErrorKind::UnknownArgument, message));
+                return output::report_usage(Cli::command().error(ErrorKind::UnknownArgument, message));
             }
         },
         None => Verb::Serve(cli.overrides),

@@ -3,11 +3,12 @@
 
 use std::{
     fmt,
-    io::{ErrorKind, IsTerminal, Write},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
     time::Duration,
 };
 
+use clap::error::{ContextKind, ErrorKind};
 use tokio::runtime::Builder;
 use tracing::error;
 
@@ -81,8 +82,15 @@ pub fn load(overrides: &Overrides) -> Result<Config, Failure> {
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
+        Self::of(error, has_colours(&io::stderr()))
+    }
+}
+
+impl Failure {
+    /// What a configuration is refused for, with colours or without.
+    pub fn of(error: LoadError, has_colours: bool) -> Self {
         match error {
-            LoadError::Mistakes(report) => Self::Wrong(report.render(has_colours(&std::io::stderr()))),
+            LoadError::Mistakes(report) => Self::Wrong(report.render(has_colours)),
             error => Self::Wrong(format!("error[{}]: {error}", error.code())),
         }
     }
@@ -95,30 +103,34 @@ pub fn has_colours(stream: &impl IsTerminal) -> bool {
 
 /// Prints a result, with a line end.
 pub fn print(text: &str) -> Result<(), Failure> {
-    match writeln!(std::io::stdout(), "{text}") {
+    match writeln!(io::stdout(), "{text}") {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::Unread),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Unread),
         Err(error) => Err(Failure::Failed(format!("stdout cannot be written: {error}"))),
     }
 }
 
 /// Says on stderr what is not a result, with a line end. If nobody reads stderr, nobody is left to tell.
 pub fn tell(text: &str) {
-    let _unread = writeln!(std::io::stderr(), "{text}");
+    let _unread = writeln!(io::stderr(), "{text}");
 }
 
 /// Ends as clap says, whose words these are.
-pub fn report_usage(error: &clap::Error) -> ExitCode {
+pub fn report_usage(mut error: clap::Error) -> ExitCode {
+    // "To pass it as a value" is right for no command of ours.
+    if error.kind() == ErrorKind::UnknownArgument {
+        error.remove(ContextKind::Suggested);
+    }
     let text = |has_colours: bool| match has_colours {
         true => error.render().ansi().to_string(),
         false => error.render().to_string(),
     };
     // clap's texts end in a line end.
     if error.use_stderr() {
-        tell(text(has_colours(&std::io::stderr())).trim_end());
+        tell(text(has_colours(&io::stderr())).trim_end());
         return ExitCode::from(2);
     }
-    match print(text(has_colours(&std::io::stdout())).trim_end()) {
+    match print(text(has_colours(&io::stdout())).trim_end()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

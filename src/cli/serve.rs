@@ -9,7 +9,7 @@ use super::{
     free_memory,
     listeners::{self, Open, ShownCertificates},
     logging,
-    output::{Failure, block_on_threads, load},
+    output::{Failure, block_on_threads},
     proxy_variables,
     stop_signals::StopSignals,
     unknown_variables,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     admin::{self, LogLevel, Status},
     api::{self, Gateway},
-    config::{self, AdminListen, Config, Overrides, load::PLACES},
+    config::{self, AdminListen, Config, Overrides, Reading, load::PLACES},
     observe::{Counted, Observers, ledger::Keeper},
     reload::{Bell, Reloader},
     server::{self, Listener, Server},
@@ -29,18 +29,15 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Serves until a signal comes. What ends it before is an event of the log, if that is JSON, and a message otherwise.
 pub fn run(overrides: Overrides) -> Result<(), Failure> {
-    let config = match load(&overrides) {
+    let config = match config::load(&overrides, Reading::First) {
         Ok(config) => config,
-        Err(failure) => {
-            // The file cannot say how to log; what overrides it can.
-            let mut config = Config::default();
-            return match overrides.apply(&mut config) {
-                Ok(()) if logging::is_json(config.log) => {
-                    let _flush = logging::init(config.log)?;
-                    Err(failure.log())
-                }
-                _ => Err(failure),
-            };
+        Err(error) => {
+            let log = config::load::log(&overrides);
+            if !logging::is_json(log) {
+                return Err(error.into());
+            }
+            let _flush = logging::init(log)?;
+            return Err(Failure::of(error, false).log());
         }
     };
     let log = config.log;
@@ -59,14 +56,14 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level
     let bell = Bell::default();
     ask_at_hangup(bell.clone())?;
     let version = env!("CARGO_PKG_VERSION");
-    let elsewhere: &str = config.rules.default_rule().action.into();
+    let default_action: &str = config.rules.default_rule().action.into();
     match &config.file {
         Some(file) => {
-            info!(version, file = %file.display(), rules = config.rules.rules().len(), elsewhere, "configuration");
+            info!(version, file = %file.display(), rules = config.rules.rules().len(), default_action, "configuration");
         }
         None => info!(
             version,
-            elsewhere,
+            default_action,
             "no configuration file: the defaults apply; {} would be read if it were there",
             PLACES.join(" or ")
         ),
@@ -81,9 +78,7 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level
     let Open { listeners, addresses } = open;
     let own: Vec<SocketAddr> = addresses.iter().map(|(_, address)| *address).collect();
     let upstream = Upstream::new(config.upstream.clone(), &own).map_err(Failure::wrong)?;
-    if upstream.is_literal() {
-        upstream.leads_back().await.map_err(Failure::wrong)?;
-    }
+    upstream.leads_back_for_certain().map_err(Failure::wrong)?;
     let proxy = config.upstream.proxy.as_ref().map(tracing::field::display);
     info!(upstream = %upstream.origin(), proxy, "forwarding");
     if let Some(warning) = proxy_variables::warning(&config) {

@@ -23,7 +23,7 @@ fn warning(name: &str, known: &[&str]) -> Option<String> {
     }
     let distance = |known: &str| strsim::damerau_levenshtein(name, known);
     let meant = known.iter().min_by_key(|known| distance(known))?;
-    (distance(meant) <= WRONG).then(|| format!("the variable {name} is not known and not read; did you mean {meant}?"))
+    (distance(meant) <= WRONG).then(|| format!("unknown environment variable {name}, ignored; did you mean {meant}?"))
 }
 
 #[cfg(test)]

@@ -184,8 +184,25 @@ impl Dialer {
         Ok(())
     }
 
+    fn is_named_by_address(&self) -> bool {
+        matches!(self.origin.host(), Host::Address(_))
+    }
+
+    /// Fails if it is dialled by an address, and that is one of the gateway's own listeners: no DNS server can be blamed.
+    pub fn leads_back_for_certain(&self) -> Result<(), UpstreamError> {
+        let host = self.peer.host().unwrap_or_default().trim_matches(['[', ']']);
+        let (Ok(ip), Some(port), true) = (host.parse::<IpAddr>(), self.peer.port_u16(), self.is_literal()) else {
+            return Ok(());
+        };
+        let peer = SocketAddr::new(ip, port);
+        match own_address_towards(peer).is_some_and(|local| self.is_own(peer, local)) {
+            true => Err(self.looped()),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the upstream is dialled by an address, and not by a name that may lead elsewhere tomorrow.
-    pub fn is_literal(&self) -> bool {
+    fn is_literal(&self) -> bool {
         let host = self.peer.host().unwrap_or_default();
         self.proxy.is_none() && host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
     }
@@ -248,9 +265,14 @@ impl Dialer {
         match &self.proxy {
             None => UpstreamError::Loop {
                 origin: self.origin.to_string(),
-                why: match self.is_literal() {
-                    true => "[upstream] url has the address of the API",
-                    false => {
+                why: match (self.is_literal(), &self.target) {
+                    (true, TargetAddr::Ip(_)) if !self.is_named_by_address() => {
+                        "set [upstream] connect_to to the address of the API"
+                    }
+                    (true, _) => {
+                        "set [upstream] url (or fallback) to the address of the API, such as https://api.capmonster.cloud"
+                    }
+                    (false, _) => {
                         "a hosts file or a DNS entry points its name here; [upstream] connect_to dials the real address"
                     }
                 },

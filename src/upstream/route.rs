@@ -78,9 +78,9 @@ impl Route {
         self.dialer.dial().await.map(drop)
     }
 
-    /// Whether it is dialled by an address.
-    pub fn is_literal(&self) -> bool {
-        self.dialer.is_literal()
+    /// Fails if its address is one of the gateway's own listeners.
+    pub fn leads_back_for_certain(&self) -> Result<(), UpstreamError> {
+        self.dialer.leads_back_for_certain()
     }
 
     /// The connections so far.

@@ -113,9 +113,11 @@ impl Upstream {
         results
     }
 
-    /// Whether it is dialled by an address: that this leads back to the gateway is no fault of a DNS server.
-    pub fn is_literal(&self) -> bool {
-        self.first.is_literal()
+    /// Fails with [`UpstreamError::Loop`] if the address of the upstream, or of its fallback, is one of the gateway's own
+    /// listeners. No name is looked up.
+    pub fn leads_back_for_certain(&self) -> Result<(), UpstreamError> {
+        self.first.leads_back_for_certain()?;
+        self.fallback.iter().try_for_each(Route::leads_back_for_certain)
     }
 
     /// Fails with [`UpstreamError::Loop`] if the upstream's name leads to one of the gateway's own listeners at the moment.

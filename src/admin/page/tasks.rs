@@ -102,6 +102,7 @@ fn task_row(line: &Line<'_>) -> Markup {
                 high * 100.0
             )
         }
+        None if line.sum.reported_bad > 0 => line.sum.reported_bad.to_string(),
         _ => "no reports".to_owned(),
     };
     html! {
