@@ -10,7 +10,7 @@ use super::{
     output::{Failure, load, print},
 };
 use crate::{
-    config::value::host_name,
+    config::address_value::host_name,
     submission::Host,
     tls::{LocalCa, folder},
 };

@@ -8,63 +8,16 @@ use serde_json::{Value, json};
 
 use super::{
     doctor_checks as checks,
+    finding::Finding,
     output::{Failure, block_on, has_colours, print},
 };
-use crate::config::{self, LoadError, Overrides, Reading, mask::mask, report::Severity};
+use crate::config::{self, LoadError, Overrides, Reading, report::Severity};
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// One JSON object, for machines
     #[arg(long)]
     json: bool,
-}
-
-/// What was looked at, and what is wrong with it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What was looked at.
-    pub about: &'static str,
-    /// `None` if it is OK.
-    pub severity: Option<Severity>,
-    pub message: String,
-    /// What to do.
-    pub advice: Option<String>,
-}
-
-impl Finding {
-    pub fn ok(about: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            about,
-            severity: None,
-            message: mask(&message.into()),
-            advice: None,
-        }
-    }
-
-    pub fn warning(about: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            severity: Some(Severity::Warning),
-            ..Self::ok(about, message)
-        }
-    }
-
-    pub fn error(about: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            severity: Some(Severity::Error),
-            ..Self::ok(about, message)
-        }
-    }
-
-    pub fn advise(self, advice: impl Into<String>) -> Self {
-        Self {
-            advice: Some(mask(&advice.into())),
-            ..self
-        }
-    }
-
-    fn result(&self) -> &'static str {
-        self.severity.map_or("ok", Into::into)
-    }
 }
 
 /// Looks at everything. Exit code 1 if something is wrong.

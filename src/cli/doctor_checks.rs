@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     admin_client::{self, PATIENCE, reachable},
-    doctor::Finding,
+    finding::Finding,
     hosts, listeners,
     listeners::ShownCertificates,
     output::Failure,
@@ -252,11 +252,24 @@ fn is_about_time(error: &str) -> bool {
 
 /// What the hosts file and the environment have that changes where requests go.
 pub fn environment(config: &Config) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    findings.push(match hosts::loop_here(config) {
-        Some(problem) => Finding::error("hosts file", problem),
-        None => Finding::ok("hosts file", "it does not point the upstream's name at this machine"),
-    });
+    const HOSTS: &str = "hosts file";
+    let hosts = hosts::look(config);
+    let mut findings: Vec<Finding> = hosts
+        .looped
+        .map(|problem| Finding::error(HOSTS, problem))
+        .into_iter()
+        .collect();
+    findings.extend(hosts.fixed.into_iter().map(|(host, address)| {
+        Finding::warning(HOSTS, format!("{host} is fixed at {address}"))
+            .advise("remove that line, unless you know that the API is there")
+    }));
+    if !hosts.missing.is_empty() {
+        let message = format!("{} do not lead to the gateway", hosts.missing.join(", "));
+        findings.push(Finding::warning(HOSTS, message).advise("nocache-gateway hosts shows the lines"));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(HOSTS, "nothing in it leads the upstream's name elsewhere"));
+    }
     findings.push(match proxy_variables::warning(config) {
         Some(warning) => Finding::warning("environment", warning),
         None => Finding::ok("environment", "no proxy variable is left unused"),

@@ -203,10 +203,11 @@ impl Explanation<'_> {
         let said = said.split(" at line ").next().unwrap_or_default();
         let (at, line) = (lines + error.column(), error.line());
         let before = body.get(..at.saturating_sub(1)).unwrap_or_default().trim_ascii_end();
-        if before.ends_with(b",") && matches!(body.get(at.saturating_sub(1)), Some(b'}' | b']')) {
+        let bracket = body.get(at.saturating_sub(1)).filter(|byte| b"}]".contains(byte));
+        if let Some(bracket) = bracket.filter(|_| before.ends_with(b",")) {
+            let bracket = char::from(*bracket);
             return Some(format!(
-                "invalid JSON: remove the comma at byte {} (line {line})",
-                before.len()
+                "invalid JSON: remove the comma in front of the \"{bracket}\" at byte {at} (line {line})"
             ));
         }
         Some(format!("invalid JSON at byte {at} (line {line}): {said}"))

@@ -136,11 +136,37 @@ fn lookup(text: &str, name: &str) -> Option<IpAddr> {
     })
 }
 
-/// What is wrong if this system's hosts file points the upstream's own name at this machine.
-pub fn loop_here(config: &Config) -> Option<String> {
-    let text = fs::read(HOSTS_FILE).unwrap_or_default();
-    let problem = loop_ahead(config, address(config), &String::from_utf8_lossy(&text))?;
-    Some(problem.trim_start_matches("warning: ").to_owned())
+/// What this system's hosts file says of names that matter: those that it points elsewhere than they should be.
+#[derive(Debug, Default)]
+pub struct Pointed {
+    /// What is wrong, if the upstream's own name leads to this machine.
+    pub looped: Option<String>,
+    /// Names of upstreams with the address that they are fixed at.
+    pub fixed: Vec<(String, IpAddr)>,
+    /// Names of `[server.hosts]` that do not lead to the gateway.
+    pub missing: Vec<String>,
+}
+
+/// Reads this system's hosts file. One that cannot be read says nothing.
+pub fn look(config: &Config) -> Pointed {
+    let bytes = fs::read(HOSTS_FILE).unwrap_or_default();
+    of_text(config, &String::from_utf8_lossy(&bytes))
+}
+
+fn of_text(config: &Config, text: &str) -> Pointed {
+    let address = address(config);
+    let looped = loop_ahead(config, address, text);
+    let origins = config.upstream.origins().map(|origin| origin.host().to_string());
+    let fixed = origins.filter_map(|host| lookup(text, &host).map(|address| (host, address)));
+    let names = config.server.api.hosts_file_names.iter();
+    Pointed {
+        fixed: fixed.filter(|(_, address)| !address.is_loopback()).collect(),
+        missing: names
+            .filter(|name| lookup(text, name) != Some(address))
+            .cloned()
+            .collect(),
+        looped: looped.map(|problem| problem.trim_start_matches("warning: ").to_owned()),
+    }
 }
 
 /// What is wrong if the hosts file points the upstream's own name at this machine.
@@ -161,6 +187,23 @@ fn loop_ahead(config: &Config, address: IpAddr, text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_lead_elsewhere_are_told() {
+        let mut config = Config::default();
+        config.server.api.hosts_file_names = vec!["2captcha.com".to_owned(), "rucaptcha.com".to_owned()];
+        let pointed = of_text(&config, "203.0.113.5 api.capmonster.cloud\n127.0.0.1 2captcha.com\n");
+        assert_eq!(
+            pointed.fixed,
+            [("api.capmonster.cloud".to_owned(), "203.0.113.5".parse().unwrap())]
+        );
+        assert_eq!(
+            (pointed.missing, pointed.looped),
+            (vec!["rucaptcha.com".to_owned()], None)
+        );
+        let pointed = of_text(&config, "127.0.0.1 api.capmonster.cloud\n");
+        assert!(pointed.looped.is_some() && pointed.fixed.is_empty());
+    }
 
     #[test]
     fn the_first_line_with_a_name_counts() {

@@ -3,7 +3,8 @@
 //!
 //! # Layout
 //! A file per verb. `args`: flags that verbs share; `admin_client`: asks the running gateway; `curl_command`: reads a command
-//! line of curl; `doctor_checks`: what `doctor` looks at; `help`: examples and exit codes; `output`: all output, results and failures; `listeners`: opens the
+//! line of curl; `doctor_checks`: what `doctor` looks at, and `finding`: what it
+//! finds; `help`: examples and exit codes; `output`: all output, results and failures; `listeners`: opens the
 //! gateway's listeners; `logging`: the log; `json_log`: the form of its lines; `log_queue`: lines that wait to be written;
 //! `marks`: marks changed bytes; `proxy_variables`: proxies that are not used; `secrets`: finds what `explain` masks;
 //! `stop_signals`: waits for signals; `unknown_variables`: names that are mistyped.
@@ -22,6 +23,7 @@ mod doctor_checks;
 mod explain;
 mod explain_batch;
 mod explain_input;
+mod finding;
 mod free_memory;
 mod healthcheck;
 mod help;

@@ -2,8 +2,8 @@
 //!
 //! # Layout
 //! - `model`: the configuration as the program uses it
-//! - `sections`: every setting, declared once; `value` and `rule_value`: the kinds of
-//!   values, how each is read and shown
+//! - `sections`: every setting, declared once; `value`, `address_value` and `rule_value`:
+//!   the kinds of values, how each is read and shown
 //! - `load`: which file is read, and what overrides it; `files`: reads their text, the first time and again; `read`: reads
 //!   a configuration, and reports all its mistakes
 //! - `syntax`: what is wrong with a file that is not TOML
@@ -13,6 +13,7 @@
 //! - `warnings`: valid settings that are probably not intended; `expectations`: the file's own tests
 //! - `shown`: the configuration as users see it; `provenance`: where a value comes from; `units`: durations and sizes; `vendor`: names that others have for captchas
 
+pub(crate) mod address_value;
 pub(crate) mod code;
 pub(crate) mod expectations;
 pub(crate) mod files;

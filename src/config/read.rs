@@ -5,6 +5,7 @@ use std::{
     path::Path,
 };
 
+use serde_json::Value as Json;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -16,7 +17,7 @@ use super::{
     report::{Problem, Report, SHOWN, Source, meant},
     sections::{self, RuleDraft, Section, TestDraft},
     syntax,
-    value::{Value, unexpected},
+    value::{Value, toml, unexpected},
 };
 use crate::rules::{Rule, RuleSet};
 
@@ -171,13 +172,15 @@ impl<'f> Reader<'f> {
             && let Some(first) = ids.insert(id.clone(), line)
         {
             let message = format!("the id \"{id}\" is already used by the rule in line {first}");
-            self.problems.push(Problem::new(Code::IdTaken, place.span(), message));
+            let problem = Problem::new(Code::IdTaken, place.span(), message);
+            self.problems.push(problem.help("choose another one"));
         }
         let says_sites = table.contains_key("sites") || table.contains_key("sites_file");
         let sites: Vec<_> = draft.sites.into_iter().chain(draft.sites_file).flatten().collect();
         if !says_sites && !is_misnamed(section, table, "sites") {
-            let what = "a list such as [\"example.com\"]; or sites_file names a file with one pattern a line";
-            self.problems.push(missing(value, "rule", "sites", what));
+            let what = "or sites_file, which names a file with one pattern per line";
+            let example = Json::from(vec!["example.com"]);
+            self.problems.push(missing(value, "rule", "sites", &example, what));
         } else if says_sites && sites.is_empty() && self.problems.len() == before {
             self.problems
                 .push(Problem::new(Code::NoSites, value.span(), "this rule has no sites").help("\"*\" is every site"));
@@ -274,7 +277,8 @@ impl<'f> Reader<'f> {
                     }
                 }
                 (None, Some(what)) if !is_misnamed(section, table, key.name) => {
-                    self.problems.push(missing(value, section.name, key.name, what));
+                    self.problems
+                        .push(missing(value, section.name, key.name, &key.example, what));
                 }
                 (None, _) => {}
             }
@@ -324,13 +328,13 @@ fn is_misnamed<C>(section: &Section<C>, table: &DeTable<'_>, key: &str) -> bool 
     unknown.any(|written| !known().any(|known| known == written) && meant(written, known()) == Some(key))
 }
 
-fn missing(table: &Value<'_>, section: &str, key: &str, what: &str) -> Problem {
+fn missing(table: &Value<'_>, section: &str, key: &str, example: &Json, what: &str) -> Problem {
     Problem::new(
         Code::MissingKey,
         table.span(),
         format!("this {section} has no \"{key}\""),
     )
-    .help(format!("add {key}: {what}"))
+    .help(format!("add a line such as {key} = {} ({what})", toml(example)))
 }
 
 #[cfg(test)]

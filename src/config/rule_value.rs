@@ -165,7 +165,13 @@ fn patterns_of_file(value: &Value<'_>, files: &mut Files<'_>) -> Read<Vec<SitePa
     let problem = |code, message: String| one(Problem::new(code, value.span(), message));
     let source = match files.reading.source(&path) {
         Ok(source) => source,
-        Err(error) => return problem(error.code(), format!("{} {error}", path.display())),
+        Err(error) => {
+            let problem = Problem::new(error.code(), value.span(), format!("{} {error}", path.display()));
+            return one(match files.folder.as_os_str().is_empty() || path.is_relative() {
+                true => problem.help("its path begins at the folder of the configuration; it has one pattern per line"),
+                false => problem,
+            });
+        }
     };
     let number = files.sources.len();
     let text = &source.text;

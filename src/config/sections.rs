@@ -11,6 +11,7 @@ use toml::{
 
 use super::{
     Code, Config, LogFormat, LogLevel, Provenance,
+    address_value::*,
     files::Files,
     report::Problem,
     rule_value::{captcha, captchas, rule_id, site_patterns, sites_file},
@@ -272,7 +273,7 @@ pub fn rule() -> Section<RuleDraft> {
     type R = RuleDraft;
     section("rule", vec![
         key!(R, id, "id", rule_id().optional(), "its name in log, header and explain; unique")
-            .required("its name in the log and in the header x-nocache-gateway, such as \"shop\""),
+            .required("its name in the log and in the header x-nocache-gateway"),
         key!(R, sites, "sites", site_patterns().optional(), "site patterns"),
         key!(R, sites_file, "sites_file", sites_file().optional(), "a file with more patterns, one per line, # comments"),
         key!(R, captchas, "captchas", captchas(), "kinds, \"*\", JSON type names, \"method=…\"; for deny \"*\""),
@@ -306,7 +307,7 @@ pub fn test() -> Section<TestDraft> {
     type T = TestDraft;
     section("test", vec![
         key!(T, site, "site", text("https://shop.example/cart").optional(), "a target page")
-            .required("a target page such as \"https://shop.example/\""),
+            .required("a target page"),
         key!(T, captcha, "captcha", captcha(), "a kind, a JSON type name, or \"method=…\""),
         key!(T, expect, "expect", choice().optional(), "what must happen to a submission for it").required(in_words::<Decision>()),
         key!(T, rule, "rule", text("shop").optional(), "the rule that must decide"),

@@ -14,6 +14,7 @@ use crate::{
 /// Warnings about a valid configuration.
 pub fn warnings(config: &Config) -> Report {
     let places = places(config);
+    let has_default = config.provenance.contains_key("default.action");
     let mut problems = Vec::new();
     for (number, rule) in config.rules.rules().iter().enumerate() {
         if let Some(place) = places[number].sites.first()
@@ -25,12 +26,22 @@ pub fn warnings(config: &Config) -> Report {
         {
             let action: &str = rule.action.into();
             let help = match rule.action {
-                Action::Add => "to add nocache only for the sites in your rules, set action = \"keep\" below [default]",
+                Action::Add => match has_default {
+                    true => "to add nocache only for the sites in your rules, set action = \"keep\" below [default]",
+                    false => {
+                        "to add nocache only for the sites in your rules, add these two lines: [default] and action = \"keep\""
+                    }
+                },
                 _ => "leave the rule out, or give it another action",
             };
             let message = format!(
-                "the rule \"{}\" has no effect: every site gets the action \"{action}\" already, by [default]",
-                rule.id
+                "the rule \"{}\" has no effect: every site gets the action \"{action}\" already, by {}",
+                rule.id,
+                if has_default {
+                    "[default]"
+                } else {
+                    "the built-in default"
+                },
             );
             problems.push(
                 Problem::new(Code::RuleChangesNothing, place.span.clone(), message)

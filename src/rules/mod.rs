@@ -66,7 +66,8 @@
 //! # Layout
 //! - [`rule_set`]: all rules of a configuration; [`RuleSet::decide`]
 //! - [`rule`]: one rule; [`action`]: what it does to nocache
-//! - [`site_pattern`], [`captcha_pattern`]: what it applies to
+//! - [`site_pattern`], [`captcha_pattern`]: what it applies to; [`site_pattern_mistake`]: what is wrong with a text that is
+//!   meant as one
 //! - `index`: finds the first rule that applies; `captcha_selector`: captchas as numbers for it
 //! - [`near_miss`]: rules that nearly applied
 
@@ -78,6 +79,7 @@ pub mod near_miss;
 pub mod rule;
 pub mod rule_set;
 pub mod site_pattern;
+pub mod site_pattern_mistake;
 #[cfg(test)]
 mod tests;
 
@@ -86,4 +88,5 @@ pub use captcha_pattern::{CaptchaPattern, CaptchaPatternError};
 pub use near_miss::{MissReason, NearMiss};
 pub use rule::Rule;
 pub use rule_set::{LegacyPlace, Lookup, RuleSet, Unreadable};
-pub use site_pattern::{SitePattern, SitePatternError, SitePatternMistake};
+pub use site_pattern::SitePattern;
+pub use site_pattern_mistake::{SitePatternError, SitePatternMistake};

@@ -2,8 +2,9 @@
 
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 
-use SitePatternMistake as Mistake;
-
+use super::site_pattern_mistake::{
+    SitePatternError, SitePatternMistake as Mistake, bare_percent, encoded, is_regex, without_regex,
+};
 use crate::submission::{Host, Site, host::HostError, site};
 
 /// A pattern for sites.
@@ -39,106 +40,6 @@ impl HostPattern {
             Self::Only(Host::Address(_)) | Self::WithSubdomains(Host::Address(_))
         )
     }
-}
-
-/// The reason why a text is not a valid [`SitePattern`]. Its `Display` says what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SitePatternError {
-    /// What is wrong.
-    pub mistake: SitePatternMistake,
-    /// A valid pattern to write instead, if there is an obvious one.
-    pub fix: Option<String>,
-}
-
-impl std::error::Error for SitePatternError {}
-
-impl fmt::Display for SitePatternError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.mistake.fmt(f)?;
-        match &self.fix {
-            Some(fix) => write!(f, ": write \"{fix}\""),
-            None => Ok(()),
-        }
-    }
-}
-
-/// What is wrong with a text that is meant as a [`SitePattern`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SitePatternMistake {
-    /// The empty text.
-    #[error("a site pattern is empty: write a host such as \"example.com\", or \"*\" for every site")]
-    Empty,
-    /// White space or a control character.
-    #[error("a site pattern cannot contain white space or control characters")]
-    Space,
-    /// `https://…`, `https:…`
-    #[error("remove the scheme, and any query: a pattern matches host and path")]
-    Scheme,
-    /// `/login`, `//example.com`
-    #[error("a site pattern begins with a host, or with \"*\" for every host")]
-    Slash,
-    /// `example.com\login`
-    #[error("a path is written with slashes, not with backslashes")]
-    Backslash,
-    /// `example.com:8080`
-    #[error("remove the port: a pattern matches every port")]
-    Port,
-    /// `user@example.com`
-    #[error("remove the user name: a pattern matches host and path")]
-    UserInfo,
-    /// `example.com/?a`
-    #[error("remove the query or fragment: a pattern matches host and path")]
-    Query,
-    /// `a*.example.com`
-    #[error(
-        "\"*\" must be the whole pattern or its first label, as in \"*.example.com\"; without it a host covers its subdomains"
-    )]
-    Wildcard,
-    /// `example.com/*`
-    #[error("\"*\" is not supported in a path, and not needed: a path matches everything below it")]
-    WildcardPath,
-    /// `example.com/login*`
-    #[error(
-        "\"*\" is not supported in a path, which ends with a whole segment: \"/login\" is /login and /login/x, and not /login2; list each path, or leave the path out for the whole site"
-    )]
-    PartOfSegment,
-    /// `www.*.example`
-    #[error("\"*\" cannot be inside a host: list each host, such as \"www.shop.example\", \"www.blog.example\"")]
-    InnerWildcard,
-    /// `example.com/(a|b)`
-    #[error("\"{0}\" has no special meaning in a path: write one pattern per path (the character itself is {encoded})", encoded = encoded(&.0.to_string(), |_| true))]
-    PathCharacter(char),
-    /// `example.com/100%`
-    #[error("\"%\" begins a percent-encoded byte; a literal \"%\" is %25")]
-    Percent,
-    /// `^(www\\.)?example\\.com$`
-    #[error(
-        "regular expressions are not supported; a host covers its subdomains (\"=host\" is that host alone), a path what is below it"
-    )]
-    Regex,
-    /// `(a|b).example.com`
-    #[error(
-        "{}", not_in_a_host(*.0)
-    )]
-    HostCharacter(char),
-    /// `*.192.0.2.1`
-    #[error("an IP address has no subdomains")]
-    Subdomains,
-    /// `192.0.2.0/24`
-    #[error("address ranges are not supported: list the addresses that occur, such as \"192.0.2.7\"")]
-    Range,
-    /// `::1`
-    #[error("an IPv6 address is written in brackets")]
-    Brackets,
-    /// `a..example`
-    #[error("the host must not begin with a dot or have two in a row")]
-    EmptyLabel,
-    /// A host or a label beyond what DNS allows.
-    #[error("{long}", long = HostError::TooLong)]
-    TooLong,
-    /// Anything else that is not a host.
-    #[error("\"{0}\" is not a host")]
-    Host(String),
 }
 
 impl SitePattern {
@@ -186,12 +87,12 @@ fn valid(mut text: String) -> Option<String> {
 
 /// A mistake, and the text without it, if that is obvious.
 struct Unread {
-    mistake: SitePatternMistake,
+    mistake: Mistake,
     repaired: Option<String>,
 }
 
-impl From<SitePatternMistake> for Unread {
-    fn from(mistake: SitePatternMistake) -> Self {
+impl From<Mistake> for Unread {
+    fn from(mistake: Mistake) -> Self {
         Self {
             mistake,
             repaired: None,
@@ -199,7 +100,7 @@ impl From<SitePatternMistake> for Unread {
     }
 }
 
-impl SitePatternMistake {
+impl Mistake {
     fn repaired(self, text: impl Into<String>) -> Unread {
         Unread {
             mistake: self,
@@ -314,14 +215,6 @@ fn behind_scheme(text: &str) -> Option<&str> {
 /// Signs of other languages for patterns. In a pattern they would match nothing but themselves, which nobody means.
 const SIGNS: [char; 8] = ['*', '(', ')', '|', '^', '$', '!', '\\'];
 
-/// What to do instead of a sign that no host has.
-fn not_in_a_host(sign: char) -> String {
-    match sign {
-        '!' => "\"!\" excludes nothing: for that site put a rule with action = \"keep\" above this one".to_owned(),
-        sign => format!("\"{sign}\" cannot be in a host: list each host as a pattern of its own"),
-    }
-}
-
 /// A host as [`Site::host`] returns it.
 fn host(name: &str) -> Result<Host, Unread> {
     if name.contains('*') {
@@ -362,51 +255,19 @@ fn check_path(hosts: &HostPattern, authority: &str, path: &str) -> Result<(), Un
         return Err(Mistake::Percent.repaired(format!("{authority}{before}25{after}")));
     }
     match path.chars().find(|c| SIGNS.contains(c)) {
-        Some('*') => Err(Mistake::PartOfSegment.into()),
+        Some('*') if !path.starts_with("/*") => Err(Mistake::PartOfSegment {
+            host: authority.to_owned(),
+            path: path
+                .split('*')
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches('/')
+                .to_owned(),
+        }
+        .into()),
         Some(sign) => Err(Mistake::PathCharacter(sign).into()),
         None => Ok(()),
     }
-}
-
-/// Where a path has a percent sign that two hexadecimal digits do not follow.
-fn bare_percent(path: &str) -> Option<usize> {
-    let bytes = path.as_bytes();
-    memchr::memchr_iter(b'%', bytes)
-        .find(|at| !matches!(bytes.get(at + 1..at + 3), Some(digits) if digits.iter().all(u8::is_ascii_hexdigit)))
-}
-
-/// Whether a text has what only regular expressions have: an anchor, an escaped dot, a dot with a star or a plus sign, or a
-/// group that is optional.
-fn is_regex(text: &str) -> bool {
-    let is_anchored = text.starts_with('^') || text.ends_with('$');
-    is_anchored
-        || text.starts_with(".*")
-        || ["\\.", "/.*", ")?", "(?", "(.*", "(.+"]
-            .iter()
-            .any(|sign| text.contains(sign))
-}
-
-/// The pattern that a regular expression means, if it is a host or a URL with no more than optional subdomains in front and
-/// anything behind a slash. What else it has would be lost, and a rule that denies would let through what it meant.
-fn without_regex(text: &str) -> Option<String> {
-    let text = text.trim_start_matches('^').trim_end_matches('$');
-    let text = ["https?://", "https?:\\/\\/", "https://", "http://"]
-        .iter()
-        .find_map(|scheme| text.strip_prefix(scheme))
-        .unwrap_or(text);
-    let text = ["(?:www\\.)?", "(www\\.)?", "(.*\\.)?", "(.+\\.)?", ".*\\.", ".+\\."]
-        .iter()
-        .find_map(|subdomains| text.strip_prefix(subdomains))
-        .unwrap_or(text);
-    let text = text
-        .strip_suffix("/.*")
-        .or_else(|| text.strip_suffix("\\/.*"))
-        .unwrap_or(text);
-    let plain = text.replace("\\.", ".").replace("\\/", "/").replace("\\-", "-");
-    let host = plain.split('/').next().unwrap_or_default();
-    let is_plain =
-        host.contains('.') && !plain.contains(['*', '+', '?', '(', ')', '[', ']', '{', '}', '|', '^', '$', '\\']);
-    is_plain.then_some(plain)
 }
 
 /// Whether what looks like a path is the number of bits of a range of addresses: `/24`.
@@ -415,18 +276,6 @@ fn is_bits(path: &[u8]) -> bool {
     bits.is_some_and(|bits| {
         bits.bytes().all(|byte| byte.is_ascii_digit()) && bits.parse::<u8>().is_ok_and(|bits| bits <= 128)
     })
-}
-
-/// A path with some of its characters percent-encoded.
-fn encoded(path: &str, is_encoded: impl Fn(char) -> bool) -> String {
-    let mut encoded = String::with_capacity(path.len());
-    for c in path.chars() {
-        match is_encoded(c) {
-            true => encoded.extend(c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02X}"))),
-            false => encoded.push(c),
-        }
-    }
-    encoded
 }
 
 /// A path as [`Site::path`] returns it, without a trailing slash. The same parser reads both.

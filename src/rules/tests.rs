@@ -81,6 +81,10 @@ fn patterns_match_what_the_manual_says() {
 fn invalid_patterns_say_what_to_write() {
     use SitePatternMistake as M;
     let long = format!("{}.example", "a".repeat(64));
+    let part = |path: &str| M::PartOfSegment {
+        host: "bank.example".to_owned(),
+        path: path.to_owned(),
+    };
     for (text, mistake, fix) in [
         ("", M::Empty, None),
         ("a b", M::Space, None),
@@ -111,13 +115,13 @@ fn invalid_patterns_say_what_to_write() {
         ("=*", M::Wildcard, None),
         ("bank.example/*", M::WildcardPath, Some("bank.example")),
         ("bank.example/a/**", M::WildcardPath, Some("bank.example/a")),
-        ("bank.example/a*", M::PartOfSegment, None),
+        ("bank.example/a*", part("/a"), None),
         (
             "bank.example/100%/%zz%41",
             M::Percent,
             Some("bank.example/100%25/%25zz%41"),
         ),
-        ("bank.example/*/a", M::PartOfSegment, None),
+        ("bank.example/*/a", M::PathCharacter('*'), None),
         ("bank.example/(a|b)", M::PathCharacter('('), None),
         ("bank.example/a)", M::PathCharacter(')'), None),
         ("bank.example/a|b", M::PathCharacter('|'), None),

@@ -1,0 +1,147 @@
+//! Where something listens or is: addresses with ports, and hosts.
+
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+};
+
+use serde_json::json;
+use toml::de::DeValue;
+
+use super::{
+    AdminListen, Code,
+    files::Files,
+    report::Problem,
+    value::{
+        Read, Shape, Value, all_shown, collect, list, of_string, one, parse, string, string_schema, strings_schema,
+    },
+    warnings::is_public_suffix,
+};
+use crate::submission::Host;
+
+/// An address with a port.
+pub fn address(example: &str) -> Shape<SocketAddr> {
+    of_string(example, socket_address)
+}
+
+/// An address with a port, or "off".
+pub fn admin_listen(example: &str) -> Shape<AdminListen> {
+    of_string(example, |value| match value.get_ref() {
+        DeValue::String(text) if text.parse::<AdminListen>().is_ok() => parse(Code::InvalidAddress, value),
+        DeValue::String(text) if ["none", "no", "false", "disabled", "disable", ""].contains(&text.as_ref()) => {
+            let message = "expected an address with a port such as \"127.0.0.1:6623\", or \"off\"";
+            one(Problem::new(Code::InvalidAddress, value.span(), message).help("write \"off\""))
+        }
+        DeValue::Boolean(false) => {
+            let message = "expected an address with a port such as \"127.0.0.1:6623\", or \"off\"";
+            one(Problem::new(Code::InvalidAddress, value.span(), message).help("write \"off\""))
+        }
+        _ => socket_address(value).map(AdminListen::At),
+    })
+}
+
+/// One address, or a list of them that is not empty.
+pub fn addresses() -> Shape<Vec<SocketAddr>> {
+    let some = addresses_or_none("127.0.0.1:6622");
+    let read = move |value: &Value<'_>, files: &mut Files<'_>| match (some.read)(value, files)? {
+        none if none.is_empty() => {
+            one(Problem::new(Code::OutOfRange, value.span(), "expected at least one address").label("empty"))
+        }
+        addresses => match twice(&addresses) {
+            Some(address) => {
+                let message = format!("{address} is in this list twice: remove one of them");
+                one(Problem::new(Code::InvalidAddress, value.span(), message))
+            }
+            None => Ok(addresses),
+        },
+    };
+    Shape::new(some.schema, some.example, read, |values| all_shown(values))
+}
+
+/// An address that a list has twice; port 0 is another one each time.
+fn twice(addresses: &[SocketAddr]) -> Option<SocketAddr> {
+    let mut seen = HashSet::new();
+    let with_port = addresses.iter().filter(|address| address.port() != 0);
+    with_port.copied().find(|address| !seen.insert(*address))
+}
+
+/// One address, or a list of them.
+pub fn addresses_or_none(example: &str) -> Shape<Vec<SocketAddr>> {
+    let read = |value: &Value<'_>, _: &mut Files<'_>| match value.get_ref() {
+        DeValue::Array(entries) => collect(entries.iter().map(socket_address)),
+        _ => socket_address(value).map(|address| vec![address]),
+    };
+    let schema = json!({ "anyOf": [string_schema(), strings_schema()] });
+    Shape::new(schema, vec![example], read, |values| all_shown(values))
+}
+
+fn socket_address(value: &Value<'_>) -> Read<SocketAddr> {
+    let message = "expected an address with a port, such as \"127.0.0.1:6622\" or \"[::1]:6622\"";
+    let wrong = || Problem::new(Code::InvalidAddress, value.span(), message).label("not an address with a port");
+    let text = match value.get_ref() {
+        // A port by itself.
+        DeValue::Integer(port) => {
+            let help = address_help(port.as_str());
+            return one(help.map_or_else(wrong, |help| wrong().help(help)));
+        }
+        _ => string(value)?,
+    };
+    text.parse().map_err(|_| {
+        vec![match address_help(text) {
+            Some(help) => wrong().help(help),
+            None => wrong(),
+        }]
+    })
+}
+
+/// What to write instead of something that is no address with a port.
+fn address_help(text: &str) -> Option<String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(format!("write \"{}\"", SocketAddr::new(address, 6622)));
+    }
+    match (host, port.parse::<u16>()) {
+        (_, Err(_)) if is_number => Some(format!("the port {port} is too large: the maximum is 65535")),
+        ("localhost", Ok(port)) => Some(format!("write \"127.0.0.1:{port}\"")),
+        ("", Ok(port)) => Some(format!(
+            "write \"127.0.0.1:{port}\" for this machine only, or \"0.0.0.0:{port}\" for all interfaces"
+        )),
+        ("*", Ok(port)) => Some(format!("write \"0.0.0.0:{port}\"")),
+        (_, Ok(_)) => Some("a listener has an address of this machine, not a name".to_owned()),
+        _ => None,
+    }
+}
+
+/// A list of hosts, each a name or an address, as they compare.
+pub fn hosts(example: &str) -> Shape<Vec<String>> {
+    list("a list of host names", example, |value| {
+        let text = string(value)?;
+        host_name(text).map(|host| host.to_string()).map_err(|message| {
+            let label = "a host alone belongs here, such as \"gateway.internal\"";
+            let problem = Problem::new(Code::InvalidHost, value.span(), message).label(label);
+            let parsed = url::Url::parse(text).or_else(|_| url::Url::parse(&format!("http://{text}")));
+            let alone = parsed.ok().and_then(|url| host_name(url.host_str()?).ok());
+            vec![match alone {
+                Some(host) => problem.help(format!("write \"{host}\"")),
+                None => problem,
+            }]
+        })
+    })
+}
+
+/// A host that a certificate can be for: neither a pattern nor a whole public suffix.
+pub fn host_name(text: &str) -> Result<Host, String> {
+    let invalid = || format!("\"{text}\" is not a valid host");
+    let parsed = url::Host::parse(text).map_err(|_| invalid())?;
+    let host = Host::from_url(parsed).map_err(|error| format!("{}: {error}", invalid()))?;
+    let is_plain = |name: &str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    match host.name() {
+        Some(name) if !is_plain(name) => Err(invalid()),
+        Some(name) if is_public_suffix(name) => Err(format!("\"{name}\" is a public suffix and not a host")),
+        _ => Ok(host),
+    }
+}
