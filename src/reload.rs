@@ -225,7 +225,7 @@ impl Reloader {
         let report = warnings::warnings(config);
         let warnings = report.problems.len();
         if warnings > 0 {
-            warn!(warnings, "the configuration has warnings:\n{report}");
+            warn!(warnings, "the configuration has warnings:\n{report}\n");
         }
         let in_force = sections::in_force(config);
         let needs_restart = self.what_needs_a_restart(config, &in_force);

@@ -76,33 +76,39 @@ pub fn addresses_or_none(example: &str) -> Shape<Vec<SocketAddr>> {
 }
 
 fn socket_address(value: &Value<'_>) -> Read<SocketAddr> {
-    let message = "expected an address with a port, such as \"127.0.0.1:6622\" or \"[::1]:6622\"";
-    let wrong = || Problem::new(Code::InvalidAddress, value.span(), message).label("not an address with a port");
     let text = match value.get_ref() {
         // A port by itself.
-        DeValue::Integer(port) => {
-            let help = address_help(port.as_str());
-            return one(help.map_or_else(wrong, |help| wrong().help(help)));
-        }
+        DeValue::Integer(port) => port.as_str(),
         _ => string(value)?,
     };
     text.parse().map_err(|_| {
+        let problem = |message: &str| Problem::new(Code::InvalidAddress, value.span(), message);
+        if let Some(port) = too_large(text) {
+            return vec![problem(&format!("the port {port} is too large: the maximum is 65535"))];
+        }
+        let wrong = problem("expected an address with a port, such as \"127.0.0.1:6622\" or \"[::1]:6622\"")
+            .label("not an address with a port");
         vec![match address_help(text) {
-            Some(help) => wrong().help(help),
-            None => wrong(),
+            Some(help) => wrong.help(help),
+            None => wrong,
         }]
     })
+}
+
+/// The number behind the last colon, if it is too large for a port.
+fn too_large(text: &str) -> Option<&str> {
+    let port = text.rsplit_once(':').map_or(text, |(_, port)| port);
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && port.parse::<u16>().is_err()).then_some(port)
 }
 
 /// What to write instead of something that is no address with a port.
 fn address_help(text: &str) -> Option<String> {
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
-    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(format!("write \"{}\"", SocketAddr::new(address, 6622)));
     }
     match (host, port.parse::<u16>()) {
-        (_, Err(_)) if is_number => Some(format!("the port {port} is too large: the maximum is 65535")),
         ("localhost", Ok(port)) => Some(format!("write \"127.0.0.1:{port}\"")),
         ("", Ok(port)) => Some(format!(
             "write \"127.0.0.1:{port}\" for this machine only, or \"0.0.0.0:{port}\" for all interfaces"
