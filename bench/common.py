@@ -278,9 +278,9 @@ class Load:
 
     def end(self):
         """Ends the load. Every request must have had its 200; returns wrk's report."""
+        self.wrk.send_signal(signal.SIGCONT)
         # One more than can be in flight, of this load and of what a proxy still sends of the one before: then a response has
         # arrived.
-        self.wrk.send_signal(signal.SIGCONT)
         deadline = time.monotonic() + 60
         while self.stub.requests() - self.before <= 2 * self.connections and time.monotonic() < deadline:
             time.sleep(0.01)

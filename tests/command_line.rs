@@ -86,31 +86,23 @@ fn options_are_where_they_work() {
         let output = program_in(&folder).args(args).output().unwrap();
         (output.status.code(), text(&output.stderr))
     };
-    for args in [
-        &["demo", "--listen", "127.0.0.1:0"][..],
-        &["sandbox", "--upstream", "http://x.example"],
-        &["schema", "--config", "x.toml"],
-        &["completions", "bash", "--listen", "127.0.0.1:0"],
-        &["explain", "--site", "a.example", "--upstream", "http://x.example"],
-        &["stats", "--upstream", "http://x.example"],
+    let (behind, in_front) = ("unexpected argument", "has no use for it");
+    for (args, expected) in [
+        (&["demo", "--listen", "127.0.0.1:0"][..], behind),
+        (&["sandbox", "--upstream", "http://x.example"], behind),
+        (&["schema", "--config", "x.toml"], behind),
+        (&["completions", "bash", "--listen", "127.0.0.1:0"], behind),
+        (
+            &["explain", "--site", "a.example", "--upstream", "http://x.example"],
+            behind,
+        ),
+        (&["stats", "--upstream", "http://x.example"], behind),
+        (&["--listen", "127.0.0.1:0", "demo"], in_front),
+        (&["-c", "x.toml", "init"], in_front),
+        (&["--upstream", "http://x.example", "stats"], in_front),
     ] {
         let (code, said) = run(args);
-        assert!(
-            code == Some(2) && said.contains("unexpected argument"),
-            "{args:?}: {said}"
-        );
-    }
-    // In front of the command they are the same.
-    for args in [
-        &["--listen", "127.0.0.1:0", "demo"][..],
-        &["-c", "x.toml", "init"],
-        &["--upstream", "http://x.example", "stats"],
-    ] {
-        let (code, said) = run(args);
-        assert!(
-            code == Some(2) && said.contains("has no use for it"),
-            "{args:?}: {said}"
-        );
+        assert!(code == Some(2) && said.contains(expected), "{args:?}: {said}");
     }
     for args in [
         &["--listen", "127.0.0.1:1", "config", "show"][..],

@@ -109,7 +109,7 @@ fn what_is_wrong_is_named() {
     assert!(about(&found, "ledger")[0].starts_with("error: "), "{found:#}");
 }
 
-/// What runs may have been started with other flags, or be something else.
+/// The gateway that runs may have other flags, and another program may be at the admin port.
 #[test]
 fn what_runs_is_compared_with_what_is_looked_at() {
     let (upstream, other) = (RawUpstream::start(OK), RawUpstream::start(OK));

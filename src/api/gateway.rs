@@ -174,7 +174,7 @@ impl Gateway {
     /// Completes when requests in flight are cut off.
     pub(super) async fn is_cut_off(&self) {
         let woken = self.cut_off.notified();
-        if !self.is_stopping.load(Ordering::Relaxed) {
+        if !self.has_cut_off() {
             woken.await;
         }
     }

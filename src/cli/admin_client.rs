@@ -45,6 +45,11 @@ pub async fn get(overrides: &Overrides, target: &str) -> Result<Value, Failure> 
     let AdminListen::At(address) = config::load::listeners(overrides)?.0 else {
         return Err(Failure::failed("the admin listener is off ([admin] listen)"));
     };
+    get_from(address, target).await
+}
+
+/// The same, at an address.
+pub async fn get_from(address: SocketAddr, target: &str) -> Result<Value, Failure> {
     let response = ask(address, target, LONG).await?;
     let status = response.status();
     let body = response.bytes().await.map_err(Failure::failed)?;

@@ -4,6 +4,7 @@ use std::{env, ffi::OsString, marker::PhantomData, path::PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
+use super::curl_command::NAMES;
 use crate::config::{
     Config, Overrides, Provenance,
     load::{self, Override},
@@ -81,55 +82,45 @@ impl Flags for OfSandbox {
     }
 }
 
-/// No flag.
-#[derive(Debug)]
-pub enum Nothing {}
-
-impl Flags for Nothing {
-    fn has(_: &str) -> bool {
-        false
-    }
-}
-
 /// The flag that names the configuration file.
 const CONFIG: &str = "--config";
 
 impl<F: Flags> OverrideArgs<F> {
+    /// The flags that are there.
+    fn flags(&self) -> impl Iterator<Item = &'static str> {
+        let of_settings = self.0.said.iter().filter_map(|said| match said.provenance {
+            Provenance::Flag(name) => Some(name),
+            _ => None,
+        });
+        self.0.is_file_named().then_some(CONFIG).into_iter().chain(of_settings)
+    }
+
+    /// Fails with a flag, if there is one: for a command that has a use for none.
+    pub fn refuse(&self) -> Result<(), &'static str> {
+        self.flags().next().map_or(Ok(()), Err)
+    }
+
     /// Adds the flags in front of the command; those behind it win.
     ///
     /// # Errors
     /// The flag that the command has no use for.
     pub fn add_front(&mut self, front: &OverrideArgs<Every>) -> Result<(), &'static str> {
-        let own = &mut self.0;
-        if front.0.file.is_some() && front.0.file_variable.is_none() {
-            if !F::has(CONFIG) {
-                return Err(CONFIG);
-            }
-            if own.file.is_none() || own.file_variable.is_some() {
-                (own.file, own.file_variable) = (front.0.file.clone(), None);
-            }
+        if let Some(useless) = front.flags().find(|name| !F::has(name)) {
+            return Err(useless);
         }
-        for said in &front.0.said {
-            let Provenance::Flag(name) = said.provenance else {
-                continue;
-            };
-            if !F::has(name) {
-                return Err(name);
-            }
+        let own = &mut self.0;
+        if front.0.is_file_named() && !own.is_file_named() {
+            (own.file, own.file_variable) = (front.0.file.clone(), None);
+        }
+        let is_flag = |said: &Override| matches!(said.provenance, Provenance::Flag(_));
+        for said in front.0.said.iter().filter(|said| is_flag(said)) {
             match own.said.iter_mut().find(|own| own.path == said.path) {
-                Some(own) if matches!(own.provenance, Provenance::Flag(_)) => {}
+                Some(own) if is_flag(own) => {}
                 Some(own) => own.clone_from(said),
                 None => own.said.push(said.clone()),
             }
         }
         Ok(())
-    }
-}
-
-impl OverrideArgs<Nothing> {
-    /// Nothing.
-    pub fn nothing() -> Self {
-        Self(Overrides::default(), PhantomData)
     }
 }
 
@@ -254,9 +245,7 @@ fn arg(path: String, key: &Key<Config>, flag: Flag, default: fn(&str) -> Option<
 
 /// The arguments, with a command line of curl behind `explain` as one, so that it can be typed without quotes around it.
 pub fn with_curl_joined(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let is_curl = arguments.len() > 3
-        && arguments[1] == "explain"
-        && ["curl", "curl.exe"].iter().any(|name| arguments[2] == *name);
+    let is_curl = arguments.len() > 3 && arguments[1] == "explain" && NAMES.iter().any(|name| arguments[2] == *name);
     let words = is_curl.then(|| {
         arguments[2..]
             .iter()

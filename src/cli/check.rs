@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     listeners::{self, ShownCertificates},
-    output::{Failure, block_on, has_colours, print, tell},
+    output::{Failure, block_on, counted, has_colours, print, tell},
     proxy_variables, unknown_variables,
 };
 use crate::{
@@ -35,16 +35,11 @@ pub struct CheckArgs {
 
 /// Validates. Errors end it with exit code 2, warnings only if they are denied.
 pub fn run(overrides: &Overrides, args: &CheckArgs) -> Result<(), Failure> {
-    let is_named_twice = args.file.is_some() && overrides.file.is_some() && overrides.file_variable.is_none();
-    if is_named_twice {
-        return Err(Failure::wrong("name the file once: behind check, or with --config"));
-    }
     let overrides = match &args.file {
-        Some(file) => &Overrides {
-            file: Some(file.clone()),
-            file_variable: None,
-            ..overrides.clone()
-        },
+        Some(_) if overrides.is_file_named() => {
+            return Err(Failure::wrong("name the file once: behind check, or with --config"));
+        }
+        Some(file) => &overrides.with_file(file),
         None => overrides,
     };
     let found = Found::of(overrides)?;
@@ -62,7 +57,7 @@ pub fn run(overrides: &Overrides, args: &CheckArgs) -> Result<(), Failure> {
         return Err(Failure::Wrong(format!("{failed} of {all} tests failed")));
     }
     if !is_valid {
-        return Err(Failure::Told);
+        return Err(Failure::Said(2));
     }
     match found.count(Severity::Warning) {
         1 if args.deny_warnings => return Err(Failure::Wrong("there is a warning".to_owned())),
@@ -244,12 +239,6 @@ fn summary(config: &Config) -> String {
         counted(patterns(config), "site pattern"),
         row("other sites", "default.action"),
     )
-}
-
-/// "1 pattern", "2 patterns"
-fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }
 
 fn problems(report: &Report) -> Vec<Value> {

@@ -15,6 +15,9 @@ pub struct CurlRequest {
     pub body: String,
 }
 
+/// What the program is called.
+pub const NAMES: [&str; 2] = ["curl", "curl.exe"];
+
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// curl's short options that take a value, and its long ones (`curl --help all`, 8.10).

@@ -94,14 +94,15 @@ fn json(findings: &[Finding]) -> Value {
     let one = |finding: &Finding| {
         json!({
             "about": finding.about,
-            "result": finding.result(),
+            "result": result(finding.severity),
             "message": finding.message,
             "advice": finding.advice,
         })
     };
-    let worst = match findings.iter().filter_map(|finding| finding.severity).min() {
-        None => "ok",
-        Some(severity) => severity.into(),
-    };
-    json!({ "result": worst, "findings": findings.iter().map(one).collect::<Vec<_>>() })
+    let worst = findings.iter().filter_map(|finding| finding.severity).min();
+    json!({ "result": result(worst), "findings": findings.iter().map(one).collect::<Vec<_>>() })
+}
+
+fn result(severity: Option<Severity>) -> &'static str {
+    severity.map_or("ok", Into::into)
 }

@@ -7,14 +7,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde_json::Value;
-
 use super::{
     admin_client::{self, PATIENCE, reachable},
     finding::Finding,
     hosts, listeners,
     listeners::ShownCertificates,
-    output::Failure,
+    output::counted,
     proxy_variables, unknown_variables,
 };
 use crate::{
@@ -42,8 +40,7 @@ pub fn configuration(config: &Config) -> Vec<Finding> {
     let elsewhere = config.rules.default_rule().action;
     let rules = match rules {
         0 => format!("no rules, every site: {elsewhere}"),
-        1 => format!("1 rule, other sites: {elsewhere}"),
-        rules => format!("{rules} rules, other sites: {elsewhere}"),
+        rules => format!("{}, other sites: {elsewhere}", counted(rules, "rule")),
     };
     let first = match &config.file {
         Some(file) => Finding::ok(ABOUT, format!("{}: {rules}", file.display())),
@@ -53,14 +50,8 @@ pub fn configuration(config: &Config) -> Vec<Finding> {
         ),
     };
     let doubts = warnings::warnings(config).problems.len();
-    let doubts = (doubts > 0).then(|| {
-        let message = if doubts == 1 {
-            "1 warning".to_owned()
-        } else {
-            format!("{doubts} warnings")
-        };
-        Finding::warning(ABOUT, message).advise("nocache-gateway check shows them")
-    });
+    let doubts = (doubts > 0)
+        .then(|| Finding::warning(ABOUT, counted(doubts, "warning")).advise("nocache-gateway check shows them"));
     [Some(first), doubts].into_iter().flatten().collect()
 }
 
@@ -88,10 +79,7 @@ pub async fn listeners(config: &Config) -> Vec<Finding> {
                     format!("{address} is left out: this machine has no IPv6"),
                 ));
             }
-            Err(error) => findings.push(match listeners::bind_failure(address, &error, "") {
-                Failure::Failed(message) => Finding::error(about, message.trim_end_matches(" ()")),
-                _ => Finding::error(about, format!("cannot listen on {address} ({error})")),
-            }),
+            Err(error) => findings.push(Finding::error(about, listeners::why_not_bound(address, &error))),
         }
     }
     findings.push(running(config, is_running).await);
@@ -106,8 +94,7 @@ async fn elsewhere(config: &Config) -> Option<Finding> {
     let AdminListen::At(address) = config.admin.listen else {
         return None;
     };
-    let response = admin_client::ask(address, "/config", PATIENCE).await.ok()?;
-    let running: Value = serde_json::from_slice(&response.bytes().await.ok()?).ok()?;
+    let running = admin_client::get_from(address, "/config").await.ok()?;
     let settings = running["settings"].as_array()?;
     let url = settings.iter().find(|setting| setting["setting"] == "upstream.url")?["value"].as_str()?;
     let here = config.upstream.url.to_string();
@@ -128,7 +115,7 @@ fn held(about: &'static str, address: SocketAddr) -> (Finding, bool) {
     };
     let held_by = ::listeners::get_process_by_port(address.port(), ::listeners::Protocol::TCP);
     match held_by {
-        Ok(process) if process.name.starts_with("nocache-gatewa") => {
+        Ok(process) if process.name.starts_with(env!("CARGO_PKG_NAME")) => {
             let message = format!("{address} {accepts}: {} (process {}) has it", process.name, process.pid);
             (Finding::ok(about, message), true)
         }
@@ -292,13 +279,15 @@ pub fn clock() -> Finding {
 pub fn open_files(config: &Config) -> Finding {
     const ABOUT: &str = "open files";
     let wanted = super::serve::wanted_descriptors(&config.server);
-    match rlimit::Resource::NOFILE.get() {
-        Ok((_, allowed)) if allowed >= wanted => {
-            Finding::ok(ABOUT, format!("{allowed} allowed, {wanted} can be needed"))
-        }
-        Ok((_, allowed)) => Finding::warning(ABOUT, format!("{allowed} allowed, {wanted} can be needed"))
+    let allowed = match rlimit::Resource::NOFILE.get() {
+        Ok((_, allowed)) => allowed,
+        Err(error) => return Finding::ok(ABOUT, format!("this system tells no limit ({error})")),
+    };
+    let message = format!("{allowed} allowed, {wanted} can be needed");
+    match allowed >= wanted {
+        true => Finding::ok(ABOUT, message),
+        false => Finding::warning(ABOUT, message)
             .advise("raise the limit (ulimit -n, LimitNOFILE), or lower [server] max_connections and max_in_flight"),
-        Err(error) => Finding::ok(ABOUT, format!("this system tells no limit ({error})")),
     }
 }
 

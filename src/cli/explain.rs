@@ -72,12 +72,7 @@ pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
         return show(&Explanation::of_site(&config, &site, &captcha));
     }
     let input = explain_input::read(args.request.as_deref().unwrap_or_default())?;
-    let reading = rewrite::read(
-        input.dialect,
-        input.request(),
-        &Sent::usual(input.dialect, &input.body),
-        &config.rules,
-    );
+    let reading = input.read(&config.rules);
     show(&Explanation::of_request(
         &config,
         input.request(),
@@ -189,7 +184,7 @@ impl Explained<'_> {
 }
 
 impl Explanation<'_> {
-    /// Where a body is no JSON any more, if that is why it cannot be read.
+    /// Where a body stops being valid JSON, if that is why it cannot be read.
     fn broken_json(&self) -> Option<String> {
         let body = self.request.as_ref()?.request.body;
         let is_unread = self.unread == Some(Unread::Unreadable) && body.trim_ascii_start().starts_with(b"{");

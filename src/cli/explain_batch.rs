@@ -13,18 +13,14 @@ use super::{
 use crate::{
     config::{Config, Overrides, mask::mask_value},
     rewrite::{self, Outcome, outcome_for},
-    submission::{Captcha, Site, plain_shape::Sent},
+    submission::{Captcha, Site},
 };
 
 /// Explains each site, one line for each; or what another configuration decides differently.
 pub fn run(overrides: &Overrides, args: &ExplainArgs) -> Result<(), Failure> {
     let config = load(overrides)?;
     if let Some(path) = &args.against {
-        let other = load(&Overrides {
-            file: Some(path.clone()),
-            file_variable: None,
-            ..overrides.clone()
-        })?;
+        let other = load(&overrides.with_file(path))?;
         return compare(args, &config, &other, path);
     }
     let captcha_here = captcha(&args.captcha, &config)?;
@@ -51,8 +47,7 @@ fn compare(args: &ExplainArgs, config: &Config, other: &Config, path: &Path) -> 
     if let Some(request) = &args.request {
         let input = explain_input::read(request)?;
         let outcome = |config: &Config| {
-            let sent = Sent::usual(input.dialect, &input.body);
-            let reading = rewrite::read(input.dialect, input.request(), &sent, &config.rules);
+            let reading = input.read(&config.rules);
             rewrite::plan(&reading, &config.rules).outcome.to_string()
         };
         compared.push(["the request".to_owned(), outcome(config), outcome(other)]);
@@ -84,7 +79,8 @@ fn compare(args: &ExplainArgs, config: &Config, other: &Config, path: &Path) -> 
     });
     match changed {
         0 => Ok(()),
-        _ => Err(Failure::Different),
+        // As `diff` has it.
+        _ => Err(Failure::Said(1)),
     }
 }
 

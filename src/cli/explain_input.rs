@@ -3,15 +3,19 @@
 use std::{borrow::Cow, fs, io::Read, path::Path};
 
 use super::{curl_command, output::Failure};
-use crate::submission::{Dialect, Endpoint, Request};
+use crate::{
+    rewrite,
+    rules::RuleSet,
+    submission::{Dialect, Endpoint, Request, Submission, Unread, plain_shape::Sent},
+};
 
 /// The request to explain, as the gateway would get it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Input {
-    pub dialect: Dialect,
+    dialect: Dialect,
     target: String,
     content_type: Option<String>,
-    pub body: Vec<u8>,
+    body: Vec<u8>,
 }
 
 impl Input {
@@ -22,6 +26,16 @@ impl Input {
             content_type: self.content_type.as_deref().map(str::as_bytes),
             body: &self.body,
         }
+    }
+
+    /// What the core makes of it.
+    pub fn read(&self, rules: &RuleSet) -> Result<Submission<'_>, Unread> {
+        rewrite::read(
+            self.dialect,
+            self.request(),
+            &Sent::usual(self.dialect, &self.body),
+            rules,
+        )
     }
 
     fn create_task(body: Vec<u8>) -> Self {
@@ -92,7 +106,10 @@ impl Shape {
         let version = first_line.split(' ').nth(2).unwrap_or_default();
         if text.starts_with('{') {
             Some(Self::Json)
-        } else if ["curl ", "curl.exe "].iter().any(|name| text.starts_with(name)) {
+        } else if curl_command::NAMES
+            .iter()
+            .any(|name| text.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))
+        {
             Some(Self::Curl)
         } else if version.starts_with("HTTP/") {
             Some(Self::Raw)

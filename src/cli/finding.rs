@@ -44,9 +44,4 @@ impl Finding {
             ..self
         }
     }
-
-    /// In a word, for machines.
-    pub fn result(&self) -> &'static str {
-        self.severity.map_or("ok", Into::into)
-    }
 }

@@ -1,19 +1,26 @@
 //! What the long help says below the options: examples, and what exit codes mean.
 
-pub const GATEWAY: &str = "\
+macro_rules! gateway {
+    () => {
+        "\
 Without a command it serves. Without a configuration file it serves with the defaults:
-http://127.0.0.1:6622, the vendor's API as upstream, nocache added to every reCAPTCHA v2 and v3 task.";
+http://127.0.0.1:6622, the vendor's API as upstream, nocache added to every reCAPTCHA v2 and v3 task."
+    };
+}
 
-pub const GATEWAY_LONG: &str = "\
-Without a command it serves. Without a configuration file it serves with the defaults:
-http://127.0.0.1:6622, the vendor's API as upstream, nocache added to every reCAPTCHA v2 and v3 task.
+pub const GATEWAY: &str = gateway!();
+
+pub const GATEWAY_LONG: &str = concat!(
+    gateway!(),
+    "
 
 Examples:
   nocache-gateway demo                  # see what it does
   nocache-gateway init                  # a configuration to begin with
   nocache-gateway                       # serve; bots send to http://127.0.0.1:6622
 
-Exit codes: 0 success; 1 it failed; 2 its input is wrong (command line, configuration, request).";
+Exit codes: 0 success; 1 it failed; 2 its input is wrong (command line, configuration, request)."
+);
 
 pub const DEMO: &str = "\
 Examples:

@@ -82,7 +82,7 @@ pub fn run(args: &HostsArgs, overrides: &Overrides) -> Result<(), Failure> {
         .to_owned();
     let missing = report(names, address, &text, &args.file)?;
     if let Some(problem) = loop_ahead(&config, address, &text) {
-        tell(&problem);
+        tell(&format!("warning: {problem}"));
         return Err(Failure::failed("the gateway would call itself"));
     }
     match missing {
@@ -155,7 +155,6 @@ pub fn look(config: &Config) -> Pointed {
 
 fn of_text(config: &Config, text: &str) -> Pointed {
     let address = address(config);
-    let looped = loop_ahead(config, address, text);
     let origins = config.upstream.origins().map(|origin| origin.host().to_string());
     let fixed = origins.filter_map(|host| lookup(text, &host).map(|address| (host, address)));
     let names = config.server.api.hosts_file_names.iter();
@@ -165,7 +164,7 @@ fn of_text(config: &Config, text: &str) -> Pointed {
             .filter(|name| lookup(text, name) != Some(address))
             .cloned()
             .collect(),
-        looped: looped.map(|problem| problem.trim_start_matches("warning: ").to_owned()),
+        looped: loop_ahead(config, address, text),
     }
 }
 
@@ -178,7 +177,7 @@ fn loop_ahead(config: &Config, address: IpAddr, text: &str) -> Option<String> {
     let is_dialled_here = upstream.connect_to.is_none() && upstream.proxy.is_none();
     (is_here && is_dialled_here).then(|| {
         format!(
-            "warning: the hosts file points the upstream's own name {host} at this machine; [upstream] connect_to must \
+            "the hosts file points the upstream's own name {host} at this machine; [upstream] connect_to must \
              name its real address (ask another resolver: nslookup {host} 1.1.1.1)"
         )
     })

@@ -246,8 +246,12 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> 
     server::bind(address).map_err(|error| bind_failure(address, &error, setting))
 }
 
+fn bind_failure(address: SocketAddr, error: &io::Error, setting: &str) -> Failure {
+    Failure::Failed(format!("{} ({setting})", why_not_bound(address, error)))
+}
+
 /// What to say of an address that cannot be bound.
-pub fn bind_failure(address: SocketAddr, error: &io::Error, setting: &str) -> Failure {
+pub fn why_not_bound(address: SocketAddr, error: &io::Error) -> String {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => ": is it already running? If not, choose another port",
         io::ErrorKind::PermissionDenied => {
@@ -256,5 +260,5 @@ pub fn bind_failure(address: SocketAddr, error: &io::Error, setting: &str) -> Fa
         io::ErrorKind::AddrNotAvailable => ": this machine does not have that address",
         _ => "",
     };
-    Failure::Failed(format!("cannot listen on {address} ({error}){hint} ({setting})"))
+    format!("cannot listen on {address} ({error}){hint}")
 }

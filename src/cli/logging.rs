@@ -56,6 +56,14 @@ pub fn is_json(log: Log) -> bool {
     }
 }
 
+/// What ends a server: an event, if the lines of the log are JSON, and a message otherwise.
+pub fn ending(log: Log, failure: Failure) -> Failure {
+    match is_json(log) {
+        true => failure.log(),
+        false => failure,
+    }
+}
+
 /// What is logged at a level.
 fn targets(level: Level) -> Targets {
     let level = LevelFilter::from_level(level);

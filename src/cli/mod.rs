@@ -3,9 +3,8 @@
 //!
 //! # Layout
 //! A file per verb. `args`: flags that verbs share; `admin_client`: asks the running gateway; `curl_command`: reads a command
-//! line of curl; `doctor_checks`: what `doctor` looks at, and `finding`: what it
-//! finds; `help`: examples and exit codes; `output`: all output, results and failures; `listeners`: opens the
-//! gateway's listeners; `logging`: the log; `json_log`: the form of its lines; `log_queue`: lines that wait to be written;
+//! line of curl; `doctor_checks`: what `doctor` looks at, and `finding`: what it finds; `help`: examples and exit codes;
+//! `output`: all output, results and failures; `listeners`: opens the gateway's listeners; `logging`: the log; `json_log`: the form of its lines; `log_queue`: lines that wait to be written;
 //! `marks`: marks changed bytes; `proxy_variables`: proxies that are not used; `secrets`: finds what `explain` masks;
 //! `stop_signals`: waits for signals; `unknown_variables`: names that are mistyped.
 
@@ -184,9 +183,7 @@ impl Verb {
                 verb: ca::CaVerb::Init { overrides, .. } | ca::CaVerb::Show(overrides),
             } => overrides.add_front(front),
             Self::Sandbox { overrides, .. } => overrides.add_front(front),
-            Self::Demo(_) | Self::Init(_) | Self::Schema | Self::Completions { .. } | Self::Man(_) => {
-                OverrideArgs::nothing().add_front(front)
-            }
+            Self::Demo(_) | Self::Init(_) | Self::Schema | Self::Completions { .. } | Self::Man(_) => front.refuse(),
         }
     }
 }

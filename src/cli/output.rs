@@ -21,12 +21,9 @@ pub enum Failure {
     Failed(String),
     /// Its input is wrong: exit code 2.
     Wrong(String),
-    /// It failed with this exit code, and the log says how: stderr may be a pipe that is full.
-    Logged(u8),
-    /// Its input is wrong, which has been said: exit code 2.
-    Told,
-    /// There is a difference, which has been shown: exit code 1, as `diff` has it.
-    Different,
+    /// It ends with this exit code, and what there is to say has been said: in the log, whose stderr may be a pipe that is
+    /// full, or on stdout.
+    Said(u8),
     /// The reader of stdout has gone, as `head` does. That is a quiet end and no fault.
     Unread,
 }
@@ -47,11 +44,11 @@ impl Failure {
         match self {
             Self::Failed(message) => {
                 error!("{message}");
-                Self::Logged(1)
+                Self::Said(1)
             }
             Self::Wrong(message) => {
                 error!("{}", message.strip_prefix("error: ").unwrap_or(&message));
-                Self::Logged(2)
+                Self::Said(2)
             }
             other => other,
         }
@@ -68,9 +65,7 @@ impl Failure {
                 tell(&message);
                 ExitCode::from(2)
             }
-            Self::Different => ExitCode::from(1),
-            Self::Logged(code) => ExitCode::from(code),
-            Self::Told => ExitCode::from(2),
+            Self::Said(code) => ExitCode::from(code),
             Self::Unread => ExitCode::SUCCESS,
         }
     }
@@ -94,6 +89,12 @@ impl Failure {
             error => Self::Wrong(format!("error[{}]: {error}", error.code())),
         }
     }
+}
+
+/// "1 rule", "2 rules"
+pub fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 /// Whether a stream shows colours (<https://no-color.org>).

@@ -75,13 +75,7 @@ pub fn run(args: &SandboxArgs, overrides: &Overrides) -> Result<(), Failure> {
         None => "--listen".to_owned(),
     };
     let served = block_on(serve(address, &setting, args))?;
-    served.map_err(|failure| {
-        if logging::is_json(config.log) {
-            failure.log()
-        } else {
-            failure
-        }
-    })
+    served.map_err(|failure| logging::ending(config.log, failure))
 }
 
 /// Serves until a signal comes. `setting` is what an address that is taken is reported with.

@@ -47,7 +47,7 @@ pub fn run(overrides: Overrides) -> Result<(), Failure> {
         ..Counted::default()
     };
     let served = block_on_threads(config.server.workers, serve(overrides, config, counted, log_level))?;
-    served.map_err(|failure| if logging::is_json(log) { failure.log() } else { failure })
+    served.map_err(|failure| logging::ending(log, failure))
 }
 
 async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level: LogLevel) -> Result<(), Failure> {
@@ -151,12 +151,12 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level
             }
             false => {
                 error!("stopped with requests still in flight ([server] shutdown_grace)");
-                Err(Failure::Logged(1))
+                Err(Failure::Said(1))
             }
         },
         _ = signals.next() => {
             error!("ended by a second signal");
-            Err(Failure::Logged(1))
+            Err(Failure::Said(1))
         }
     };
     if ended.is_err() {

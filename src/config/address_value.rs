@@ -12,9 +12,7 @@ use super::{
     AdminListen, Code,
     files::Files,
     report::Problem,
-    value::{
-        Read, Shape, Value, all_shown, collect, list, of_string, one, parse, string, string_schema, strings_schema,
-    },
+    value::{Read, Shape, Value, all_shown, collect, list, of_string, one, string, string_schema, strings_schema},
     warnings::is_public_suffix,
 };
 use crate::submission::Host;
@@ -26,18 +24,18 @@ pub fn address(example: &str) -> Shape<SocketAddr> {
 
 /// An address with a port, or "off".
 pub fn admin_listen(example: &str) -> Shape<AdminListen> {
+    const OFF: [&str; 6] = ["none", "no", "false", "disabled", "disable", ""];
     of_string(example, |value| match value.get_ref() {
-        DeValue::String(text) if text.parse::<AdminListen>().is_ok() => parse(Code::InvalidAddress, value),
-        DeValue::String(text) if ["none", "no", "false", "disabled", "disable", ""].contains(&text.as_ref()) => {
-            let message = "expected an address with a port such as \"127.0.0.1:6623\", or \"off\"";
-            one(Problem::new(Code::InvalidAddress, value.span(), message).help("write \"off\""))
-        }
-        DeValue::Boolean(false) => {
-            let message = "expected an address with a port such as \"127.0.0.1:6623\", or \"off\"";
-            one(Problem::new(Code::InvalidAddress, value.span(), message).help("write \"off\""))
-        }
+        DeValue::String(text) if text == "off" => Ok(AdminListen::Off),
+        DeValue::Boolean(false) => one(meant_off(value)),
+        DeValue::String(text) if OFF.contains(&text.as_ref()) => one(meant_off(value)),
         _ => socket_address(value).map(AdminListen::At),
     })
+}
+
+fn meant_off(value: &Value<'_>) -> Problem {
+    let message = "expected an address with a port such as \"127.0.0.1:6623\", or \"off\"";
+    Problem::new(Code::InvalidAddress, value.span(), message).help("write \"off\"")
 }
 
 /// One address, or a list of them that is not empty.
@@ -102,7 +100,7 @@ fn too_large(text: &str) -> Option<&str> {
     (is_number && port.parse::<u16>().is_err()).then_some(port)
 }
 
-/// What to write instead of something that is no address with a port.
+/// What to write instead of something that is not an address with a port.
 fn address_help(text: &str) -> Option<String> {
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     if let Ok(address) = text.parse::<IpAddr>() {

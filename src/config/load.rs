@@ -47,6 +47,20 @@ impl fmt::Debug for Override {
 }
 
 impl Overrides {
+    /// The same for another file.
+    pub fn with_file(&self, file: &Path) -> Self {
+        Self {
+            file: Some(file.to_owned()),
+            file_variable: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether a flag names the file.
+    pub fn is_file_named(&self) -> bool {
+        self.file.is_some() && self.file_variable.is_none()
+    }
+
     /// Puts what they say into a configuration.
     pub fn apply(&self, config: &mut Config) -> Result<(), LoadError> {
         for Override { path, text, provenance } in &self.said {

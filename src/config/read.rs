@@ -5,7 +5,6 @@ use std::{
     path::Path,
 };
 
-use serde_json::Value as Json;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -15,7 +14,7 @@ use super::{
     Code, Config, Provenance, Test,
     files::{Files, Reading},
     report::{Problem, Report, SHOWN, Source, meant},
-    sections::{self, RuleDraft, Section, TestDraft},
+    sections::{self, Key, RuleDraft, Section, TestDraft},
     syntax,
     value::{Value, toml, unexpected},
 };
@@ -179,8 +178,9 @@ impl<'f> Reader<'f> {
         let sites: Vec<_> = draft.sites.into_iter().chain(draft.sites_file).flatten().collect();
         if !says_sites && !is_misnamed(section, table, "sites") {
             let what = "or sites_file, which names a file with one pattern per line";
-            let example = Json::from(vec!["example.com"]);
-            self.problems.push(missing(value, "rule", "sites", &example, what));
+            let sites = section.keys.iter().find(|key| key.name == "sites");
+            self.problems
+                .extend(sites.map(|key| missing(value, section, key, what)));
         } else if says_sites && sites.is_empty() && self.problems.len() == before {
             self.problems
                 .push(Problem::new(Code::NoSites, value.span(), "this rule has no sites").help("\"*\" is every site"));
@@ -201,10 +201,9 @@ impl<'f> Reader<'f> {
         (self.problems.len() == before).then_some(rule)
     }
 
-    fn tests(&mut self, root: &DeTable<'_>, rules: &RuleSet, ids_of_all: &HashSet<String>) -> Vec<Test> {
+    fn tests(&mut self, root: &DeTable<'_>, rules: &RuleSet, known: &HashSet<String>) -> Vec<Test> {
         let section = sections::test();
         let ids = || rules.rules().iter().map(|rule| rule.id.as_str()).chain([Rule::DEFAULT]);
-        let known: HashSet<&str> = ids().collect();
         let tables = self.tables(root, section.name);
         let mut tests = Vec::new();
         let mut suggestions = 0;
@@ -213,8 +212,8 @@ impl<'f> Reader<'f> {
             let mut draft = TestDraft::default();
             self.keys(&section, value, table, &mut draft);
             if let (Some(id), Some(place)) = (&draft.rule, table.get("rule"))
-                && !known.contains(id.as_str())
-                && !ids_of_all.contains(id)
+                && !known.contains(id)
+                && id != Rule::DEFAULT
             {
                 let problem = Problem::new(
                     Code::UnknownRule,
@@ -277,8 +276,7 @@ impl<'f> Reader<'f> {
                     }
                 }
                 (None, Some(what)) if !is_misnamed(section, table, key.name) => {
-                    self.problems
-                        .push(missing(value, section.name, key.name, &key.example, what));
+                    self.problems.push(missing(value, section, key, what));
                 }
                 (None, _) => {}
             }
@@ -328,13 +326,10 @@ fn is_misnamed<C>(section: &Section<C>, table: &DeTable<'_>, key: &str) -> bool 
     unknown.any(|written| !known().any(|known| known == written) && meant(written, known()) == Some(key))
 }
 
-fn missing(table: &Value<'_>, section: &str, key: &str, example: &Json, what: &str) -> Problem {
-    Problem::new(
-        Code::MissingKey,
-        table.span(),
-        format!("this {section} has no \"{key}\""),
-    )
-    .help(format!("add a line such as {key} = {} ({what})", toml(example)))
+fn missing<C>(table: &Value<'_>, section: &Section<C>, key: &Key<C>, what: &str) -> Problem {
+    let message = format!("this {} has no \"{}\"", section.name, key.name);
+    let help = format!("add a line such as {} = {} ({what})", key.name, toml(&key.example));
+    Problem::new(Code::MissingKey, table.span(), message).help(help)
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! The values of rules and tests: ids, captchas, site patterns, and files of them.
 
-use std::ops::Range;
+use std::{ops::Range, path::Path};
 
 use super::{
     Code,
     files::Files,
-    mask::mask_value,
     report::{Problem, closest},
     value::{Read, Shape, Value, all_shown, collect, list, of_string, one, parse, string, string_schema, words},
     vendor,
@@ -44,9 +43,7 @@ fn id(value: &Value<'_>) -> Read<String> {
     let message =
         format!("invalid id \"{id}\": use lowercase letters, digits, \".\", \"_\" and \"-\", beginning with a letter");
     let problem = Problem::new(Code::InvalidId, value.span(), message);
-    // What is masked would be readable in a proposal, which has it in another form.
-    let proposed = proposed_id(id).filter(|_| mask_value(id) == id);
-    one(match proposed {
+    one(match proposed_id(id) {
         Some(proposed) => problem.help(format!("write \"{proposed}\"")),
         None => problem,
     })
@@ -167,7 +164,7 @@ fn patterns_of_file(value: &Value<'_>, files: &mut Files<'_>) -> Read<Vec<SitePa
         Ok(source) => source,
         Err(error) => {
             let problem = Problem::new(error.code(), value.span(), format!("{} {error}", path.display()));
-            return one(match files.folder.as_os_str().is_empty() || path.is_relative() {
+            return one(match Path::new(string(value)?).is_relative() {
                 true => problem.help("its path begins at the folder of the configuration; it has one pattern per line"),
                 false => problem,
             });

@@ -67,10 +67,7 @@ fn other_language(text: &str) -> Option<(Range<usize>, &'static str)> {
         }
         let span = begin..begin + content.len();
         let name = content.split(':').next().unwrap_or_default();
-        let is_key = !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        let is_key = is_bare_key(name);
         let after = content[name.len()..].strip_prefix(':');
         return match content {
             _ if content.starts_with('{') => Some((span, "JSON")),
@@ -113,39 +110,49 @@ fn open_bracket(text: &str, error: usize) -> Option<usize> {
     open.pop()
 }
 
+/// Whether a text can be a key without quotation marks.
+fn is_bare_key(text: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    !text.is_empty() && text.bytes().all(is_part)
+}
+
 fn in_line(text: &str, line: &Range<usize>, span: &Range<usize>, message: &str) -> Problem {
-    let problem = Problem::new(Code::Syntax, span.clone(), message);
     let content = text[line.clone()].split('#').next().unwrap_or_default();
-    let start = line.start + content.len() - content.trim_start().len();
-    if content.trim_start().starts_with("//") {
+    of_key(text, line, content, span, message).unwrap_or_else(|| of_value(text, line, content, span, message))
+}
+
+/// What is wrong with the beginning of a line, or the key in it.
+fn of_key(text: &str, line: &Range<usize>, content: &str, span: &Range<usize>, message: &str) -> Option<Problem> {
+    let trimmed = content.trim_start();
+    let start = line.start + content.len() - trimmed.len();
+    if trimmed.starts_with("//") {
         let message = "a comment in TOML begins with \"#\", not with \"//\"";
-        return Problem::new(Code::Syntax, start..start + 2, message).help("put \"#\" there");
+        return Some(Problem::new(Code::Syntax, start..start + 2, message).help("put \"#\" there"));
     }
-    let key = content.trim_start().split(':').next().unwrap_or_default();
-    let is_key = |key: &str| {
-        !key.is_empty()
-            && key
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-    };
-    if is_key(key.trim_end()) && content.trim_start().len() > key.len() {
+    if let Some((key, _)) = trimmed.split_once(':')
+        && is_bare_key(key.trim_end())
+    {
         let colon = start + key.len();
         let message = "TOML has \"=\" between key and value, not \":\"";
-        return Problem::new(Code::Syntax, colon..colon + 1, message).help("put \"=\" there");
+        return Some(Problem::new(Code::Syntax, colon..colon + 1, message).help("put \"=\" there"));
     }
     if message.starts_with("duplicate key") {
-        let key = text.get(span.clone()).unwrap_or_default();
-        if let Some(first) = first_line_with(text, line.start, key) {
-            let message = format!("\"{key}\" is set already in line {first}");
-            return Problem::new(Code::Syntax, span.clone(), message).help(match content.contains('[') {
+        let key = text.get(span.clone())?;
+        let first = first_line_with(text, line.start, key)?;
+        let message = format!("\"{key}\" is set already in line {first}");
+        return Some(
+            Problem::new(Code::Syntax, span.clone(), message).help(match content.contains('[') {
                 true => "write all entries into one list, and keep one of the lines",
                 false => "keep one of the two lines",
-            });
-        }
+            }),
+        );
     }
-    if message.starts_with("key with no value") {
-        return Problem::new(Code::Syntax, span.clone(), "\"=\" is missing after the key");
-    }
+    let has_no_sign = message.starts_with("key with no value");
+    has_no_sign.then(|| Problem::new(Code::Syntax, span.clone(), "\"=\" is missing after the key"))
+}
+
+/// What is wrong with the value in a line.
+fn of_value(text: &str, line: &Range<usize>, content: &str, span: &Range<usize>, message: &str) -> Problem {
     const CURLY: [char; 7] = ['“', '”', '„', '‘', '’', '«', '»'];
     if let Some(place) = content.find(CURLY) {
         let message = "curly quotes are not valid in TOML: use straight ones";
@@ -185,7 +192,7 @@ fn in_line(text: &str, line: &Range<usize>, span: &Range<usize>, message: &str) 
             false => problem,
         };
     }
-    problem
+    Problem::new(Code::Syntax, span.clone(), message)
 }
 
 /// The line, counted from 1, of the same table in front of a place that sets a key.

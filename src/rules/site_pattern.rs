@@ -159,28 +159,18 @@ fn read(text: &str) -> Result<SitePattern, Unread> {
         return Err(Mistake::Port.repaired(format!("{sign}{host}{path}")));
     }
     // What was meant is known by its place: `*shop.example`, `.shop.example`, `shop..example`.
-    match name.strip_prefix(['*', '.']) {
-        // `=*.example.com` means the opposite of `=example.com`.
-        Some(rest) if sign == "=" && !rest.is_empty() => {
-            let mistake = if name.starts_with('*') {
-                Mistake::Wildcard
-            } else {
-                Mistake::EmptyLabel
-            };
-            return Err(match rest.strip_prefix('.') {
-                Some(_) => mistake.repaired(format!("{name}{path}")),
-                None => mistake.into(),
-            });
-        }
-        Some(rest) if !rest.is_empty() && !rest.contains('*') => {
-            let mistake = if name.starts_with('*') {
-                Mistake::Wildcard
-            } else {
-                Mistake::EmptyLabel
-            };
-            return Err(mistake.repaired(format!("{sign}{rest}{path}")));
-        }
-        _ => {}
+    let is_plain = |rest: &&str| !rest.is_empty() && (sign == "=" || !rest.contains('*'));
+    if let Some(rest) = name.strip_prefix(['*', '.']).filter(is_plain) {
+        let mistake = match name.starts_with('*') {
+            true => Mistake::Wildcard,
+            false => Mistake::EmptyLabel,
+        };
+        return Err(match sign {
+            // `=*.example.com` means the opposite of `=example.com`.
+            "=" if rest.starts_with('.') => mistake.repaired(format!("{name}{path}")),
+            "=" => mistake.into(),
+            _ => mistake.repaired(format!("{sign}{rest}{path}")),
+        });
     }
     if name.contains("..") {
         return Err(Mistake::EmptyLabel.repaired(format!("{sign}{}{path}", name.replace("..", "."))));

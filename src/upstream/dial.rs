@@ -177,34 +177,32 @@ impl Dialer {
             return Ok(());
         };
         for peer in addresses {
-            if own_address_towards(peer).is_some_and(|local| self.is_own(peer, local)) {
+            if self.leads_here(peer) {
                 return Err(self.looped());
             }
         }
         Ok(())
     }
 
-    fn is_named_by_address(&self) -> bool {
-        matches!(self.origin.host(), Host::Address(_))
-    }
-
     /// Fails if it is dialled by an address, and that is one of the gateway's own listeners: no DNS server can be blamed.
     pub fn leads_back_for_certain(&self) -> Result<(), UpstreamError> {
-        let host = self.peer.host().unwrap_or_default().trim_matches(['[', ']']);
-        let (Ok(ip), Some(port), true) = (host.parse::<IpAddr>(), self.peer.port_u16(), self.is_literal()) else {
-            return Ok(());
-        };
-        let peer = SocketAddr::new(ip, port);
-        match own_address_towards(peer).is_some_and(|local| self.is_own(peer, local)) {
+        match self.literal_peer().is_some_and(|peer| self.leads_here(peer)) {
             true => Err(self.looped()),
             false => Ok(()),
         }
     }
 
-    /// Whether the upstream is dialled by an address, and not by a name that may lead elsewhere tomorrow.
-    fn is_literal(&self) -> bool {
-        let host = self.peer.host().unwrap_or_default();
-        self.proxy.is_none() && host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+    /// The address that the upstream is dialled by; `None` if that is a name, which may lead elsewhere tomorrow, or a proxy's.
+    fn literal_peer(&self) -> Option<SocketAddr> {
+        match (&self.proxy, &self.target) {
+            (None, TargetAddr::Ip(peer)) => Some(*peer),
+            _ => None,
+        }
+    }
+
+    /// Whether a connection to a peer would end at one of our own listeners.
+    fn leads_here(&self, peer: SocketAddr) -> bool {
+        own_address_towards(peer).is_some_and(|local| self.is_own(peer, local))
     }
 
     /// Whether a connection from `local` to `peer`, on which nothing was sent yet, ends at one of our own listeners.
@@ -265,14 +263,12 @@ impl Dialer {
         match &self.proxy {
             None => UpstreamError::Loop {
                 origin: self.origin.to_string(),
-                why: match (self.is_literal(), &self.target) {
-                    (true, TargetAddr::Ip(_)) if !self.is_named_by_address() => {
-                        "set [upstream] connect_to to the address of the API"
-                    }
-                    (true, _) => {
+                why: match (self.literal_peer(), self.origin.host()) {
+                    (Some(_), Host::Name(_)) => "set [upstream] connect_to to the address of the API",
+                    (Some(_), Host::Address(_)) => {
                         "set [upstream] url (or fallback) to the address of the API, such as https://api.capmonster.cloud"
                     }
-                    (false, _) => {
+                    (None, _) => {
                         "a hosts file or a DNS entry points its name here; [upstream] connect_to dials the real address"
                     }
                 },

@@ -103,10 +103,14 @@ impl Upstream {
         self.settings.origins()
     }
 
+    fn routes(&self) -> impl Iterator<Item = &Route> {
+        std::iter::once(&self.first).chain(&self.fallback)
+    }
+
     /// Makes a connection to each origin and closes it, without a request. Returns how long each took.
     pub async fn try_connections(&self) -> Vec<(&Origin, Result<Duration, UpstreamError>)> {
         let mut results = Vec::new();
-        for route in std::iter::once(&self.first).chain(&self.fallback) {
+        for route in self.routes() {
             let began = Instant::now();
             results.push((route.origin(), route.try_connection().await.map(|()| began.elapsed())));
         }
@@ -116,15 +120,13 @@ impl Upstream {
     /// Fails with [`UpstreamError::Loop`] if the address of the upstream, or of its fallback, is one of the gateway's own
     /// listeners. No name is looked up.
     pub fn leads_back_for_certain(&self) -> Result<(), UpstreamError> {
-        self.first.leads_back_for_certain()?;
-        self.fallback.iter().try_for_each(Route::leads_back_for_certain)
+        self.routes().try_for_each(Route::leads_back_for_certain)
     }
 
     /// Fails with [`UpstreamError::Loop`] if the upstream's name leads to one of the gateway's own listeners at the moment.
     /// Names are looked up, nothing is connected to. (Each connection is checked again when it is made.)
     pub async fn leads_back(&self) -> Result<(), UpstreamError> {
-        let routes = std::iter::once(&self.first).chain(&self.fallback);
-        for route in routes {
+        for route in self.routes() {
             route.leads_back().await?;
         }
         Ok(())
