@@ -38,6 +38,7 @@ pub mod server;
 mod small_writes;
 pub mod submission;
 mod task;
+mod timed_body;
 mod tls;
 mod upstream;
 

@@ -11,6 +11,7 @@ use super::{
     fields::{self, Framing},
     guard,
     held_body::HeldBody,
+    places::Place,
     recording::Recording,
 };
 use crate::{
@@ -50,7 +51,7 @@ pub async fn pass(
         recording.place = None;
         return Ok(response);
     }
-    let body = body.take_body(|| recording.count());
+    let body = outgoing(body, recording);
     let request = upstream_request(gateway, head, target, body, Framing::AsSent);
     let mut response = match send(gateway, request, Purpose::Other, recording).await {
         Ok(response) => client_response(response, false, None),
@@ -58,6 +59,12 @@ pub async fn pass(
     };
     guard::warn(gateway, recording, &mut response);
     Ok(response)
+}
+
+/// A body as it came, and comes. What is still to come is counted, and keeps its place among those that arrive.
+pub fn outgoing(body: &mut HeldBody, recording: &mut Recording) -> Outgoing {
+    let arriving = recording.place.as_mut().and_then(Place::arriving);
+    body.take_body(|| recording.count(), arriving)
 }
 
 /// Sends a submission on.

@@ -14,15 +14,15 @@ use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
-use tower_http::timeout::TimeoutBody;
 
 use super::{
     Settings,
     budget::{Budget, Charge, OverBudget, SMALL},
     error_response::{BODY_INCOMPLETE, ErrorResponse, SERVICE_NOT_AVAILABLE},
+    places::Arriving,
     recording::data_length,
 };
-use crate::{observe::Cause, server::RequestBody, upstream::Outgoing};
+use crate::{observe::Cause, server::RequestBody, timed_body::TimedBody, upstream::Outgoing};
 
 /// A body that is arriving.
 pub struct HeldBody {
@@ -69,6 +69,11 @@ impl HeldBody {
     /// Whether it is larger than `limit`, as far as that is known.
     pub fn is_over(&self, limit: usize) -> bool {
         self.so_far().len() > limit || self.announced.is_some_and(|length| length > limit)
+    }
+
+    /// Whether its length is known.
+    pub fn is_announced(&self) -> bool {
+        self.announced.is_some()
     }
 
     /// What has been read of it.
@@ -124,6 +129,8 @@ impl HeldBody {
             return Ok(());
         }
         if self.more.is_empty() {
+            // Of a small body, all of it: no client takes more than it sends by what it announces.
+            self.more.reserve(self.announced.unwrap_or_default().min(SMALL));
             self.more.extend_from_slice(&std::mem::take(&mut self.first));
         }
         self.more.extend_from_slice(&data);
@@ -139,8 +146,9 @@ impl HeldBody {
         (bytes, self.charge.take())
     }
 
-    /// The body as it came: what has been read, and then the rest, whose bytes are added to a count as they arrive.
-    pub fn take_body(&mut self, count: impl FnOnce() -> Arc<AtomicU64>) -> Outgoing {
+    /// The body as it came: what has been read, and then the rest, whose bytes are added to a count as they arrive. It holds
+    /// `arriving` for as long.
+    pub fn take_body(&mut self, count: impl FnOnce() -> Arc<AtomicU64>, arriving: Option<Arriving>) -> Outgoing {
         let (held, charge) = self.take_bytes();
         let held = if held.is_empty() { held } else { charge.of(held) };
         if self.is_whole {
@@ -148,7 +156,8 @@ impl HeldBody {
         }
         let count = count();
         let rest = std::mem::take(&mut self.rest);
-        let rest = TimeoutBody::new(self.longest_pause, rest).map_frame(move |frame| {
+        let rest = TimedBody::new(self.longest_pause, rest).map_frame(move |frame| {
+            let _ = &arriving;
             count.fetch_add(data_length(&frame), Ordering::Relaxed);
             frame
         });

@@ -153,6 +153,29 @@ fn verdict(
 }
 
 impl Facts {
+    /// What is known of a createTask submission by the beginning of its body, if that decides already: it is passed on as it
+    /// arrives.
+    pub fn of_beginning(dialect: Dialect, head: &Parts, beginning: &[u8], rules: &RuleSet) -> Option<Self> {
+        if !matches!(Coded::of(&head.headers), Coded::Plain) {
+            return None;
+        }
+        let submission = rewrite::read_beginning(dialect, beginning, rules)?;
+        let mut facts = Self::default();
+        facts.note(&submission);
+        facts.decide(&rewrite::plan(&Ok(submission), rules));
+        Some(facts)
+    }
+
+    fn note(&mut self, submission: &Submission<'_>) {
+        self.captcha.clone_from(&submission.captcha);
+        self.lint = lint(submission);
+        self.key = submission.key.and_then(|at| {
+            let (list, key) = submission.parameter(at);
+            Some(key_hash(&list.source[key_suffix::written(list, key)?]))
+        });
+        self.site = submission.site.as_ref().ok().map(|site| site.host().clone());
+    }
+
     fn decide(&mut self, plan: &Plan<'_>) {
         self.decided = Some((plan.into(), plan.outcome.text()));
     }
@@ -217,13 +240,7 @@ fn read<'a>(
         Err(_) => None,
     };
     let submission = reading?;
-    facts.captcha.clone_from(&submission.captcha);
-    facts.lint = lint(&submission);
-    facts.key = submission.key.and_then(|at| {
-        let (list, key) = submission.parameter(at);
-        Some(key_hash(&list.source[key_suffix::written(list, key)?]))
-    });
-    facts.site = submission.site.as_ref().ok().map(|site| site.host().clone());
+    facts.note(&submission);
     Ok(submission)
 }
 

@@ -1,6 +1,7 @@
 //! The mirrored API: a request's path through the gateway.
 //!
-//! A submission is held in memory, read, decided and rewritten by the core, and sent on; everything else streams through.
+//! A submission is held in memory, read, decided and rewritten by the core, and sent on; everything else streams through,
+//! and so does a large picture that no rule covers.
 //!
 //! # Layout
 //! - [`gateway`]: what every request is handled with

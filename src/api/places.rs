@@ -21,8 +21,11 @@ pub struct Places {
 #[derive(Debug)]
 pub struct Place {
     _permit: OwnedSemaphorePermit,
-    arriving: Option<OwnedSemaphorePermit>,
+    arriving: Option<Arriving>,
 }
+
+/// One of the quarter for bodies that are still arriving, until it is dropped.
+pub type Arriving = OwnedSemaphorePermit;
 
 impl Places {
     /// So many places.
@@ -58,9 +61,10 @@ impl Places {
 }
 
 impl Place {
-    /// Says that the body has arrived.
-    pub fn settle(&mut self) {
-        self.arriving = None;
+    /// What makes it one of the quarter, for whoever knows when the body has arrived: it is one of all from when that is
+    /// dropped. `None` if it is already.
+    pub fn arriving(&mut self) -> Option<Arriving> {
+        self.arriving.take()
     }
 }
 

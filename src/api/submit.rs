@@ -6,9 +6,10 @@ use http::{HeaderValue, header, request::Parts};
 
 use super::{
     Gateway, Response,
+    budget::SMALL,
     error_response::ErrorResponse,
-    fields,
-    forward::{path_and_query, send_submission, upstream_request},
+    fields::{self, Framing},
+    forward::{outgoing, path_and_query, send_submission, upstream_request},
     held_body::{HeldBody, too_large},
     judge::{Case, Facts, Judged, Verdict, denial},
     recording::Recording,
@@ -28,11 +29,15 @@ pub async fn submit(
     body: &mut HeldBody,
     recording: &mut Recording,
 ) -> Result<Response, ErrorResponse> {
-    if let Err(refusal) = hold(gateway, dialect, body, recording).await {
-        if dialect == Dialect::Legacy {
-            recording.format.set_wishes(wishes(&head, body));
+    match hold(gateway, dialect, &head, body, recording).await {
+        Ok(Held::Whole) => {}
+        Ok(Held::Beginning(facts)) => return Ok(stream(gateway, head, body, *facts, recording).await),
+        Err(refusal) => {
+            if dialect == Dialect::Legacy {
+                recording.format.set_wishes(wishes(&head, body));
+            }
+            return Err(refusal);
         }
-        return Err(refusal);
     }
     let (bytes, charge) = body.take_bytes();
     let case = Case {
@@ -60,13 +65,22 @@ pub async fn submit(
     }
 }
 
-/// Waits until the body is there, and takes a place.
+/// How much of a body is held.
+enum Held {
+    /// All of it.
+    Whole,
+    /// Its beginning, which decides what becomes of it.
+    Beginning(Box<Facts>),
+}
+
+/// Waits until the body is there, or as much of it as decides, and takes a place.
 async fn hold(
     gateway: &Gateway,
     dialect: Dialect,
+    head: &Parts,
     body: &mut HeldBody,
     recording: &mut Recording,
-) -> Result<(), ErrorResponse> {
+) -> Result<Held, ErrorResponse> {
     let limit = gateway.settings.body_limit;
     let arrived = &mut recording.record.bytes_in;
     let begun = match dialect {
@@ -80,20 +94,40 @@ async fn hold(
     begun?;
     if body.is_whole() {
         recording.place = Some(gateway.places.take()?);
-        return Ok(());
+        return Ok(Held::Whole);
     }
     let place = recording.place.insert(gateway.places.take_arriving()?);
+    if body.is_announced() {
+        body.read(SMALL, arrived).await?;
+        if let Some(facts) = Facts::of_beginning(dialect, head, body.so_far(), &gateway.rules()) {
+            return Ok(Held::Beginning(Box::new(facts)));
+        }
+    }
     body.read(limit, arrived).await?;
     if body.is_over(limit) {
         return Err(too_large(limit));
     }
-    place.settle();
-    Ok(())
+    drop(place.arriving());
+    Ok(Held::Whole)
+}
+
+/// Sends a submission on while its body arrives.
+async fn stream(
+    gateway: &Gateway,
+    head: Box<Parts>,
+    body: &mut HeldBody,
+    facts: Facts,
+    recording: &mut Recording,
+) -> Response {
+    let decision = note(gateway, facts, recording);
+    let target = path_and_query(&head.uri);
+    let request = upstream_request(gateway, head, target, outgoing(body, recording), Framing::AsSent);
+    send_submission(gateway, request, decision, recording).await
 }
 
 /// How a legacy client wants its responses, as far as its request has been read.
 fn wishes(head: &Parts, body: &HeldBody) -> Wishes {
-    let beginning = &body.so_far()[..body.so_far().len().min(super::budget::SMALL)];
+    let beginning = &body.so_far()[..body.so_far().len().min(SMALL)];
     let target = path_and_query(&head.uri);
     Wishes::of(&submission::Request {
         target: target.as_str(),

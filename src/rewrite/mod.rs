@@ -16,4 +16,4 @@ mod tests;
 pub use decision::{Decision, Flaw, Outcome, Reason};
 pub use edit::{Edit, Edits, apply};
 pub use plan::{Plan, nocache_as_sent, outcome_for, plan};
-pub use read::read;
+pub use read::{read, read_beginning};

@@ -16,8 +16,7 @@ const TASK: usize = 1;
 pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission<'a>, Unread> {
     let (top, task) = Document::new(request.body)?.top_with("task")?;
     limits::of_one_name(slice::from_ref(&top), &["task"])?;
-    let key = top.named("clientKey").last();
-    if let Some(key) = key {
+    if let Some(key) = top.named("clientKey").last() {
         key_suffix::check(&top, &top.items[key])?;
     }
     let task = match top.named("task").take(2).count() {
@@ -25,6 +24,18 @@ pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission
         1 => task.ok_or(Unread::NoTask)??,
         _ => return Err(Unread::Ambiguous),
     };
+    submission(top, task, names)
+}
+
+/// Reads as much of a createTask body as its beginning has, without asking whether the whole is JSON; `None` unless that
+/// names a captcha, and no reCAPTCHA: of that, what is behind could say more.
+pub fn read_beginning<'a>(beginning: &'a [u8], names: &CaptchaNames) -> Option<Submission<'a>> {
+    let (top, task) = Document::beginning(beginning, "task")?;
+    let submission = submission(top, task, names).ok()?;
+    (submission.captcha.as_ref()?.kind.is_none()).then_some(submission)
+}
+
+fn submission<'a>(top: Parameters<'a>, task: Parameters<'a>, names: &CaptchaNames) -> Result<Submission<'a>, Unread> {
     limits::of_one_name(
         slice::from_ref(&task),
         &["type", "websiteURL", "isEnterprise", "nocache"],
@@ -48,7 +59,10 @@ pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission
         },
         doubt: None,
         wishes: Wishes::default(),
-        key: key.map(|parameter| ParameterRef { list: TOP, parameter }),
+        key: top
+            .named("clientKey")
+            .last()
+            .map(|parameter| ParameterRef { list: TOP, parameter }),
         nocache: task
             .named("nocache")
             .map(|parameter| ParameterRef { list: TASK, parameter })
@@ -84,6 +98,8 @@ fn once<'a>(task: &Parameters<'a>, name: &str) -> Result<Option<Scalar<'a>>, Unr
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn unread(body: &str) -> Option<Unread> {
@@ -117,5 +133,53 @@ mod tests {
         }
         assert_eq!(unread(r#"{"task":{}}"#), None);
         assert_eq!(unread(r#"{"task":{"type":["a"],"websiteURL":{}}}"#), None);
+    }
+
+    #[test]
+    fn a_beginning_is_enough_where_it_names_a_picture() {
+        let names = CaptchaNames::default();
+        let beginning = |text: &'static str| read_beginning(text.as_bytes(), &names);
+        let image =
+            beginning(r#"{"clientKey":"K","task":{"websiteURL":"a.example","type":"ImageToTextTask","body":"iVBO"#)
+                .unwrap();
+        assert_eq!(image.captcha.unwrap().to_string(), "ImageToTextTask");
+        assert_eq!(image.site.unwrap().host().to_string(), "a.example");
+        assert!(image.key.is_some() && image.nocache.is_empty());
+        for text in [
+            "",
+            "[",
+            r#"{"clientKey":"K""#,
+            r#"{"task":{"#,
+            r#"{"task":{"body":"iVBO"#,
+            r#"{"task":{"type":"#,
+            r#"{"task":{"type":"ImageToTextTask""#,
+            r#"{"task":{"type":"ImageToTextTas"#,
+            r#"{"task":{"type":"ImageToTextTask","type":"ImageToTextTask","#,
+            r#"{"task":{"type":"RecaptchaV2Task","body":"iVBO"#,
+            r#"{"task":{"type":1,"#,
+            r#"{"task":[{"type":"ImageToTextTask"},"#,
+            r#"{"task":1,"type":"ImageToTextTask","#,
+            r#"{"task":{"a":{"type":"ImageToTextTask"},"#,
+        ] {
+            assert!(beginning(text).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// What a beginning says is what the whole says, if that can be read at all.
+        #[test]
+        fn a_beginning_says_what_the_whole_says(
+            text in "\\{( ?\"(task|Task|clientKey|type|a|t\\\\u0061sk)\" ?: ?(1|\"K\"|\\[\\{|\"ImageToTextTask\"|\\{( ?\"(type|Type|\\\\u0074ype|websiteURL|body|a)\" ?: ?(\"(ImageToTextTask|ImageToTextTask|RecaptchaV2Task|https://a.example/|\\\\\"|\\},)\"|\\[1\\]|\\{\"type\":\"TurnstileTask\"\\}|1) ?,?){0,4}\\} ?) ?,?){0,3}\\} ?",
+            cut: prop::sample::Index,
+        ) {
+            let names = CaptchaNames::default();
+            let request = Request { target: "/createTask", content_type: None, body: text.as_bytes() };
+            let beginning = read_beginning(&text.as_bytes()[..=cut.index(text.len())], &names);
+            if let (Some(beginning), Ok(whole)) = (beginning, read(request, &names)) {
+                prop_assert_eq!(beginning.captcha, whole.captcha);
+            }
+        }
     }
 }

@@ -77,6 +77,27 @@ impl<'a> Document<'a> {
         Ok((top.list, inner))
     }
 
+    /// The members that are whole in the beginning of a document with an object at the top, and those of the first object
+    /// among them that has a name. Nothing has accepted it: where it is not JSON, any ranges can come.
+    pub fn beginning(source: &'a [u8], name: &str) -> Option<(Parameters<'a>, Parameters<'a>)> {
+        let start = if source.starts_with(BOM) { BOM.len() } else { 0 };
+        let document = Self {
+            source,
+            text: None,
+            top: behind_space(source, start),
+        };
+        if source.get(document.top) != Some(&b'{') {
+            return None;
+        }
+        let (mut top, inner) = document.top_with(name).ok()?;
+        let mut inner = inner?.ok()?;
+        // What ends with the beginning may go on behind it.
+        for list in [&mut top, &mut inner] {
+            list.items.retain(|item| item.span.end < source.len());
+        }
+        Some((top, inner))
+    }
+
     /// Walks the object that begins at `open`. `enter` gets each member's name and where its value begins; it may return
     /// where the value ends.
     fn object(&self, open: usize, mut enter: impl FnMut(&str, usize) -> Option<usize>) -> Result<Object<'a>, Unread> {

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
 };
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
+use tokio::time::Instant;
 use tower::BoxError;
 
 use super::socket::Socket;
@@ -21,7 +23,12 @@ pub struct Outgoing {
     trailers: Option<Box<HeaderMap>>,
     /// Is told when all of it has been handed over.
     socket: Option<Socket>,
+    /// When the rest had arrived.
+    arrival: Option<Arrival>,
 }
+
+/// When a body that arrives was whole.
+pub type Arrival = Arc<OnceLock<Instant>>;
 
 impl Outgoing {
     /// A body of which all has been read.
@@ -37,6 +44,7 @@ impl Outgoing {
     pub fn arriving(read: Bytes, rest: impl Body<Data = Bytes, Error = BoxError> + Send + 'static) -> Self {
         Self {
             rest: Some(UnsyncBoxBody::new(rest)),
+            arrival: Some(Arrival::default()),
             ..Self::whole(read, None)
         }
     }
@@ -48,6 +56,11 @@ impl Outgoing {
             socket.end_request();
         }
         self.socket = Some(socket.clone());
+    }
+
+    /// Tells when it is whole; `None` if it is.
+    pub fn arrival(&self) -> Option<Arrival> {
+        self.arrival.clone()
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
@@ -67,10 +80,13 @@ impl Body for Outgoing {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = ready!(self.poll_next(cx));
-        if let Some(socket) = &self.socket
-            && (frame.is_none() || self.is_end_stream())
-        {
-            socket.end_request();
+        if frame.is_none() || self.is_end_stream() {
+            if let Some(socket) = &self.socket {
+                socket.end_request();
+            }
+            if let Some(arrival) = &self.arrival {
+                arrival.get_or_init(Instant::now);
+            }
         }
         Poll::Ready(frame)
     }

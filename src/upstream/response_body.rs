@@ -9,9 +9,9 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tower::BoxError;
-use tower_http::timeout::TimeoutBody;
 
 use super::{lease::Leased, outgoing::size_of};
+use crate::timed_body::TimedBody;
 
 /// The body of a response.
 pub enum ResponseBody {
@@ -23,7 +23,7 @@ pub enum ResponseBody {
         has_length: bool,
     },
     /// It arrives, with no pause that is too long.
-    Arriving(Pin<Box<TimeoutBody<Leased>>>),
+    Arriving(Box<TimedBody<Leased>>),
 }
 
 impl ResponseBody {
@@ -31,7 +31,7 @@ impl ResponseBody {
     pub fn new(mut body: Leased, idle_timeout: Duration) -> Self {
         match body.take_whole() {
             Some((data, has_length)) => Self::Whole { data, has_length },
-            None => Self::Arriving(Box::pin(TimeoutBody::new(idle_timeout, body))),
+            None => Self::Arriving(Box::new(TimedBody::new(idle_timeout, body))),
         }
     }
 }
@@ -43,7 +43,7 @@ impl Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut *self {
             Self::Whole { data, .. } => Poll::Ready(data.take().map(|data| Ok(Frame::data(data)))),
-            Self::Arriving(body) => body.as_mut().poll_frame(cx),
+            Self::Arriving(body) => Pin::new(body).poll_frame(cx),
         }
     }
 

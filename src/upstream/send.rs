@@ -4,11 +4,12 @@ use std::{
     future,
     net::SocketAddr,
     pin::{Pin, pin},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use parking_lot::Mutex;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::{
@@ -140,11 +141,20 @@ impl Upstream {
         purpose: Purpose,
         client_gone: impl Future<Output = ()>,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
+        let limit = self.settings.timeout;
+        let arrival = request.body().arrival();
         let client_gone = pin!(client_gone);
-        let exchange = pin!(self.exchange(request, purpose, client_gone));
-        match tokio::time::timeout(self.settings.timeout, exchange).await {
-            Ok(result) => result,
-            Err(_) => Err(UpstreamError::Timeout(self.settings.timeout)),
+        let mut exchange = pin!(self.exchange(request, purpose, client_gone));
+        let mut deadline = Instant::now() + limit;
+        loop {
+            if let Ok(result) = timeout_at(deadline, exchange.as_mut()).await {
+                return result;
+            }
+            // The upstream has its time from when it can have read the request.
+            match arrival.as_ref().and_then(|arrival| arrival.get()) {
+                Some(arrived) if *arrived + limit > deadline => deadline = *arrived + limit,
+                _ => return Err(UpstreamError::Timeout(limit)),
+            }
         }
     }
 
