@@ -4,8 +4,8 @@ mod cases;
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use nocache_gateway::{rewrite, submission::CaptchaNames};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use nocache_gateway::{LoggedSubmission, rewrite, submission::CaptchaNames};
 
 fn submissions(criterion: &mut Criterion) {
     let rules = cases::rules(1_000);
@@ -53,5 +53,14 @@ fn rules(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, submissions, rules);
+/// A record on its way to the log's queue. What the writer's thread does is not in it.
+fn log(criterion: &mut Criterion) {
+    let logged = LoggedSubmission::begin();
+    criterion.bench_function("log/record to queue", |bencher| {
+        // No more than the queue takes.
+        bencher.iter_batched(|| logged.empty(), |_| logged.log(), BatchSize::NumIterations(1_000));
+    });
+}
+
+criterion_group!(benches, submissions, rules, log);
 criterion_main!(benches);

@@ -42,4 +42,6 @@ mod timed_body;
 mod tls;
 mod upstream;
 
+#[doc(hidden)]
+pub use cli::log_bench::LoggedSubmission;
 pub use cli::run;

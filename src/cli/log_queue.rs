@@ -92,7 +92,6 @@ impl LogQueue {
     }
 
     /// The lines that wait, taken.
-    #[cfg(test)]
     pub fn waiting(&self) -> Vec<u8> {
         mem::take(&mut self.0.state.lock().lines)
     }

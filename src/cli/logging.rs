@@ -28,6 +28,13 @@ use crate::{
 /// Begins to log. What is logged is written at the latest when the first value is dropped; the second changes the level.
 pub fn init(log: Log) -> Result<(Flush, admin::LogLevel), Failure> {
     let (queue, flush) = LogQueue::start(stderr()).map_err(Failure::failed)?;
+    let level = begin(log, queue);
+    panic::set_hook(Box::new(log_panic));
+    Ok((flush, level))
+}
+
+/// Begins to log to a queue.
+pub fn begin(log: Log, queue: LogQueue) -> admin::LogLevel {
     let layer = if !is_json(log) {
         let colours = super::output::has_colours(&stderr());
         fmt::layer()
@@ -41,10 +48,9 @@ pub fn init(log: Log) -> Result<(Flush, admin::LogLevel), Failure> {
     let level: Level = log.level.into();
     let (levels, handle) = reload::Layer::new(targets(level));
     tracing_subscriber::registry().with(levels).with(layer).init();
-    panic::set_hook(Box::new(log_panic));
     // It fails only once the subscriber is gone.
     let change = move |level| drop(handle.reload(targets(level)));
-    Ok((flush, admin::LogLevel::new(level, change)))
+    admin::LogLevel::new(level, change)
 }
 
 /// Whether the lines of the log are JSON.

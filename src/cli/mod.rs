@@ -4,7 +4,7 @@
 //! # Layout
 //! A file per verb. `args`: flags that verbs share; `admin_client`: asks the running gateway; `curl_command`: reads a command
 //! line of curl; `doctor_checks`: what `doctor` looks at, and `finding`: what it finds; `help`: examples and exit codes;
-//! `output`: all output, results and failures; `listeners`: opens the gateway's listeners; `logging`: the log; `json_log`: the form of its lines; `log_queue`: lines that wait to be written;
+//! `output`: all output, results and failures; `listeners`: opens the gateway's listeners; `logging`: the log; `json_log`: the form of its lines; `log_queue`: lines that wait to be written; `log_bench`: what is measured of it;
 //! `marks`: marks changed bytes; `proxy_variables`: proxies that are not used; `secrets`: finds what `explain` masks;
 //! `stop_signals`: waits for signals; `unknown_variables`: names that are mistyped.
 
@@ -30,6 +30,7 @@ mod hosts;
 mod init;
 mod json_log;
 mod listeners;
+pub mod log_bench;
 mod log_queue;
 mod logging;
 mod man;
