@@ -202,8 +202,8 @@ def nginx(processes, folder, name, values):
     return processes.start(["nginx", "-e", f"{folder}/{name}.error", "-c", path])
 
 
-def gateway(processes, folder, name, stub, level, port, more=""):
-    """Starts GATEWAY_BIN, or the binary built of this tree, with its stderr in a file, as a service manager would."""
+def gateway(processes, folder, name, stub, level, port, more="", program=None):
+    """Starts a program, GATEWAY_BIN or the binary built of this tree if none is given, with its stderr in a file, as a service manager would."""
     # Its places in flight are beyond all clients of a run: no request of the bench may get its 503.
     text = (
         f'[server]\nlisten = "127.0.0.1:{port}"\nmax_connections = {MANY}\nmax_in_flight = {MANY}\n'
@@ -213,7 +213,7 @@ def gateway(processes, folder, name, stub, level, port, more=""):
     path = Path(folder) / f"{name}.toml"
     path.write_text(text)
     with open(f"{folder}/{name}.log", "ab") as log:
-        return processes.start([gateway_binary(), "--config", path], stderr=log)
+        return processes.start([program or gateway_binary(), "--config", path], stderr=log)
 
 
 @functools.cache
