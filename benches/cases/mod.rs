@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use nocache_gateway::{
     rewrite::{self, Plan},
     rules::{Rule, RuleSet},
-    submission::{CaptchaNames, Dialect, Part, Request, Site, Submission, Unread},
+    submission::{CaptchaNames, Dialect, Part, Request, Site, Submission, Unread, plain_shape::Sent},
 };
 
 /// A request by what is measured on it.
@@ -44,7 +44,11 @@ pub fn whole<'r>(case: &Case, rules: &'r RuleSet) -> (Plan<'r>, [Option<Vec<u8>>
 }
 
 pub fn read<'a>(case: &'a Case, rules: &RuleSet) -> Result<Submission<'a>, Unread> {
-    nocache_gateway::submission::read(case.dialect, case.request(), rules.names())
+    let sent = Sent {
+        method: "POST",
+        content_types: &[],
+    };
+    rewrite::read(case.dialect, case.request(), &sent, rules)
 }
 
 const V2: &str = r#""type":"RecaptchaV2Task","websiteURL":"https://www.site-1.example/account/login","websiteKey":"6Lcg7CMUAAAAANphynKgn9YAgA4tQ2KI_iqRyTwd""#;
@@ -179,7 +183,7 @@ pub fn rules(patterns: usize) -> RuleSet {
     };
     let all: Vec<usize> = (0..patterns).collect();
     let rule = |numbers: &[usize]| Rule {
-        id: format!("rule-{}", numbers[0]),
+        id: format!("rule-{}", numbers[0]).into(),
         sites: numbers.iter().filter_map(|&i| pattern(i).parse().ok()).collect(),
         ..Rule::built_in_default()
     };

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     observe::Cause,
-    server::{Client, RequestBody},
+    server::{Entrance, RequestBody},
     upstream,
 };
 
@@ -42,8 +42,11 @@ impl fmt::Display for PeerRange {
 }
 
 /// Refuses a request that is not served here.
-pub fn check(gateway: &Gateway, request: &Request<RequestBody>) -> Result<(), ErrorResponse> {
-    let entrance = request.extensions().get().map(|client: &Client| &*client.entrance);
+pub fn check(
+    gateway: &Gateway,
+    request: &Request<RequestBody>,
+    entrance: Option<&Entrance>,
+) -> Result<(), ErrorResponse> {
     if !entrance.is_none_or(|entrance| is_allowed(entrance.peer.ip(), &gateway.settings.allow)) {
         return Err(ErrorResponse::new(
             StatusCode::FORBIDDEN,

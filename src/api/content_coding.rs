@@ -53,6 +53,9 @@ pub enum DecodeError {
 impl Coded {
     /// Reads the field.
     pub fn of(fields: &HeaderMap) -> Self {
+        if !fields.contains_key(header::CONTENT_ENCODING) {
+            return Self::Plain;
+        }
         let values = fields.get_all(header::CONTENT_ENCODING).iter();
         let names = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
         let names: Vec<Vec<u8>> = names

@@ -40,12 +40,15 @@ pub fn service(gateway: Arc<Gateway>) -> impl Requests {
     service_fn(move |request| handle(gateway.clone(), request))
 }
 
-async fn handle(gateway: Arc<Gateway>, request: Request<RequestBody>) -> Result<http::Response<Recorded>, Infallible> {
+async fn handle(
+    gateway: Arc<Gateway>,
+    mut request: Request<RequestBody>,
+) -> Result<http::Response<Recorded>, Infallible> {
     let endpoint = Endpoint::of(request.uri().path());
     let dialect = submission_dialect(endpoint, request.method());
-    let mut recording = Recording::begin(&gateway, &request, endpoint, dialect);
+    let mut recording = Recording::begin(&gateway, &mut request, endpoint, dialect);
     let is_connect = request.method() == Method::CONNECT;
-    let response = match admission::check(&gateway, &request) {
+    let response = match admission::check(&gateway, &request, recording.entrance()) {
         // The server opens the tunnel.
         Ok(()) if is_connect => Ok(Response::new(Either::Left(Full::default()))),
         Ok(()) => route(&gateway, request, &mut recording).await,

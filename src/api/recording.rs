@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     observe::{Cause, Observers, Record, record::shown_path},
-    server::{Client, ConnectionFault, FaultKind, RequestBody},
+    server::{Client, ConnectionFault, Entrance, FaultKind, RequestBody},
     submission::{Dialect, Endpoint},
     task,
     upstream::ResponseBody,
@@ -62,14 +62,14 @@ impl Recording {
     /// Begins the record of a request.
     pub fn begin(
         gateway: &Gateway,
-        request: &Request<RequestBody>,
+        request: &mut Request<RequestBody>,
         endpoint: Endpoint,
         dialect: Option<Dialect>,
     ) -> Box<Self> {
-        let client: Option<&Client> = request.extensions().get();
+        let client = request.body_mut().take_client();
         Box::new(Self {
             record: Record {
-                peer: client.map(|client| client.entrance.peer.ip()),
+                peer: client.as_ref().map(|client| client.entrance.peer.ip()),
                 client_id: client_id(request),
                 path: shown_path(request.uri().path()),
                 endpoint,
@@ -83,11 +83,16 @@ impl Recording {
             observers: gateway.observers.clone(),
             is_stopping: gateway.is_stopping.clone(),
             began: Instant::now(),
-            client: client.cloned(),
+            client,
             streamed: None,
             reader: None,
             is_complete: false,
         })
+    }
+
+    /// How the request came in.
+    pub fn entrance(&self) -> Option<&Entrance> {
+        self.client.as_ref().map(|client| &*client.entrance)
     }
 
     /// Counts the bytes of the request's body that arrive while it is sent on.

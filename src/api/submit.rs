@@ -7,6 +7,7 @@ use http::{HeaderValue, header, request::Parts};
 use super::{
     Gateway, Response,
     budget::SMALL,
+    content_coding::Coded,
     error_response::ErrorResponse,
     fields::{self, Framing},
     forward::{outgoing, path_and_query, send_submission, upstream_request},
@@ -42,6 +43,7 @@ pub async fn submit(
     let (bytes, charge) = body.take_bytes();
     let case = Case {
         dialect,
+        coded: Coded::of(&head.headers),
         head,
         body: bytes,
         charge,

@@ -292,7 +292,7 @@ impl Explanation<'_> {
     fn json(&self) -> Value {
         let close = self.near_misses().into_iter().take(CLOSE).map(|miss| {
             json!({
-                "rule": miss.rule.id,
+                "rule": miss.rule.id.as_str(),
                 "pattern": miss.pattern.to_string(),
                 "differs": <&str>::from(miss.reason),
             })

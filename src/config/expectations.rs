@@ -39,7 +39,7 @@ fn run(test: &Test, config: &Config) -> Option<Problem> {
         .rules
         .rules()
         .iter()
-        .find(|rule| Some(&rule.id) == test.rule.as_ref());
+        .find(|rule| Some(rule.id.as_str()) == test.rule.as_deref());
     let is_matched =
         |rule: &Rule| Site::parse(&test.site).is_ok_and(|site| rule.sites.iter().any(|pattern| pattern.matches(&site)));
     Some(problem.help(match wanted.filter(|rule| !is_matched(rule)) {

@@ -188,7 +188,7 @@ impl<'f> Reader<'f> {
         self.unknown_of(section, table);
         let (id, action) = (draft.id?, draft.action?);
         let rule = Rule {
-            id,
+            id: id.into(),
             sites,
             captchas: match table.contains_key("captchas") {
                 true => draft.captchas,

@@ -43,7 +43,7 @@ fn to_json_rule(file: Option<&Path>, rule: &Rule) -> Value {
         items
     };
     json!({
-        "id": rule.id,
+        "id": rule.id.as_str(),
         "place": super::model::place(file, rule),
         "sites": list(rule.sites.iter().take(FEW_SITES).map(ToString::to_string).collect()),
         "furtherSites": rule.sites.len().saturating_sub(FEW_SITES),

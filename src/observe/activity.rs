@@ -2,12 +2,14 @@
 //! sites that no rule names.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     mem,
     time::{Duration, Instant},
 };
 
+use hashbrown::HashMap;
 use parking_lot::Mutex;
+use smol_str::SmolStr;
 use strum::VariantArray;
 
 use super::{
@@ -17,6 +19,7 @@ use super::{
 use crate::{
     rewrite::{Decision, Reason},
     rules::Rule,
+    submission::{Captcha, Host},
 };
 
 /// How many minutes are held.
@@ -37,14 +40,14 @@ pub type Minute = [u32; Decision::VARIANTS.len() + 1];
 pub struct Decided {
     /// When its request had ended.
     pub at: Instant,
-    /// The site, as it may be shown.
-    pub site: Option<String>,
-    /// The captcha, as it may be shown.
-    pub captcha: Option<String>,
+    /// The site.
+    pub site: Option<Host>,
+    /// The captcha.
+    pub captcha: Option<Captcha>,
     /// What was decided; `None` if it was refused before.
     pub decision: Option<Decision>,
     /// The rule that decided.
-    pub rule: Option<String>,
+    pub rule: Option<SmolStr>,
     /// Why nothing was changed.
     pub reason: Option<Reason>,
     /// Why it failed.
@@ -63,7 +66,7 @@ struct State {
     /// With the number of each minute since the beginning.
     minutes: VecDeque<(u64, Minute)>,
     latest: VecDeque<Decided>,
-    hits: HashMap<String, u64>,
+    hits: HashMap<SmolStr, u64>,
     without_rule: SitesOfHours,
 }
 
@@ -126,8 +129,8 @@ impl Activity {
         let decided = record.decided.as_ref();
         let latest = Decided {
             at: now,
-            site: record.site.as_ref().map(|site| shown_host(site).into_owned()),
-            captcha: record.captcha.as_ref().map(ToString::to_string),
+            site: record.site.clone(),
+            captcha: record.captcha.clone(),
             decision: decided.map(|decided| decided.decision),
             rule: decided.and_then(|decided| decided.rule.clone()),
             reason: decided.and_then(|decided| decided.reason),
@@ -149,7 +152,7 @@ impl Activity {
         }
         match (&latest.rule, &latest.site) {
             (Some(rule), Some(site)) if rule == Rule::DEFAULT => {
-                state.without_rule.count(minute / 60, site);
+                state.without_rule.count(minute / 60, &shown_host(site));
             }
             (Some(rule), _) if rule != Rule::DEFAULT => match state.hits.get_mut(rule) {
                 Some(count) => *count += 1,
@@ -228,7 +231,7 @@ mod tests {
             decided: Some(record::Decided {
                 decision,
                 action: None,
-                rule: Some(rule.to_owned()),
+                rule: Some(rule.into()),
                 via: None,
                 reason: None,
                 near: None,
@@ -295,7 +298,7 @@ mod tests {
         let sites = activity.without_rule();
         assert_eq!((sites.len(), &sites[0]), (MAX_SITES, &("s7.example".to_owned(), 2)));
         let rule = |id: &str| Rule {
-            id: id.to_owned(),
+            id: id.into(),
             ..Rule::built_in_default()
         };
         assert_eq!(activity.hits([rule("shop"), rule("never")].iter()), [1, 0]);

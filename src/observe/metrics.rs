@@ -1,6 +1,8 @@
 //! Counts and times of requests, for Prometheus. No label holds a site, a key or a task id, and no client can invent a
 //! value: the names of rules come from the configuration, everything else from lists of the program.
 
+use std::time::Duration;
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, histogram::Histogram, info::Info},
@@ -14,6 +16,7 @@ use super::{
     clients::Habit,
     gauges::{Gauges, Now},
     process::Process,
+    recent::Recent,
     record::Guarded,
 };
 
@@ -21,11 +24,11 @@ use super::{
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    submissions: Family<SubmissionLabels, Counter>,
-    requests: Family<RequestLabels, Counter>,
+    submissions: Recent<SubmissionLabels, Counter>,
+    requests: Recent<RequestLabels, Counter>,
     failures: Family<FailureLabels, Counter>,
-    own_time: Family<EndpointLabels, Histogram, fn() -> Histogram>,
-    upstream_time: Family<EndpointLabels, Histogram, fn() -> Histogram>,
+    own_time: Recent<EndpointLabels, Histogram>,
+    upstream_time: Recent<EndpointLabels, Histogram>,
     now: Gauges,
     reloads: Family<ReloadLabels, Counter>,
     warnings: Family<WarningLabels, Counter>,
@@ -88,11 +91,11 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
-            submissions: Family::default(),
-            requests: Family::default(),
+            submissions: Recent::of(Family::default()),
+            requests: Recent::of(Family::default()),
             failures: Family::default(),
-            own_time: Family::new_with_constructor(times),
-            upstream_time: Family::new_with_constructor(times),
+            own_time: Recent::of(Family::new_with_constructor(times)),
+            upstream_time: Recent::of(Family::new_with_constructor(times)),
             now: Gauges::default(),
             reloads: Family::default(),
             warnings: Family::default(),
@@ -109,12 +112,12 @@ impl Metrics {
         registry.register(
             "submissions",
             "Submissions by what was decided; reason and rule are empty where there is none",
-            self.submissions.clone(),
+            self.submissions.family().clone(),
         );
         registry.register(
             "requests",
             "Requests by the status that the client got; 0 if it left before, or no request came of the head",
-            self.requests.clone(),
+            self.requests.family().clone(),
         );
         registry.register(
             "failures",
@@ -125,13 +128,13 @@ impl Metrics {
             "own_duration",
             "From a request's head to the end of its response, without the wait for the upstream's head",
             Unit::Seconds,
-            self.own_time.clone(),
+            self.own_time.family().clone(),
         );
         registry.register_with_unit(
             "upstream_duration",
             "From the moment a request was handed to the upstream until its response's head, or until it failed",
             Unit::Seconds,
-            self.upstream_time.clone(),
+            self.upstream_time.family().clone(),
         );
         self.now.register(registry);
         registry.register("reloads", "Reloads of the configuration", self.reloads.clone());
@@ -168,21 +171,38 @@ impl Metrics {
         let endpoint = record.endpoint.into();
         if record.is_submission() {
             let decided = record.decided.as_ref();
-            self.submissions
-                .get_or_create(&SubmissionLabels {
-                    dialect: record.dialect.map_or("", Into::into),
-                    captcha: match &record.captcha {
-                        Some(captcha) => captcha.kind.map_or("other", Into::into),
-                        None => "",
-                    },
-                    decision: decided.map_or("none", |decided| decided.decision.into()),
-                    reason: decided.and_then(|decided| decided.reason).map_or("", Into::into),
-                    rule: decided.and_then(|decided| decided.rule.clone()).unwrap_or_default(),
-                })
-                .inc();
+            let words = [
+                record.dialect.map_or("", Into::into),
+                match &record.captcha {
+                    Some(captcha) => captcha.kind.map_or("other", Into::into),
+                    None => "",
+                },
+                decided.map_or("none", |decided| decided.decision.into()),
+                decided.and_then(|decided| decided.reason).map_or("", Into::into),
+            ];
+            let rule = decided.and_then(|decided| decided.rule.as_deref()).unwrap_or_default();
+            self.submissions.count(
+                |labels| {
+                    [labels.dialect, labels.captcha, labels.decision, labels.reason] == words && labels.rule == rule
+                },
+                || {
+                    let [dialect, captcha, decision, reason] = words;
+                    let rule = rule.to_owned();
+                    SubmissionLabels {
+                        dialect,
+                        captcha,
+                        decision,
+                        reason,
+                        rule,
+                    }
+                },
+                Counter::inc,
+            );
         }
         let status = record.status.map_or(0, |status| status.as_u16().into());
-        self.requests.get_or_create(&RequestLabels { endpoint, status }).inc();
+        let labels = RequestLabels { endpoint, status };
+        self.requests
+            .count(|known| *known == labels, || labels.clone(), Counter::inc);
         if let Some(guarded) = record.guarded {
             let action = guarded.into();
             self.guarded.get_or_create(&GuardedLabels { action }).inc();
@@ -201,14 +221,14 @@ impl Metrics {
             return;
         }
         let upstream = record.upstream.unwrap_or_default();
-        let labels = EndpointLabels { endpoint };
-        self.own_time
-            .get_or_create(&labels)
-            .observe(record.took.saturating_sub(upstream).as_secs_f64());
+        let note = |times: &Recent<EndpointLabels, Histogram>, time: Duration| {
+            let labels = || EndpointLabels { endpoint };
+            let is_it = |labels: &EndpointLabels| labels.endpoint == endpoint;
+            times.count(is_it, labels, |times| times.observe(time.as_secs_f64()));
+        };
+        note(&self.own_time, record.took.saturating_sub(upstream));
         if record.upstream.is_some() {
-            self.upstream_time
-                .get_or_create(&labels)
-                .observe(upstream.as_secs_f64());
+            note(&self.upstream_time, upstream);
         }
     }
 
@@ -260,8 +280,6 @@ pub fn prometheus_text(open_metrics: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http::{Method, StatusCode};
 
     use super::*;

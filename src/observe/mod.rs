@@ -23,6 +23,7 @@ pub mod misdirected;
 pub mod observers;
 pub mod outage;
 pub mod process;
+pub mod recent;
 pub mod record;
 pub mod time;
 pub mod upstream_seen;

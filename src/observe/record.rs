@@ -13,6 +13,7 @@ use std::{
 };
 
 use http::{HeaderValue, Method, StatusCode};
+use smol_str::SmolStr;
 
 use super::Cause;
 use crate::{
@@ -109,13 +110,13 @@ pub struct Decided {
     /// The action of the rule that decided.
     pub action: Option<Action>,
     /// The rule that decided.
-    pub rule: Option<String>,
+    pub rule: Option<SmolStr>,
     /// The way in which nocache was changed.
     pub via: Option<Via>,
     /// The reason why nothing was changed.
     pub reason: Option<Reason>,
     /// A rule that would have decided but for the path or the captcha, if the lookup met one.
-    pub near: Option<(String, MissReason)>,
+    pub near: Option<(SmolStr, MissReason)>,
     /// What is wrong with the submission, in words.
     pub detail: Option<String>,
 }

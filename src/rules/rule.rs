@@ -1,5 +1,7 @@
 //! One rule.
 
+use smol_str::SmolStr;
+
 use super::{Action, CaptchaPattern, SitePattern, Via};
 use crate::submission::Captcha;
 #[cfg(test)]
@@ -9,7 +11,7 @@ use crate::submission::Site;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Its name in log, metrics, header and explain. The default's is [`Rule::DEFAULT`].
-    pub id: String,
+    pub id: SmolStr,
     /// The sites it applies to. Empty for the default, which applies to every site that no rule matches.
     pub sites: Vec<SitePattern>,
     /// The captchas it applies to.
@@ -29,7 +31,7 @@ impl Rule {
     /// The default without a configuration: `add` for reCAPTCHA v2 and v3.
     pub fn built_in_default() -> Self {
         Self {
-            id: Self::DEFAULT.to_owned(),
+            id: SmolStr::new_static(Self::DEFAULT),
             sites: Vec::new(),
             captchas: Action::Add.default_captchas(),
             action: Action::Add,

@@ -13,7 +13,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
-use super::progress::{Busy, Receiving};
+use super::{
+    entrance::Client,
+    progress::{Busy, Receiving},
+};
 
 /// How long the rest of a request's body is read that nobody wants any more: a client that is cut off while it sends may
 /// never read the response.
@@ -28,6 +31,7 @@ pub struct RequestBody {
     busy: Option<Busy>,
     /// Whether the client waits to be asked for it.
     waits: bool,
+    client: Option<Client>,
 }
 
 /// How far the body of a request has come when the request begins. A client that is not asked for its body (RFC 9110,
@@ -44,18 +48,23 @@ pub fn receiving(request: &Request<Incoming>) -> Receiving {
 }
 
 /// A request whose body keeps the connection busy.
-pub fn receive(request: Request<Incoming>, receiving: Receiving, busy: &Busy) -> Request<RequestBody> {
-    request.map(|body| match receiving {
-        Receiving::Ended => RequestBody::default(),
-        _ => RequestBody {
-            body: Some(body),
-            busy: Some(busy.clone()),
-            waits: receiving == Receiving::Unasked,
-        },
+pub fn receive(request: Request<Incoming>, receiving: Receiving, busy: &Busy, client: Client) -> Request<RequestBody> {
+    let lasts = receiving != Receiving::Ended;
+    request.map(|body| RequestBody {
+        body: lasts.then_some(body),
+        busy: lasts.then(|| busy.clone()),
+        waits: receiving == Receiving::Unasked,
+        client: Some(client),
     })
 }
 
 impl RequestBody {
+    /// The client, once; `None` outside of a server. It is not among the request's extensions, since each of these is an
+    /// allocation and a hash.
+    pub fn take_client(&mut self) -> Option<Client> {
+        self.client.take()
+    }
+
     /// Whether the client waits to be asked for it (RFC 9110, section 10.1.1).
     pub fn is_unasked(&self) -> bool {
         self.waits

@@ -185,11 +185,11 @@ impl Connection {
             let busy = of_service.begin(receiving);
             let version = request.version();
             let tunnel = tunnel_wished(&mut request, &entrance.way).map(|asked| (asked, granted.clone()));
-            let mut request = body_guard::receive(request, receiving, &busy);
-            request.extensions_mut().insert(Client {
+            let client = Client {
                 entrance: entrance.clone(),
                 gone: of_service.client_gone(),
-            });
+            };
+            let request = body_guard::receive(request, receiving, &busy, client);
             // Boxed, so that an idle connection does not carry the space of a request in flight.
             let response = Box::pin(service.clone().oneshot(request));
             async move {

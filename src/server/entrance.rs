@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use super::ClientGone;
 
-/// The client of a request, an extension of each.
+/// The client of a request. Its body has it.
 #[derive(Clone)]
 pub struct Client {
     /// How the request came in.

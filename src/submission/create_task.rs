@@ -30,7 +30,12 @@ pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission
 /// Reads as much of a createTask body as its beginning has, without asking whether the whole is JSON; `None` unless that
 /// names a captcha, and no reCAPTCHA: of that, what is behind could say more.
 pub fn read_beginning<'a>(beginning: &'a [u8], names: &CaptchaNames) -> Option<Submission<'a>> {
-    let (top, task) = Document::beginning(beginning, "task")?;
+    let document = Document::beginning(beginning)?;
+    // Of most long bodies that are no pictures, this is all that is read.
+    if names.of_type(&document.text_in("task", "type")?, false).kind.is_some() {
+        return None;
+    }
+    let (top, task) = document.whole_with("task")?;
     let submission = submission(top, task, names).ok()?;
     (submission.captcha.as_ref()?.kind.is_none()).then_some(submission)
 }

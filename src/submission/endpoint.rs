@@ -49,6 +49,16 @@ impl Endpoint {
     /// The endpoint of a path. A submission must not slip past the rules by its spelling, so the path is percent-decoded
     /// once, dot segments are removed, doubled slashes folded, a trailing slash ignored, and ASCII case too.
     pub fn of(path: &str) -> Self {
+        match path {
+            "/createTask" => Self::CreateTask,
+            "/getTaskResult" => Self::GetTaskResult,
+            "/in.php" => Self::In,
+            "/res.php" => Self::Res,
+            path => Self::of_spelling(path),
+        }
+    }
+
+    fn of_spelling(path: &str) -> Self {
         let decoded = percent_decode_str(path).decode_utf8_lossy();
         let mut segments: SmallVec<[&str; 4]> = SmallVec::new();
         for segment in decoded.split('/') {
@@ -83,6 +93,9 @@ mod tests {
     fn other_spellings_of_a_path_are_recognised() {
         for (path, endpoint) in [
             ("/createTask", CreateTask),
+            ("/getTaskResult", GetTaskResult),
+            ("/in.php", In),
+            ("/res.php", Res),
             ("/CreateTask/", CreateTask),
             ("//createTask", CreateTask),
             ("/createtask//", CreateTask),
@@ -103,6 +116,7 @@ mod tests {
             ("/getBalance", Other),
         ] {
             assert_eq!(Endpoint::of(path), endpoint, "{path}");
+            assert_eq!(Endpoint::of_spelling(path), endpoint, "{path}");
         }
     }
 }

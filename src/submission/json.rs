@@ -77,25 +77,73 @@ impl<'a> Document<'a> {
         Ok((top.list, inner))
     }
 
-    /// The members that are whole in the beginning of a document with an object at the top, and those of the first object
-    /// among them that has a name. Nothing has accepted it: where it is not JSON, any ranges can come.
-    pub fn beginning(source: &'a [u8], name: &str) -> Option<(Parameters<'a>, Parameters<'a>)> {
+    /// Takes the beginning of a body, if an object begins there. Nothing has accepted it: where it is not JSON, any ranges can
+    /// come.
+    pub fn beginning(source: &'a [u8]) -> Option<Self> {
         let start = if source.starts_with(BOM) { BOM.len() } else { 0 };
-        let document = Self {
+        let top = behind_space(source, start);
+        (source.get(top) == Some(&b'{')).then_some(Self {
             source,
             text: None,
-            top: behind_space(source, start),
-        };
-        if source.get(document.top) != Some(&b'{') {
-            return None;
-        }
-        let (mut top, inner) = document.top_with(name).ok()?;
+            top,
+        })
+    }
+
+    /// The members of a beginning that are whole in it, as [`Self::top_with`] returns them.
+    pub fn whole_with(&self, name: &str) -> Option<(Parameters<'a>, Parameters<'a>)> {
+        let (mut top, inner) = self.top_with(name).ok()?;
         let mut inner = inner?.ok()?;
         // What ends with the beginning may go on behind it.
         for list in [&mut top, &mut inner] {
-            list.items.retain(|item| item.span.end < source.len());
+            list.items.retain(|item| item.span.end < self.source.len());
         }
         Some((top, inner))
+    }
+
+    /// The string that the first member of a name has, in the object that the first member of another name has at the top.
+    pub fn text_in(&self, outer: &str, name: &str) -> Option<Cow<'a, str>> {
+        let object = self.value_of(self.top, outer)?;
+        let value = self.value_of(object, name)?;
+        match scalar(self.source.get(value..value_end(self.source, value))?) {
+            Scalar::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Where the value of the first member of a name begins, in the object that begins at `open`.
+    fn value_of(&self, open: usize, name: &str) -> Option<usize> {
+        if self.source.get(open) != Some(&b'{') {
+            return None;
+        }
+        let mut at = behind_space(self.source, open + 1);
+        loop {
+            let (member, value) = self.member(at)?.ok()?;
+            if member.eq_ignore_ascii_case(name) {
+                return Some(value);
+            }
+            at = behind_comma(self.source, value_end(self.source, value));
+        }
+    }
+
+    /// The name of the member that begins at `at`, and where its value begins; `None` if no member begins there.
+    #[inline(always)]
+    fn member(&self, at: usize) -> Option<Result<(Cow<'a, str>, usize), Unread>> {
+        let source = self.source;
+        if source.get(at) != Some(&b'"') {
+            return None;
+        }
+        let written = string_at(source, at);
+        let name = match self.text {
+            // A name as written is in quotes.
+            _ if written.end - at > MAX_NAME + 2 => None,
+            Some(text) if !written.has_escapes => text.get(at + 1..written.end - 1).map(Cow::Borrowed),
+            _ => unescaped(&source[at..written.end], written.has_escapes),
+        };
+        let colon = behind_space(source, written.end);
+        Some(
+            name.map(|name| (name, behind_space(source, colon + 1)))
+                .ok_or(Unread::Unreadable),
+        )
     }
 
     /// Walks the object that begins at `open`. `enter` gets each member's name and where its value begins; it may return
@@ -105,29 +153,18 @@ impl<'a> Document<'a> {
         let mut items = Vec::with_capacity(USUAL_PARAMETERS);
         let mut end = open + 1;
         let mut at = behind_space(source, end);
-        while source.get(at) == Some(&b'"') {
-            let written = string_at(source, at);
-            // A name as written is in quotes.
-            if items.len() == MAX_PARAMETERS || written.end - at > MAX_NAME + 2 {
+        while let Some(member) = self.member(at) {
+            let (name, value) = member?;
+            if items.len() == MAX_PARAMETERS {
                 return Err(Unread::Unreadable);
             }
-            let name = match self.text {
-                Some(text) if !written.has_escapes => text.get(at + 1..written.end - 1).map(Cow::Borrowed),
-                _ => unescaped(&source[at..written.end], written.has_escapes),
-            };
-            let name = name.ok_or(Unread::Unreadable)?;
-            let colon = behind_space(source, written.end);
-            let value = behind_space(source, colon + 1);
             end = enter(&name, value).unwrap_or_else(|| value_end(source, value));
             items.push(Parameter {
                 name,
                 span: at..end,
                 value: Some(value..end),
             });
-            at = behind_space(source, end);
-            if source.get(at) == Some(&b',') {
-                at = behind_space(source, at + 1);
-            }
+            at = behind_comma(source, end);
         }
         let list = Parameters {
             part: Part::Body,
@@ -137,6 +174,15 @@ impl<'a> Document<'a> {
             end,
         };
         Ok(Object { list, end: at + 1 })
+    }
+}
+
+/// The first byte behind the comma, or else the white space, that follows a value.
+fn behind_comma(source: &[u8], end: usize) -> usize {
+    let at = behind_space(source, end);
+    match source.get(at) {
+        Some(b',') => behind_space(source, at + 1),
+        _ => at,
     }
 }
 

@@ -5,7 +5,10 @@ use strum::VariantArray;
 
 use super::state::ago;
 use crate::{
-    observe::activity::{Activity, Decided},
+    observe::{
+        activity::{Activity, Decided},
+        record::shown_host,
+    },
     rewrite,
     rules::{Action, CaptchaPattern, Rule, RuleSet},
     submission::{Kind, Site},
@@ -132,10 +135,10 @@ pub fn decisions(latest: &[Decided]) -> Markup {
         html! {
             td { (ago(decided.at)) }
             td { span.swatch.(decision) {} " " (decision) }
-            td { (word(decided.site.as_deref())) }
+            td { (word(decided.site.as_ref().map(shown_host).as_deref())) }
             td { (word(why)) }
             td { (word(decided.rule.as_deref())) }
-            td { (word(decided.captcha.as_deref())) }
+            td { (word(decided.captcha.as_ref().map(ToString::to_string).as_deref())) }
         }
     };
     let rows: Vec<Markup> = latest.iter().map(row).collect();

@@ -1,11 +1,9 @@
 //! Tasks and sums, at times that are given.
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    mem,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
+
+use hashbrown::{HashMap, HashSet};
+use smol_str::SmolStr;
 
 use super::{
     changes::Changes,
@@ -31,7 +29,7 @@ pub struct Task {
     /// The kind of captcha.
     pub captcha: &'static str,
     /// The rule that decided.
-    pub rule: Option<Arc<str>>,
+    pub rule: Option<SmolStr>,
     /// When it was created, on the clock that nobody sets.
     pub created: Millis,
     /// The hour since 1970 in which it was created.

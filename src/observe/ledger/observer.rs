@@ -3,10 +3,10 @@
 use std::{
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use parking_lot::Mutex;
+use smol_str::SmolStr;
 
 use super::{
     book::{Book, Task},
@@ -282,8 +282,8 @@ fn site(record: &Record) -> std::borrow::Cow<'_, str> {
     record.site.as_ref().map_or("none".into(), shown_host)
 }
 
-fn rule(record: &Record) -> Option<Arc<str>> {
-    Some(record.decided.as_ref()?.rule.as_deref()?.into())
+fn rule(record: &Record) -> Option<SmolStr> {
+    record.decided.as_ref()?.rule.clone()
 }
 
 #[cfg(test)]

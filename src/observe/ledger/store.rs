@@ -12,6 +12,7 @@ use std::{
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode as SqliteCode, Row, named_params};
 use serde::{Serialize, de::DeserializeOwned};
+use smol_str::SmolStr;
 
 use super::{
     book::{self, End, Task},
@@ -250,7 +251,7 @@ fn write_tasks(connection: &Connection, tasks: &[Task]) -> rusqlite::Result<()> 
         statement.execute(named_params! {
             ":id": task.id.to_string(), ":created": task.created, ":hour": task.hour,
             ":site": task.arm.0, ":nocache": arm_name(task.arm.1), ":is_set": task.is_set,
-            ":captcha": task.captcha, ":rule": task.rule, ":polls": task.polls,
+            ":captcha": task.captcha, ":rule": task.rule.as_deref(), ":polls": task.polls,
             ":solve_ms": solve_ms, ":error": error, ":report": task.report.map(<&str>::from),
             ":sent": task.sent, ":last_sent": task.last_sent,
         })?;
@@ -276,7 +277,7 @@ fn read_tasks(connection: &Connection, since: Millis, max_tasks: usize) -> rusql
             arm: arm(row, &mut names)?,
             is_set: row.get("is_set")?,
             captcha: kind.parse::<Kind>().map_or("other", Into::into),
-            rule: row.get::<_, Option<String>>("rule")?.map(|rule| names.held(rule)),
+            rule: row.get::<_, Option<String>>("rule")?.map(SmolStr::from),
             created: row.get("created")?,
             hour: row.get("hour")?,
             polls: row.get("polls")?,

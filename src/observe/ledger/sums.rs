@@ -1,11 +1,8 @@
 //! Sums per hour, site and arm.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    mem,
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, mem, ops::Range, sync::Arc};
+
+use hashbrown::{Equivalent, HashMap, HashSet};
 
 use super::solve_times::SolveTimes;
 use crate::task::ErrorCode;
@@ -24,6 +21,16 @@ pub const OTHER: &str = "other";
 
 /// A site and an arm: whether nocache was on as sent upstream; `None` if that is not known.
 pub type Arm = (Arc<str>, Option<bool>);
+
+/// An [`Arm`] that is looked for. It has the same hash.
+#[derive(Hash)]
+struct Wanted<'s>(&'s str, Option<bool>);
+
+impl Equivalent<Arm> for Wanted<'_> {
+    fn equivalent(&self, (site, nocache): &Arm) -> bool {
+        self.0 == &**site && self.1 == *nocache
+    }
+}
 
 /// What became of the submissions of an hour, for one site and arm. What happens to a task later is added to the hour in
 /// which it was created.
@@ -123,24 +130,24 @@ impl Sums {
     /// for all hours.
     pub fn arm(&mut self, hour: u64, site: &str, nocache: Option<bool>) -> Arm {
         self.forget(hour);
-        let all: usize = self.hours.iter().map(|(_, rows)| rows.len()).sum();
-        let wanted: Arm = (site.into(), nocache);
         let current = self.hour(hour);
-        if let Some((known, _)) = current.get_key_value(&wanted) {
+        if let Some((known, _)) = current.get_key_value(&Wanted(site, nocache)) {
             return known.clone();
         }
-        match all < MAX_ROWS && current.len() < 2 * MAX_SITES {
-            true => (self.held(wanted.0), nocache),
+        let is_room = current.len() < 2 * MAX_SITES;
+        let all: usize = self.hours.iter().map(|(_, rows)| rows.len()).sum();
+        match is_room && all < MAX_ROWS {
+            true => (self.held(site), nocache),
             false => (OTHER.into(), nocache),
         }
     }
 
-    /// The name of a site as a row holds it, if one does.
-    fn held(&self, site: Arc<str>) -> Arc<str> {
-        let arms = [None, Some(false), Some(true)].map(|nocache| (site.clone(), nocache));
+    /// The name of a site, as a row holds it if one does.
+    fn held(&self, site: &str) -> Arc<str> {
+        let arms = [None, Some(false), Some(true)].map(|nocache| Wanted(site, nocache));
         let mut hours = self.hours.iter().rev();
         let held = hours.find_map(|(_, rows)| arms.iter().find_map(|arm| rows.get_key_value(arm)));
-        held.map_or(site, |((held, _), _)| held.clone())
+        held.map_or_else(|| site.into(), |((held, _), _)| held.clone())
     }
 
     /// The sum of an hour for a site and an arm.
