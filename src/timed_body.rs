@@ -17,15 +17,17 @@ use tower::BoxError;
 pub struct TimedBody<B> {
     body: B,
     longest_pause: Duration,
+    /// When all of it has to be there.
+    deadline: Option<Instant>,
     /// There once a frame had to be waited for.
     timer: Option<Pin<Box<Sleep>>>,
     is_waiting: bool,
 }
 
-/// A frame took too long.
+/// A frame, or the whole, took too long.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing arrived for {0:?}")]
-pub struct PauseTooLong(Duration);
+#[error("it took too long")]
+pub struct TooSlow;
 
 impl<B> TimedBody<B> {
     /// Limits the pauses of a body.
@@ -33,13 +35,23 @@ impl<B> TimedBody<B> {
         Self {
             body,
             longest_pause,
+            deadline: None,
             timer: None,
             is_waiting: false,
         }
     }
 
+    /// Limits the whole as well.
+    pub fn until(self, deadline: Instant) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..self
+        }
+    }
+
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = Instant::now() + self.longest_pause;
+        let pause = Instant::now() + self.longest_pause;
+        let deadline = self.deadline.map_or(pause, |deadline| deadline.min(pause));
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if !std::mem::replace(&mut self.is_waiting, true) {
             timer.as_mut().reset(deadline);
@@ -61,9 +73,7 @@ where
                 self.is_waiting = false;
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
-            Poll::Pending => self
-                .poll_timer(cx)
-                .map(|()| Some(Err(PauseTooLong(self.longest_pause).into()))),
+            Poll::Pending => self.poll_timer(cx).map(|()| Some(Err(TooSlow.into()))),
         }
     }
 
@@ -99,7 +109,18 @@ mod tests {
         }
         let begin = Instant::now();
         let error = body.frame().await.unwrap().unwrap_err();
-        assert!(error.is::<PauseTooLong>() && begin.elapsed() >= Duration::from_secs(1));
+        assert!(error.is::<TooSlow>() && begin.elapsed() >= Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn the_whole_is_timed_if_it_has_a_deadline() {
+        let frames = stream::unfold((), |()| async {
+            sleep(Duration::from_millis(50)).await;
+            Some((Ok::<_, Infallible>(Frame::data(Bytes::from("a"))), ()))
+        });
+        let deadline = Instant::now() + Duration::from_millis(500);
+        let body = TimedBody::new(Duration::from_secs(60), StreamBody::new(Box::pin(frames))).until(deadline);
+        assert!(body.collect().await.unwrap_err().is::<TooSlow>() && Instant::now() >= deadline);
     }
 
     #[test]

@@ -6,13 +6,16 @@ mod fixtures;
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    sync::{Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use fixtures::{Client, Gateway, OK, PATIENCE, RawUpstream, TASK, exchange, post, post_with, serve_each, wait};
-use flate2::{Compression, write::GzEncoder};
 
 const NOT_COVERED: &str = "skipped;reason=captcha-not-covered";
 
@@ -124,15 +127,8 @@ fn what_has_to_be_read_is_held() {
         let head = "POST /createTask HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
         format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).into_bytes()
     };
-    let gzip = |body: &str| {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
-        encoder.write_all(body.as_bytes()).unwrap();
-        post_with(
-            "Host: x\r\nContent-Encoding: gzip",
-            "/createTask",
-            encoder.finish().unwrap(),
-        )
-    };
+    // It is not: but its bytes are those of a picture, and what they are decoded to is not.
+    let gzip = |body: &str| post_with("Host: x\r\nContent-Encoding: gzip", "/createTask", body);
     for (config, request) in [
         ("", post("/createTask", picture_with(r#""type":"RecaptchaV2Task""#))),
         ("", post("/createTask", picture_with(r#""a":1"#))),
@@ -165,6 +161,10 @@ fn a_picture_that_does_not_arrive_whole_is_cut_off() {
         let request = post("/createTask", picture());
         let mut client = half_sent(&gateway, &request);
         arrived.recv_timeout(PATIENCE).unwrap();
+        let submissions = || {
+            let log = gateway.server.log().into_iter();
+            log.filter(|line| line["message"] == "submission").collect::<Vec<_>>()
+        };
         if is_left {
             drop(client);
         } else {
@@ -179,6 +179,12 @@ fn a_picture_that_does_not_arrive_whole_is_cut_off() {
         let rest: Vec<_> = std::iter::from_fn(|| arrived.recv_timeout(Duration::from_millis(800)).ok()).collect();
         let (end, parts) = rest.split_last().unwrap();
         assert!(end.is_empty() && parts.iter().all(|part| !part.is_empty() && !part.starts_with(b"POST")));
+        let records = submissions();
+        let causes: Vec<_> = records.iter().map(|record| record["cause"].as_str()).collect();
+        assert!(
+            matches!(causes[..], [Some("client-gone" | "client-body")]),
+            "{records:?}"
+        );
     }
 }
 
@@ -210,20 +216,98 @@ fn a_picture_that_was_sent_is_followed_when_its_client_goes() {
     assert_eq!(record["upstream_status"], 200, "{record}");
 }
 
-/// The upstream has its time from when the request is whole. The body has as much.
+/// The upstream has its time from when the request is whole.
 #[test]
 fn the_upstreams_time_begins_when_the_picture_is_whole() {
-    let upstream = RawUpstream::serve(|_, stream| {
-        thread::sleep(Duration::from_millis(700));
+    let pause = Arc::new(AtomicU64::new(700));
+    let of_upstream = pause.clone();
+    let upstream = RawUpstream::serve(move |_, stream| {
+        thread::sleep(Duration::from_millis(of_upstream.load(Ordering::Relaxed)));
         stream.write_all(OK).is_ok()
     });
     let gateway = Gateway::start(&upstream.url, "[upstream]\ntimeout = \"1s\"\n");
     let request = post("/createTask", picture());
+    let slowly = || {
+        let mut client = half_sent(&gateway, &request);
+        thread::sleep(Duration::from_millis(1_500));
+        let begin = Instant::now();
+        let status = client.exchange(&request[request.len() / 2..]).status();
+        (status, begin.elapsed())
+    };
+    assert_eq!(slowly().0, 200);
+    pause.store(3_000, Ordering::Relaxed);
+    let (status, waited) = slowly();
+    assert!(
+        status == 504 && waited > Duration::from_millis(900) && waited < Duration::from_millis(2_500),
+        "{waited:?}"
+    );
+}
+
+/// A client that drips is the client's fault, and in time.
+#[test]
+fn a_picture_that_drips_is_given_up() {
+    let (url, arrived) = watching();
+    let gateway = Gateway::start(&url, "[server]\nbody_timeout = \"500ms\"\n");
+    let request = post("/createTask", picture());
     let mut client = half_sent(&gateway, &request);
-    thread::sleep(Duration::from_millis(700));
-    assert_eq!(client.exchange(&request[request.len() / 2..]).status(), 200);
-    assert_eq!(half_sent(&gateway, &request).read().status(), 504);
-    assert_eq!(upstream.received().len(), 1);
+    let mut sender = client.0.try_clone().unwrap();
+    let begin = Instant::now();
+    let drip = thread::spawn(move || {
+        while begin.elapsed() < PATIENCE && sender.write_all(b"A").is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let response = client.read();
+    assert_eq!(response.status(), 408);
+    assert!(begin.elapsed() > Duration::from_millis(900) && begin.elapsed() < PATIENCE / 2);
+    drop((client, arrived));
+    drip.join().unwrap();
+}
+
+/// A response that comes before the picture is whole ends the connection, and says nothing of how long others may be idle.
+#[test]
+fn an_early_response_to_a_picture_ends_its_connection_alone() {
+    const EARLY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 2\r\n\r\n{}";
+    let opened = Arc::new(AtomicU64::new(0));
+    let count = opened.clone();
+    let address = serve_each(move |mut stream: TcpStream| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let mut buffer = vec![0; 64 << 10];
+        // A picture is answered by its first bytes, everything else is small.
+        while let Ok(1..) = stream.read(&mut buffer) {
+            let is_picture = buffer.starts_with(b"POST /createTask");
+            buffer.fill(0);
+            let written = stream.write_all(if is_picture { EARLY } else { OK });
+            if is_picture || written.is_err() {
+                thread::sleep(Duration::from_millis(300));
+                break;
+            }
+        }
+    });
+    let gateway = Gateway::start(&format!("http://{address}"), "");
+    let request = post("/createTask", picture());
+    let mut client = half_sent(&gateway, &request);
+    assert_eq!(client.read().status(), 429);
+    drop(client);
+    thread::sleep(Duration::from_millis(500));
+    for _ in 0..5 {
+        assert_eq!(exchange(gateway.api, post("/getTaskResult", "{}")).status(), 200);
+    }
+    assert_eq!(opened.load(Ordering::Relaxed), 2, "the polls share a connection");
+}
+
+/// A gateway that stops meanwhile says so, and nobody gets the rest.
+#[test]
+fn a_stop_cuts_a_picture_off() {
+    let (url, arrived) = watching();
+    let gateway = Gateway::start(&url, "[server]\nshutdown_grace = \"300ms\"\n");
+    let mut client = half_sent(&gateway, &post("/createTask", picture()));
+    arrived.recv_timeout(PATIENCE).unwrap();
+    gateway.server.signal("TERM");
+    let response = client.read();
+    assert_eq!((response.status(), response.decision()), (502, NOT_COVERED));
+    let rest = std::iter::from_fn(|| arrived.recv_timeout(PATIENCE).ok()).take_while(|part| !part.is_empty());
+    assert!(rest.map(|part| part.len()).sum::<usize>() < LENGTH);
 }
 
 /// A picture is one of the quarter of bodies that arrive until it has arrived, and not until its response is there.

@@ -44,7 +44,10 @@ pub async fn pass(
     }
     recording.place = Some(match body.is_whole() {
         true => gateway.places.take()?,
-        false => gateway.places.take_arriving()?,
+        false => {
+            body.charge_buffers()?;
+            gateway.places.take_arriving()?
+        }
     });
     // A poll that found no place is none.
     if let Some(response) = guard::pace(gateway, recording) {

@@ -24,6 +24,10 @@ use super::{
 };
 use crate::{observe::Cause, server::RequestBody, timed_body::TimedBody, upstream::Outgoing};
 
+/// What hyper may hold of a body that streams: as much as its buffers take of what was read, of what is on its way from one
+/// connection to the other, and of what waits to be written.
+const BUFFERS: usize = 1 << 20;
+
 /// A body that is arriving.
 pub struct HeldBody {
     rest: RequestBody,
@@ -117,9 +121,23 @@ impl HeldBody {
     /// Waits for the next frame; `None` if it takes too long.
     async fn next_frame(&mut self) -> Option<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let now = Instant::now();
-        let deadline = *self.deadline.get_or_insert(now + 2 * self.longest_pause);
+        let deadline = self.deadline(now);
         let frame = tokio::time::timeout_at(deadline.min(now + self.longest_pause), self.rest.frame());
         frame.await.ok()
+    }
+
+    /// When all of it has to be there, if it is waited for from now on or earlier.
+    fn deadline(&mut self, now: Instant) -> Instant {
+        *self.deadline.get_or_insert(now + self.longest())
+    }
+
+    fn longest(&self) -> Duration {
+        2 * self.longest_pause
+    }
+
+    /// Charges what is held of it in all buffers while it streams.
+    pub fn charge_buffers(&mut self) -> Result<(), ErrorResponse> {
+        self.charge.add(BUFFERS).map_err(|OverBudget| over_budget())
     }
 
     fn add(&mut self, data: Bytes) -> Result<(), ErrorResponse> {
@@ -129,7 +147,7 @@ impl HeldBody {
             return Ok(());
         }
         if self.more.is_empty() {
-            // Of a small body, all of it: no client takes more than it sends by what it announces.
+            // Of a small body, all of it: room is no memory before something is written there.
             self.more.reserve(self.announced.unwrap_or_default().min(SMALL));
             self.more.extend_from_slice(&std::mem::take(&mut self.first));
         }
@@ -150,18 +168,21 @@ impl HeldBody {
     /// `arriving` for as long.
     pub fn take_body(&mut self, count: impl FnOnce() -> Arc<AtomicU64>, arriving: Option<Arriving>) -> Outgoing {
         let (held, charge) = self.take_bytes();
-        let held = if held.is_empty() { held } else { charge.of(held) };
         if self.is_whole {
+            let held = if held.is_empty() { held } else { charge.of(held) };
             return Outgoing::whole(held, self.trailers.take());
         }
         let count = count();
+        let deadline = self.deadline(Instant::now());
         let rest = std::mem::take(&mut self.rest);
-        let rest = TimedBody::new(self.longest_pause, rest).map_frame(move |frame| {
-            let _ = &arriving;
-            count.fetch_add(data_length(&frame), Ordering::Relaxed);
-            frame
-        });
-        Outgoing::arriving(held, rest)
+        let rest = TimedBody::new(self.longest_pause, rest)
+            .until(deadline)
+            .map_frame(move |frame| {
+                let _until_it_has_arrived = (&arriving, &charge);
+                count.fetch_add(data_length(&frame), Ordering::Relaxed);
+                frame
+            });
+        Outgoing::arriving(held, rest, self.longest())
     }
 }
 

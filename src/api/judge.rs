@@ -164,7 +164,12 @@ impl Facts {
         let submission = rewrite::read_beginning(dialect, beginning, rules)?;
         let mut facts = Self::default();
         facts.note(&submission);
-        facts.decide(&rewrite::plan(&Ok(submission), rules));
+        // What is missing may stand behind the beginning.
+        let plan = Plan {
+            flaw: None,
+            ..rewrite::plan(&Ok(submission), rules)
+        };
+        facts.decide(&plan);
         Some(facts)
     }
 

@@ -101,7 +101,10 @@ async fn hold(
     let place = recording.place.insert(gateway.places.take_arriving()?);
     if body.is_announced() {
         body.read(SMALL, arrived).await?;
-        if let Some(facts) = Facts::of_beginning(dialect, head, body.so_far(), &gateway.rules()) {
+        let read = || Facts::of_beginning(dialect, head, beginning(body), &gateway.rules());
+        let facts = panic::catch_unwind(AssertUnwindSafe(read)).map_err(|_| ErrorResponse::internal())?;
+        if let Some(facts) = facts {
+            body.charge_buffers()?;
             return Ok(Held::Beginning(Box::new(facts)));
         }
     }
@@ -127,14 +130,18 @@ async fn stream(
     send_submission(gateway, request, decision, recording).await
 }
 
+/// As much of a body as can be read on a thread that serves.
+fn beginning(body: &HeldBody) -> &[u8] {
+    &body.so_far()[..body.so_far().len().min(SMALL)]
+}
+
 /// How a legacy client wants its responses, as far as its request has been read.
 fn wishes(head: &Parts, body: &HeldBody) -> Wishes {
-    let beginning = &body.so_far()[..body.so_far().len().min(SMALL)];
     let target = path_and_query(&head.uri);
     Wishes::of(&submission::Request {
         target: target.as_str(),
         content_type: head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes),
-        body: beginning,
+        body: beginning(body),
     })
 }
 

@@ -80,8 +80,8 @@ async fn exchange(sent: &[u8]) -> Result<Response<Outgoing>, StatusCode> {
     let (mut head, mut body) = response.into_parts();
     let first = body.frame().now_or_never().flatten().transpose().map_err(refused)?;
     let body = match first.map(Frame::into_data) {
-        None => Outgoing::arriving(Bytes::new(), body.map_err(Into::into)),
-        Some(Ok(first)) => Outgoing::arriving(first, body.map_err(Into::into)),
+        None => Outgoing::arriving(Bytes::new(), body.map_err(Into::into), Duration::ZERO),
+        Some(Ok(first)) => Outgoing::arriving(first, body.map_err(Into::into), Duration::ZERO),
         Some(Err(trailers)) => Outgoing::whole(Bytes::new(), trailers.into_trailers().ok().map(Box::new)),
     };
     head.headers = client_fields(head.headers, true, None);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{
     rewrite::{self, Decision, Edits, Plan, Reason, edit::revert},
     rules::{Action, Rule, RuleSet, Via},
-    submission::{CaptchaNames, Dialect, Part, Request, plain_shape::Sent},
+    submission::{CaptchaNames, Dialect, Part, Request, create_task, plain_shape::Sent},
 };
 
 /// A `createTask`: a byte that chooses the rules, and the body.
@@ -24,6 +24,14 @@ pub fn create_task(data: &[u8]) {
     // Another reader that reads the original reads the result, and finds nothing else changed.
     if let Some(before) = without_nocache(body) {
         assert_eq!(without_nocache(&result), Some(before));
+    }
+    let names = CaptchaNames::default();
+    for beginning in [body, &body[..body.len() / 2]] {
+        if let Some(beginning) = create_task::read_beginning(beginning, &names)
+            && let Ok(whole) = create_task::read(request, &names)
+        {
+            assert_eq!(beginning.captcha, whole.captcha);
+        }
     }
 }
 

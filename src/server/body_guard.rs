@@ -85,12 +85,18 @@ impl Body for RequestBody {
         {
             busy.progress().ask_for_body();
         }
-        let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
-            if let Some(busy) = &this.busy {
-                busy.progress().starve(cx.waker());
+        let mut polled = Pin::new(&mut *body).poll_frame(cx);
+        if polled.is_pending()
+            && let Some(busy) = &this.busy
+            && busy.progress().starve(cx.waker())
+        {
+            // Another thread may have read the rest before it saw the end, and after it was asked.
+            polled = Pin::new(&mut *body).poll_frame(cx);
+            if polled.is_pending() {
+                busy.progress().cut_off_body();
             }
-            return Poll::Pending;
-        };
+        }
+        let frame = ready!(polled);
         if (body.is_end_stream() || !matches!(frame, Some(Ok(_))))
             && let Some(busy) = this.busy.take()
         {

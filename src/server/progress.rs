@@ -151,15 +151,21 @@ impl Progress {
         }
     }
 
-    /// hyper has no more of the body of the latest request for whoever reads it.
-    pub fn starve(&self, consumer: &Waker) {
+    /// hyper has no more of the body of the latest request for whoever reads it. Returns whether what the client sends has
+    /// ended.
+    pub fn starve(&self, consumer: &Waker) -> bool {
         let mut state = self.0.state.lock();
-        if state.has_ended {
-            state.body = Receiving::CutOff;
-            wake_reader(state);
-        } else {
+        if !state.has_ended {
             state.consumer = Some(consumer.clone());
         }
+        state.has_ended
+    }
+
+    /// The body of the latest request was to go on when what the client sends ended.
+    pub fn cut_off_body(&self) {
+        let mut state = self.0.state.lock();
+        state.body = Receiving::CutOff;
+        wake_reader(state);
     }
 
     /// The first byte that arrived.

@@ -61,6 +61,8 @@ impl Leased {
             && let Some((connection, pool)) = self.lease.take()
         {
             match self.limit {
+                // It came before the end of its request, which may never come: nothing can follow on this connection.
+                _ if !connection.socket.is_request_written() => {}
                 IdleLimit::Closes => {}
                 IdleLimit::Announced(limit) => pool.put(connection, Some(limit)),
                 IdleLimit::Unknown => pool.put(connection, None),

@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -23,12 +24,24 @@ pub struct Outgoing {
     trailers: Option<Box<HeaderMap>>,
     /// Is told when all of it has been handed over.
     socket: Option<Socket>,
-    /// When the rest had arrived.
+    /// There if the rest still arrived when it was made.
     arrival: Option<Arrival>,
 }
 
-/// When a body that arrives was whole.
-pub type Arrival = Arc<OnceLock<Instant>>;
+/// The arrival of a body. Clones are of the same.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    whole: Arc<OnceLock<Instant>>,
+    /// How long it takes at most.
+    pub longest: Duration,
+}
+
+impl Arrival {
+    /// When the body was whole.
+    pub fn whole(&self) -> Option<Instant> {
+        self.whole.get().copied()
+    }
+}
 
 impl Outgoing {
     /// A body of which all has been read.
@@ -40,11 +53,18 @@ impl Outgoing {
         }
     }
 
-    /// A body of which the beginning has been read.
-    pub fn arriving(read: Bytes, rest: impl Body<Data = Bytes, Error = BoxError> + Send + 'static) -> Self {
+    /// A body of which the beginning has been read. The rest ends, or fails, before it has taken `longest`.
+    pub fn arriving(
+        read: Bytes,
+        rest: impl Body<Data = Bytes, Error = BoxError> + Send + 'static,
+        longest: Duration,
+    ) -> Self {
         Self {
             rest: Some(UnsyncBoxBody::new(rest)),
-            arrival: Some(Arrival::default()),
+            arrival: Some(Arrival {
+                whole: Arc::default(),
+                longest,
+            }),
             ..Self::whole(read, None)
         }
     }
@@ -58,7 +78,7 @@ impl Outgoing {
         self.socket = Some(socket.clone());
     }
 
-    /// Tells when it is whole; `None` if it is.
+    /// Its arrival; `None` if all of it had been read.
     pub fn arrival(&self) -> Option<Arrival> {
         self.arrival.clone()
     }
@@ -85,7 +105,7 @@ impl Body for Outgoing {
                 socket.end_request();
             }
             if let Some(arrival) = &self.arrival {
-                arrival.get_or_init(Instant::now);
+                arrival.whole.get_or_init(Instant::now);
             }
         }
         Poll::Ready(frame)

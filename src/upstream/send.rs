@@ -145,15 +145,23 @@ impl Upstream {
         let arrival = request.body().arrival();
         let client_gone = pin!(client_gone);
         let mut exchange = pin!(self.exchange(request, purpose, client_gone));
-        let mut deadline = Instant::now() + limit;
+        let begin = Instant::now();
+        let mut deadline = begin + limit;
         loop {
             if let Ok(result) = timeout_at(deadline, exchange.as_mut()).await {
                 return result;
             }
+            let now = Instant::now();
             // The upstream has its time from when it can have read the request.
-            match arrival.as_ref().and_then(|arrival| arrival.get()) {
-                Some(arrived) if *arrived + limit > deadline => deadline = *arrived + limit,
-                _ => return Err(UpstreamError::Timeout(limit)),
+            deadline = match &arrival {
+                Some(arrival) => match arrival.whole() {
+                    Some(whole) => whole + limit,
+                    None => now.min(begin + arrival.longest) + limit,
+                },
+                None => now,
+            };
+            if deadline <= now {
+                return Err(UpstreamError::Timeout(limit));
             }
         }
     }
@@ -178,9 +186,7 @@ impl Upstream {
                 host.clone_from(route.origin().host_field());
             }
             let socket = fetched.connection.socket.clone();
-            if purpose == Purpose::Submission {
-                request.body_mut().begin(&socket);
-            }
+            request.body_mut().begin(&socket);
             let sent = tokio::select! {
                 biased;
                 sent = fetched.connection.sender.try_send_request(*request) => sent,

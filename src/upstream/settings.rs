@@ -16,7 +16,7 @@ pub struct Settings {
     pub proxy: Option<Proxy>,
     /// From the lookup of the name to the end of the TLS handshake.
     pub connect_timeout: Duration,
-    /// Until the response's header section has arrived; for a body that streams, until its end, and from there.
+    /// Until the response's header section has arrived; if the body streams, from its end.
     pub timeout: Duration,
     /// Between two reads of a response body; also how long a pooled connection may be idle.
     pub idle_timeout: Duration,
