@@ -49,6 +49,17 @@ fn watching() -> (String, mpsc::Receiver<Vec<u8>>) {
     (format!("http://{address}"), told)
 }
 
+/// An upstream that responds when it is told to.
+fn gated() -> (RawUpstream, mpsc::Sender<()>) {
+    let (release, released) = mpsc::channel();
+    let released = Mutex::new(released);
+    let upstream = RawUpstream::serve(move |_, stream| {
+        released.lock().unwrap().recv().unwrap();
+        stream.write_all(OK).is_ok()
+    });
+    (upstream, release)
+}
+
 /// A client that has sent the first half of a request.
 fn half_sent(gateway: &Gateway, request: &[u8]) -> Client {
     let mut client = Client::connect(gateway.api);
@@ -191,12 +202,7 @@ fn a_picture_that_does_not_arrive_whole_is_cut_off() {
 /// Its task exists and is paid for: what the vendor says of it is read, as for any other submission.
 #[test]
 fn a_picture_that_was_sent_is_followed_when_its_client_goes() {
-    let (release, released) = mpsc::channel();
-    let released = Mutex::new(released);
-    let upstream = RawUpstream::serve(move |_, stream| {
-        released.lock().unwrap().recv().unwrap();
-        stream.write_all(OK).is_ok()
-    });
+    let (upstream, release) = gated();
     let gateway = Gateway::start(&upstream.url, "");
     let mut client = Client::connect(gateway.api);
     client.0.write_all(&post("/createTask", picture())).unwrap();
@@ -313,12 +319,7 @@ fn a_stop_cuts_a_picture_off() {
 /// A picture is one of the quarter of bodies that arrive until it has arrived, and not until its response is there.
 #[test]
 fn a_picture_that_has_arrived_makes_room_for_the_next() {
-    let (release, released) = mpsc::channel();
-    let released = Mutex::new(released);
-    let upstream = RawUpstream::serve(move |_, stream| {
-        released.lock().unwrap().recv().unwrap();
-        stream.write_all(OK).is_ok()
-    });
+    let (upstream, release) = gated();
     let gateway = Gateway::start(&upstream.url, "[server]\nmax_in_flight = 4\n");
     let request = post("/createTask", picture());
     let mut first = half_sent(&gateway, &request);
