@@ -161,6 +161,19 @@ class Workload:
         return head.encode() + b"\r\n" + self.body
 
 
+def task(size, **members):
+    """A createTask of some size: its long member, and that alone, grows."""
+    document = {"clientKey": "0" * 32, "task": members}
+    body = json.dumps(document)
+    members["body"] = "a" * (size - len(body) - len(', "body": ""'))
+    return json.dumps(document).encode()
+
+
+def recaptcha(folder, size):
+    members = {"type": "RecaptchaV2Task", "websiteURL": "https://shop.example/login", "websiteKey": "6Lc" + "X" * 37}
+    return Workload(folder, f"createTask {size} B", "POST", "/createTask", task(size, **members))
+
+
 class Stub:
     """The upstream of all contestants: nginx that reads each request to its end and responds with a small JSON document."""
 
@@ -203,7 +216,7 @@ def nginx(processes, folder, name, values):
 
 
 def gateway(processes, folder, name, stub, level, port, more="", program=None):
-    """Starts a program, GATEWAY_BIN or the binary built of this tree if none is given, with its stderr in a file, as a service manager would."""
+    """Starts a program (by default GATEWAY_BIN, or the binary built of this tree) with its stderr in a file, as a service manager would."""
     # Its places in flight are beyond all clients of a run: no request of the bench may get its 503.
     text = (
         f'[server]\nlisten = "127.0.0.1:{port}"\nmax_connections = {MANY}\nmax_in_flight = {MANY}\n'

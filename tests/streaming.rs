@@ -279,7 +279,7 @@ fn an_early_response_to_a_picture_ends_its_connection_alone() {
     let address = serve_each(move |mut stream: TcpStream| {
         count.fetch_add(1, Ordering::Relaxed);
         let mut buffer = vec![0; 64 << 10];
-        // A picture is answered by its first bytes, everything else is small.
+        // The response to a picture comes after its first bytes; everything else is small.
         while let Ok(1..) = stream.read(&mut buffer) {
             let is_picture = buffer.starts_with(b"POST /createTask");
             buffer.fill(0);

@@ -54,8 +54,7 @@ pub async fn pass(
         recording.place = None;
         return Ok(response);
     }
-    let body = outgoing(body, recording);
-    let request = upstream_request(gateway, head, target, body, Framing::AsSent);
+    let request = as_sent(gateway, head, target, body, recording);
     let mut response = match send(gateway, request, Purpose::Other, recording).await {
         Ok(response) => client_response(response, false, None),
         Err(failure) => failure,
@@ -64,10 +63,18 @@ pub async fn pass(
     Ok(response)
 }
 
-/// A body as it came, and comes. What is still to come is counted, and keeps its place among those that arrive.
-pub fn outgoing(body: &mut HeldBody, recording: &mut Recording) -> Outgoing {
+/// A request as it came, and comes: what is still to come of its body is counted, and keeps its place among those that
+/// arrive.
+pub fn as_sent(
+    gateway: &Gateway,
+    head: Box<Parts>,
+    target: PathAndQuery,
+    body: &mut HeldBody,
+    recording: &mut Recording,
+) -> Box<Request<Outgoing>> {
     let arriving = recording.place.as_mut().and_then(Place::arriving);
-    body.take_body(|| recording.count(), arriving)
+    let body = body.take_body(|| recording.count(), arriving);
+    upstream_request(gateway, head, target, body, Framing::AsSent)
 }
 
 /// Sends a submission on.

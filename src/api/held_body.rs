@@ -147,7 +147,7 @@ impl HeldBody {
             return Ok(());
         }
         if self.more.is_empty() {
-            // Of a small body, all of it: room is no memory before something is written there.
+            // Room for all of a small body: it takes no memory until something is written there.
             self.more.reserve(self.announced.unwrap_or_default().min(SMALL));
             self.more.extend_from_slice(&std::mem::take(&mut self.first));
         }

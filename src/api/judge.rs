@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts, uri::PathAndQuery};
 
 use super::{
     budget::{Charge, OverBudget, SMALL},
@@ -31,8 +31,6 @@ pub struct Case {
     pub dialect: Dialect,
     pub head: Box<Parts>,
     pub body: Bytes,
-    /// The body's content coding.
-    pub coded: Coded,
     /// What the body uses of the budget.
     pub charge: Charge,
     pub rules: Arc<RuleSet>,
@@ -79,7 +77,7 @@ pub enum Verdict {
 impl Case {
     /// Whether it takes so long that it must not be done on a thread that serves. A small body can be decoded to a large one.
     pub fn takes_long(&self) -> bool {
-        self.body.len() > SMALL || matches!(self.coded, Coded::As(_)) && !self.body.is_empty()
+        self.body.len() > SMALL || matches!(Coded::of(&self.head.headers), Coded::As(_)) && !self.body.is_empty()
     }
 
     /// Judges it.
@@ -88,7 +86,7 @@ impl Case {
         let target = path_and_query(&self.head.uri);
         let verdict = verdict(
             (self.dialect, &target, &self.head),
-            (self.body, self.coded),
+            self.body,
             self.charge,
             &self.rules,
             self.limit,
@@ -104,7 +102,7 @@ impl Case {
 
 fn verdict(
     request: (Dialect, &PathAndQuery, &Parts),
-    (body, coded): (Bytes, Coded),
+    body: Bytes,
     mut charge: Charge,
     rules: &RuleSet,
     limit: usize,
@@ -112,7 +110,7 @@ fn verdict(
 ) -> Result<Verdict, ErrorResponse> {
     let (dialect, target, head) = request;
     charge.begin_form();
-    let decoded = decode(&body, coded, limit, &mut charge)?;
+    let decoded = decode(&body, &head.headers, limit, &mut charge)?;
     let reading = read(dialect, rules, target, head, &decoded, facts);
     let plan = rewrite::plan(&reading, rules);
     if plan.outcome.decision == Decision::Denied {
@@ -196,8 +194,8 @@ struct Decoded {
     was_coded: bool,
 }
 
-fn decode(body: &Bytes, coded: Coded, limit: usize, charge: &mut Charge) -> Result<Decoded, ErrorResponse> {
-    let (body, was_coded) = match coded {
+fn decode(body: &Bytes, fields: &HeaderMap, limit: usize, charge: &mut Charge) -> Result<Decoded, ErrorResponse> {
+    let (body, was_coded) = match Coded::of(fields) {
         _ if body.is_empty() => (Ok(body.clone()), false),
         Coded::Plain => (Ok(body.clone()), false),
         Coded::Unknown => (Err(Unread::EncodingUnknown), true),

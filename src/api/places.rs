@@ -61,8 +61,8 @@ impl Places {
 }
 
 impl Place {
-    /// What makes it one of the quarter, for whoever knows when the body has arrived: it is one of all from when that is
-    /// dropped. `None` if it is already.
+    /// Takes what counts it among the quarter, which ends when the returned value is dropped: once the body has arrived.
+    /// Returns `None` if it was taken before.
     pub fn arriving(&mut self) -> Option<Arriving> {
         self.arriving.take()
     }

@@ -129,10 +129,10 @@ impl Recording {
 
     /// Completes when the client has gone.
     pub fn client_gone(&self) -> impl Future<Output = ()> + use<> {
-        let client = self.client.clone();
+        let gone = self.client.as_ref().map(|client| client.gone.clone());
         async move {
-            match client {
-                Some(client) => client.gone.wait().await,
+            match gone {
+                Some(gone) => gone.wait().await,
                 None => future::pending().await,
             }
         }

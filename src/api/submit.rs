@@ -7,10 +7,9 @@ use http::{HeaderValue, header, request::Parts};
 use super::{
     Gateway, Response,
     budget::SMALL,
-    content_coding::Coded,
     error_response::ErrorResponse,
-    fields::{self, Framing},
-    forward::{outgoing, path_and_query, send_submission, upstream_request},
+    fields,
+    forward::{as_sent, path_and_query, send_submission, upstream_request},
     held_body::{HeldBody, too_large},
     judge::{Case, Facts, Judged, Verdict, denial},
     recording::Recording,
@@ -43,7 +42,6 @@ pub async fn submit(
     let (bytes, charge) = body.take_bytes();
     let case = Case {
         dialect,
-        coded: Coded::of(&head.headers),
         head,
         body: bytes,
         charge,
@@ -52,8 +50,7 @@ pub async fn submit(
         limit: gateway.settings.body_limit,
     };
     let judged = match case.takes_long() {
-        // A panic is a bug, and has a response like that of the other threads.
-        false => panic::catch_unwind(AssertUnwindSafe(|| case.judge())).map_err(|_| ErrorResponse::internal()),
+        false => caught(|| case.judge()),
         true => Box::pin(judge_elsewhere(gateway, case)).await,
     };
     let Judged { head, facts, verdict } = judged?;
@@ -101,8 +98,7 @@ async fn hold(
     let place = recording.place.insert(gateway.places.take_arriving()?);
     if body.is_announced() {
         body.read(SMALL, arrived).await?;
-        let read = || Facts::of_beginning(dialect, head, beginning(body), &gateway.rules());
-        let facts = panic::catch_unwind(AssertUnwindSafe(read)).map_err(|_| ErrorResponse::internal())?;
+        let facts = caught(|| Facts::of_beginning(dialect, head, beginning(body), &gateway.rules()))?;
         if let Some(facts) = facts {
             body.charge_buffers()?;
             return Ok(Held::Beginning(Box::new(facts)));
@@ -126,8 +122,13 @@ async fn stream(
 ) -> Response {
     let decision = note(gateway, facts, recording);
     let target = path_and_query(&head.uri);
-    let request = upstream_request(gateway, head, target, outgoing(body, recording), Framing::AsSent);
+    let request = as_sent(gateway, head, target, body, recording);
     send_submission(gateway, request, decision, recording).await
+}
+
+/// Reads on a thread that serves. A panic is a bug, and has a response like that of the other threads.
+fn caught<T>(read: impl FnOnce() -> T) -> Result<T, ErrorResponse> {
+    panic::catch_unwind(AssertUnwindSafe(read)).map_err(|_| ErrorResponse::internal())
 }
 
 /// As much of a body as can be read on a thread that serves.

@@ -8,7 +8,6 @@ use serde_json::Value;
 use crate::{
     api::{
         budget::Budget,
-        content_coding::Coded,
         handle::submission_dialect,
         judge::{Case, Verdict},
     },
@@ -35,7 +34,6 @@ pub fn deny(data: &[u8]) {
     let rules = RuleSet::new(vec![rule()], Rule::built_in_default(), None, CaptchaNames::default());
     let case = Case {
         dialect,
-        coded: Coded::of(request.headers()),
         head: Box::new(request.into_parts().0),
         body: Bytes::copy_from_slice(body),
         charge: Budget::new(16 * LIMIT).charge(),

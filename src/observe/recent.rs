@@ -1,5 +1,5 @@
 //! The series of a family that were counted last. Most requests are like one that came just before, and find their series
-//! without a hash of its labels or a copy of a rule's name.
+//! without a hash of its labels.
 
 use std::{fmt, hash::Hash};
 
@@ -35,12 +35,11 @@ where
         &self.family
     }
 
-    /// Counts in the series whose labels are `wanted`, or else would be `labels`.
-    pub fn count<R>(&self, wanted: impl Fn(&S) -> bool, labels: impl FnOnce() -> S, count: impl FnOnce(&M) -> R) {
+    /// Counts in the series with these labels.
+    pub fn count<R>(&self, labels: S, count: impl FnOnce(&M) -> R) {
         let mut latest = self.latest.lock();
-        let known = latest.iter().position(|(labels, _)| wanted(labels));
+        let known = latest.iter().position(|(known, _)| *known == labels);
         let known = known.unwrap_or_else(|| {
-            let labels = labels();
             let series = self.family.get_or_create_owned(&labels);
             if latest.is_full() {
                 latest.remove(0);
@@ -69,7 +68,7 @@ mod tests {
         let recent = Recent::<_, Counter, _>::of(Family::<(usize,), Counter>::default());
         for number in 0..40 {
             for times in [number % 10, number % 3] {
-                recent.count(|labels| labels.0 == times, || (times,), Counter::inc);
+                recent.count((times,), Counter::inc);
             }
         }
         let counted = |times| recent.family().get_or_create_owned(&(times,)).get();

@@ -31,8 +31,8 @@ pub fn read<'a>(
     Ok(submission)
 }
 
-/// Reads a body, or its beginning, if nothing behind it can change what becomes of the submission: its first `type` is no
-/// reCAPTCHA, no rule covers that, and what cannot be read is forwarded, too.
+/// Reads a body, or its beginning, if nothing that follows can change what becomes of the submission: its first `type` is not
+/// one of reCAPTCHA, no rule covers it, and what cannot be read is forwarded, too.
 pub fn read_beginning<'a>(dialect: Dialect, beginning: &'a [u8], rules: &RuleSet) -> Option<Submission<'a>> {
     if dialect != Dialect::CreateTask || rules.unreadable() == Unreadable::Deny {
         return None;

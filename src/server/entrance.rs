@@ -5,7 +5,6 @@ use std::{net::SocketAddr, sync::Arc};
 use super::ClientGone;
 
 /// The client of a request. Its body has it.
-#[derive(Clone)]
 pub struct Client {
     /// How the request came in.
     pub entrance: Arc<Entrance>,

@@ -16,7 +16,8 @@ const TASK: usize = 1;
 pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission<'a>, Unread> {
     let (top, task) = Document::new(request.body)?.top_with("task")?;
     limits::of_one_name(slice::from_ref(&top), &["task"])?;
-    if let Some(key) = top.named("clientKey").last() {
+    let key = top.named("clientKey").last();
+    if let Some(key) = key {
         key_suffix::check(&top, &top.items[key])?;
     }
     let task = match top.named("task").take(2).count() {
@@ -24,23 +25,30 @@ pub fn read<'a>(request: Request<'a>, names: &CaptchaNames) -> Result<Submission
         1 => task.ok_or(Unread::NoTask)??,
         _ => return Err(Unread::Ambiguous),
     };
-    submission(top, task, names)
+    submission(top, task, key, names)
 }
 
-/// Reads as much of a createTask body as its beginning has, without asking whether the whole is JSON; `None` unless that
-/// names a captcha, and no reCAPTCHA: of that, what is behind could say more.
+/// Reads as much of a createTask body as its beginning has, without asking whether the whole is JSON. Returns `None` unless
+/// that names a captcha, and one that is not a reCAPTCHA: of a reCAPTCHA, what follows could say more.
 pub fn read_beginning<'a>(beginning: &'a [u8], names: &CaptchaNames) -> Option<Submission<'a>> {
     let document = Document::beginning(beginning)?;
-    // Of most long bodies that are no pictures, this is all that is read.
+    // Of most long bodies that are not pictures, this is all that is read.
     if names.of_type(&document.text_in("task", "type")?, false).kind.is_some() {
         return None;
     }
     let (top, task) = document.whole_with("task")?;
-    let submission = submission(top, task, names).ok()?;
+    let key = top.named("clientKey").last();
+    let submission = submission(top, task, key, names).ok()?;
     (submission.captcha.as_ref()?.kind.is_none()).then_some(submission)
 }
 
-fn submission<'a>(top: Parameters<'a>, task: Parameters<'a>, names: &CaptchaNames) -> Result<Submission<'a>, Unread> {
+/// The submission of two lists, and of the key's index in the first.
+fn submission<'a>(
+    top: Parameters<'a>,
+    task: Parameters<'a>,
+    key: Option<usize>,
+    names: &CaptchaNames,
+) -> Result<Submission<'a>, Unread> {
     limits::of_one_name(
         slice::from_ref(&task),
         &["type", "websiteURL", "isEnterprise", "nocache"],
@@ -64,10 +72,7 @@ fn submission<'a>(top: Parameters<'a>, task: Parameters<'a>, names: &CaptchaName
         },
         doubt: None,
         wishes: Wishes::default(),
-        key: top
-            .named("clientKey")
-            .last()
-            .map(|parameter| ParameterRef { list: TOP, parameter }),
+        key: key.map(|parameter| ParameterRef { list: TOP, parameter }),
         nocache: task
             .named("nocache")
             .map(|parameter| ParameterRef { list: TASK, parameter })
