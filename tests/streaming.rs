@@ -60,10 +60,11 @@ fn gated() -> (RawUpstream, mpsc::Sender<()>) {
     (upstream, release)
 }
 
-/// A client that has sent the first half of a request.
+/// A client that has sent the first half of a request, a moment ago: what comes next comes second.
 fn half_sent(gateway: &Gateway, request: &[u8]) -> Client {
     let mut client = Client::connect(gateway.api);
     client.0.write_all(&request[..request.len() / 2]).unwrap();
+    thread::sleep(Duration::from_millis(100));
     client
 }
 
@@ -334,4 +335,22 @@ fn a_picture_that_has_arrived_makes_room_for_the_next() {
         release.send(()).unwrap();
         assert_eq!(client.read().status(), 200);
     }
+}
+
+/// What a picture may fill of all buffers counts as held until it has arrived, and no more than is still to come.
+#[test]
+fn pictures_that_arrive_share_the_budget() {
+    let upstream = RawUpstream::start(OK);
+    let gateway = Gateway::start(&upstream.url, "[server]\nbody_budget = \"2 MiB\"\n");
+    let request = post("/createTask", picture());
+    let mut first = half_sent(&gateway, &request);
+    let refused = wait(|| Some(exchange(gateway.api, &request)).filter(|response| response.status() == 503));
+    assert!(refused.text().contains("body_budget"), "{}", refused.text());
+    first.0.write_all(&request[request.len() / 2..]).unwrap();
+    assert_eq!(first.read().status(), 200);
+    assert_eq!(exchange(gateway.api, &request).status(), 200);
+
+    let gateway = Gateway::start(&upstream.url, "[server]\nbody_budget = \"1 MiB\"\n");
+    let smaller = picture().replacen(&"A".repeat(LENGTH - (300 << 10)), "", 1);
+    assert_eq!(exchange(gateway.api, post("/createTask", smaller)).status(), 200);
 }

@@ -135,9 +135,11 @@ impl HeldBody {
         2 * self.longest_pause
     }
 
-    /// Charges what is held of it in all buffers while it streams.
+    /// Charges what is held of it in all buffers while it streams: no more than is still to come.
     pub fn charge_buffers(&mut self) -> Result<(), ErrorResponse> {
-        self.charge.add(BUFFERS).map_err(|OverBudget| over_budget())
+        let rest = self.announced.map(|length| length.saturating_sub(self.so_far().len()));
+        let held = rest.map_or(BUFFERS, |rest| rest.min(BUFFERS));
+        self.charge.add(held).map_err(|OverBudget| over_budget())
     }
 
     fn add(&mut self, data: Bytes) -> Result<(), ErrorResponse> {
