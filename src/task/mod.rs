@@ -3,10 +3,11 @@
 //!
 //! # Layout
 //! - [`id`]: the id of a task; [`error_code`]: the vendor's codes
-//! - [`request`]: polls and reports; [`response`]: what the vendor says
+//! - `json`: reads JSON; [`request`]: polls and reports; [`response`]: what the vendor says
 
 pub mod error_code;
 pub mod id;
+mod json;
 pub mod request;
 pub mod response;
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::TaskId;
+use super::{TaskId, json};
 use crate::submission::{Endpoint, form};
 
 /// What a request about a task is for.
@@ -84,7 +84,7 @@ fn of_json(call: Call, body: &[u8]) -> Option<TaskRequest<'_>> {
         #[serde(borrow, rename = "taskId")]
         id: Option<&'a RawValue>,
     }
-    let body: Body<'_> = serde_json::from_slice(body).ok()?;
+    let body: Body<'_> = json::read(body)?;
     Some(TaskRequest {
         call,
         id: body.id.map(|id| Cow::Borrowed(id.get().trim_matches('"'))),
@@ -103,7 +103,7 @@ fn of_legacy<'a>(target: &'a str, body: &'a [u8]) -> Option<TaskRequest<'a>> {
     }
     let (mut action, mut id, mut has_ids) = (None, None, false);
     if body.trim_ascii_start().starts_with(b"{") {
-        let body: Body<'_> = serde_json::from_slice(body).ok()?;
+        let body: Body<'_> = json::read(body)?;
         action = body.action;
         id = body.id.map(|id| Cow::Borrowed(id.get().trim_matches('"')));
         has_ids = body.ids.is_some();

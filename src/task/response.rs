@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Call, ErrorCode, TaskId};
+use super::{Call, ErrorCode, TaskId, json};
 
 /// What the vendor responded to a submission, a poll or a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum VendorResult {
 pub fn read(call: Option<Call>, body: &[u8]) -> Option<VendorResult> {
     let body = body.trim_ascii();
     if body.starts_with(b"{") {
-        of_json(call, serde_json::from_slice(body).ok()?)
+        of_json(call, json::read(body)?)
     } else {
         of_text(call, str::from_utf8(body).ok()?)
     }
