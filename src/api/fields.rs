@@ -36,10 +36,13 @@ const DIGESTS: [HeaderName; 3] = [
 /// A request's fields as the upstream gets them.
 pub fn upstream_fields(mut fields: HeaderMap, host: &HeaderValue, framing: Framing) -> HeaderMap {
     let is_kept = |name: &HeaderName| !is_dropped(name, framing) && !is_hop_by_hop(name, &[]);
-    if !(fields.contains_key(header::HOST) && keep_in_place(&mut fields, is_kept)) {
+    if !keep_in_place(&mut fields, is_kept) {
         return rebuilt_for_upstream(fields, host, framing);
     }
-    fields.insert(header::HOST, host.clone());
+    let Some(sent) = fields.get_mut(header::HOST) else {
+        return rebuilt_for_upstream(fields, host, framing);
+    };
+    sent.clone_from(host);
     if let (Framing::Buffered(length) | Framing::Edited { length, .. }, Some(value)) =
         (framing, fields.get_mut(header::CONTENT_LENGTH))
     {
@@ -57,12 +60,19 @@ fn keep_in_place(fields: &mut HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) 
     let mut gone = fields.keys().filter(|name| !is_kept(name));
     match (gone.next(), gone.next()) {
         (None, _) => true,
-        (Some(&header::CONNECTION), None) if connection_options(fields).is_empty() => {
+        (Some(&header::CONNECTION), None) if names_no_field(fields) => {
             remove_in_order(fields, &header::CONNECTION);
             true
         }
         _ => false,
     }
+}
+
+/// Whether a Connection field, of which there is one, lists no names of fields.
+fn names_no_field(fields: &HeaderMap) -> bool {
+    let value = fields.get(header::CONNECTION).map(HeaderValue::as_bytes);
+    // Most say this, and nothing else.
+    value.is_some_and(|value| value.eq_ignore_ascii_case(b"keep-alive")) || connection_options(fields).is_empty()
 }
 
 /// Removes a field of which there is one. A map puts its last field into the place of one that is removed; so all that stand
