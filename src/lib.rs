@@ -29,6 +29,7 @@ mod config;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+mod idle_wake;
 mod observe;
 mod reload;
 pub mod rewrite;
@@ -40,6 +41,7 @@ pub mod submission;
 mod task;
 mod timed_body;
 mod tls;
+mod until;
 mod upstream;
 
 #[doc(hidden)]

@@ -3,11 +3,12 @@
 mod fixtures;
 
 use std::{
+    collections::HashSet,
     io::{Read, Write},
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{Arc, Mutex},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use fixtures::{Client, Gateway, LEGACY, OK, RawUpstream, SET, TASK, exchange, get, post, refused, wait};
@@ -346,6 +347,29 @@ fn a_response_may_drip_but_its_head_may_not() {
     let response = exchange(gateway.api, get("/slow-head"));
     assert_eq!(response.status(), 504);
     assert!(response.text().contains("[upstream] timeout"), "{}", response.text());
+}
+
+/// The timer belongs to the connection: a request that uses it again has all of its time, and no more.
+#[test]
+fn each_request_on_a_connection_has_its_own_time() {
+    let peers = Arc::new(Mutex::new(HashSet::new()));
+    let seen = peers.clone();
+    let upstream = RawUpstream::serve(move |request, stream| {
+        seen.lock().unwrap().insert(stream.peer_addr().unwrap());
+        let pause = if request.target() == "/silent" { 10_000 } else { 300 };
+        thread::sleep(Duration::from_millis(pause));
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            .is_ok()
+    });
+    let gateway = Gateway::start(&upstream.url, "[upstream]\ntimeout = \"700ms\"\n");
+    for _ in 0..4 {
+        assert_eq!(exchange(gateway.api, post("/getTaskResult", "{}")).text(), "ok");
+    }
+    let began = Instant::now();
+    assert_eq!(exchange(gateway.api, get("/silent")).status(), 504);
+    assert!((700..5_000).contains(&began.elapsed().as_millis()));
+    assert_eq!(peers.lock().unwrap().len(), 1);
 }
 
 #[test]

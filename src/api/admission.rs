@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use http::{Request, StatusCode, header};
+use http::{StatusCode, header, request::Parts};
 use ipnet::IpNet;
 
 use super::{
@@ -11,11 +11,7 @@ use super::{
     error_response::ErrorResponse,
     request_target,
 };
-use crate::{
-    observe::Cause,
-    server::{Entrance, RequestBody},
-    upstream,
-};
+use crate::{observe::Cause, server::Entrance, upstream};
 
 /// A range of addresses (RFC 4632), such as `10.0.0.0/8`, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +40,8 @@ impl fmt::Display for PeerRange {
 /// Refuses a request that is not served here.
 pub fn check(
     gateway: &Gateway,
-    request: &Request<RequestBody>,
+    head: &Parts,
+    has_no_body: bool,
     entrance: Option<&Entrance>,
 ) -> Result<(), ErrorResponse> {
     if !entrance.is_none_or(|entrance| is_allowed(entrance.peer.ip(), &gateway.settings.allow)) {
@@ -55,7 +52,7 @@ pub fn check(
             "this address is not allowed to use the gateway ([server] allow)",
         ));
     }
-    if gateway.settings.cross_site == CrossSite::Deny && is_cross_site(request.headers(), &gateway.settings.names) {
+    if gateway.settings.cross_site == CrossSite::Deny && is_cross_site(&head.headers, &gateway.settings.names) {
         return Err(ErrorResponse::new(
             StatusCode::FORBIDDEN,
             "ERROR_GATEWAY_CROSS_SITE",
@@ -64,7 +61,7 @@ pub fn check(
         ));
     }
     // One that is missing is tolerated: hand-written clients leave it out.
-    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+    if head.headers.get_all(header::HOST).iter().nth(1).is_some() {
         return Err(ErrorResponse::new(
             StatusCode::BAD_REQUEST,
             "ERROR_GATEWAY_MALFORMED",
@@ -72,8 +69,8 @@ pub fn check(
             "the request has more than one Host field (RFC 9112, section 3.2)",
         ));
     }
-    request_target::check(request, entrance, &gateway.names)?;
-    if !upstream::takes_codings_off(request.headers()) {
+    request_target::check(head, has_no_body, entrance, &gateway.names)?;
+    if !upstream::takes_codings_off(&head.headers) {
         return Err(ErrorResponse::new(
             StatusCode::NOT_IMPLEMENTED,
             "ERROR_GATEWAY_TRANSFER_CODING",

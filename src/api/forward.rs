@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     submission::{self, Endpoint, Wishes},
+    until::until,
     upstream::{Outgoing, Purpose, ResponseBody},
 };
 
@@ -105,10 +106,10 @@ async fn send(
     let began = Instant::now();
     let result = tokio::select! {
         biased;
-        result = gateway.upstream.send(request, purpose, recording.client_gone()) => {
+        result = gateway.upstream.send(request, purpose, began, || recording.is_client_gone()) => {
             result.map_err(|error| ErrorResponse::from(&error))
         }
-        () = gateway.is_cut_off() => Err(ErrorResponse::stopped()),
+        () = until(|| gateway.has_cut_off()) => Err(ErrorResponse::stopped()),
     };
     recording.record.upstream = Some(began.elapsed());
     match result {

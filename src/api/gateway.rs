@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::{
     observe::{Observers, gauges::Now},
@@ -87,8 +87,6 @@ pub struct Gateway {
     pub(super) observers: Arc<Observers>,
     /// Whether requests in flight are cut off because the gateway stops.
     pub(super) is_stopping: Arc<AtomicBool>,
-    /// Wakes them then.
-    cut_off: Notify,
 }
 
 impl Gateway {
@@ -102,7 +100,6 @@ impl Gateway {
             settings,
             observers: Arc::new(observers),
             is_stopping: Arc::default(),
-            cut_off: Notify::new(),
             rules: RwLock::new(Arc::new(rules)),
             upstream,
         }
@@ -161,22 +158,14 @@ impl Gateway {
 
     /// Cuts off requests that are still in flight, because the gateway stops. Those that wait for the upstream get a response
     /// of the gateway's own: some clients take a connection that just ends for one that they may try again, and pay twice.
+    /// They see it when their server is told ([`crate::server::Stop::CutOff`]).
     pub fn cut_off(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
-        self.cut_off.notify_waiters();
     }
 
     /// Whether requests are cut off. Nothing is sent on any more.
     pub(super) fn has_cut_off(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
-    }
-
-    /// Completes when requests in flight are cut off.
-    pub(super) async fn is_cut_off(&self) {
-        let woken = self.cut_off.notified();
-        if !self.has_cut_off() {
-            woken.await;
-        }
     }
 
     /// The rules in force. A request takes them once.

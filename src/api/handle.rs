@@ -37,21 +37,25 @@ const NO_TUNNEL: ReasonPhrase =
 /// The API listener as a service, without a router in front of it: nothing but the gateway decides about paths and
 /// methods, and adds fields to a response.
 pub fn service(gateway: Arc<Gateway>) -> impl Requests {
-    service_fn(move |request| handle(gateway.clone(), request))
+    service_fn(move |request: Request<RequestBody>| {
+        let (head, body) = request.into_parts();
+        handle(gateway.clone(), Box::new(head), body)
+    })
 }
 
 async fn handle(
     gateway: Arc<Gateway>,
-    mut request: Request<RequestBody>,
+    head: Box<Parts>,
+    mut body: RequestBody,
 ) -> Result<http::Response<Recorded>, Infallible> {
-    let endpoint = Endpoint::of(request.uri().path());
-    let dialect = submission_dialect(endpoint, request.method());
-    let mut recording = Recording::begin(&gateway, &mut request, endpoint, dialect);
-    let is_connect = request.method() == Method::CONNECT;
-    let response = match admission::check(&gateway, &request, recording.entrance()) {
+    let endpoint = Endpoint::of(head.uri.path());
+    let dialect = submission_dialect(endpoint, &head.method);
+    let mut recording = Recording::begin(&gateway, &head, body.take_client(), endpoint, dialect);
+    let is_connect = head.method == Method::CONNECT;
+    let response = match admission::check(&gateway, &head, body.is_end_stream(), recording.entrance()) {
         // The server opens the tunnel.
         Ok(()) if is_connect => Ok(Response::new(Either::Left(Full::default()))),
-        Ok(()) => route(&gateway, request, &mut recording).await,
+        Ok(()) => route(&gateway, head, body, &mut recording).await,
         Err(refusal) => Err(refusal),
     };
     let mut response = response.unwrap_or_else(|refusal| recording.refuse(&refusal));
@@ -68,11 +72,10 @@ async fn handle(
 /// Tells submissions from everything else.
 async fn route(
     gateway: &Gateway,
-    request: Request<RequestBody>,
+    head: Box<Parts>,
+    body: RequestBody,
     recording: &mut Recording,
 ) -> Result<Response, ErrorResponse> {
-    let (head, body) = request.into_parts();
-    let head = Box::new(head);
     let is_bare = head.uri.query().is_none() && body.is_end_stream();
     let mut body = HeldBody::new(body, &gateway.settings, &gateway.budget);
     match recording.record.dialect {

@@ -3,18 +3,16 @@
 
 use std::{
     borrow::Cow,
-    future,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
-    time::Instant,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header, request::Parts};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use tokio::runtime::Handle;
@@ -30,7 +28,7 @@ use super::{
 };
 use crate::{
     observe::{Cause, Observers, Record, record::shown_path},
-    server::{Client, ConnectionFault, Entrance, FaultKind, RequestBody},
+    server::{Client, ConnectionFault, Entrance, FaultKind},
     submission::{Dialect, Endpoint},
     task,
     upstream::ResponseBody,
@@ -48,7 +46,6 @@ pub struct Recording {
     pub place: Option<Place>,
     observers: Arc<Observers>,
     is_stopping: Arc<AtomicBool>,
-    began: Instant,
     client: Option<Client>,
     /// How many bytes of the request's body arrive while it is sent on.
     streamed: Option<Arc<AtomicU64>>,
@@ -62,27 +59,26 @@ impl Recording {
     /// Begins the record of a request.
     pub fn begin(
         gateway: &Gateway,
-        request: &mut Request<RequestBody>,
+        head: &Parts,
+        client: Option<Client>,
         endpoint: Endpoint,
         dialect: Option<Dialect>,
     ) -> Box<Self> {
-        let client = request.body_mut().take_client();
         Box::new(Self {
             record: Record {
                 peer: client.as_ref().map(|client| client.entrance.peer.ip()),
-                client_id: client_id(request),
-                path: shown_path(request.uri().path()),
+                client_id: client_id(&head.headers),
+                path: shown_path(head.uri.path()),
                 endpoint,
                 dialect,
-                method: Some(request.method().clone()),
-                agent: request.headers().get(header::USER_AGENT).cloned(),
+                method: Some(head.method.clone()),
+                agent: head.headers.get(header::USER_AGENT).cloned(),
                 ..Record::with_new_id()
             },
-            format: ResponseFormat::of(request.uri(), endpoint),
+            format: ResponseFormat::of(&head.uri, endpoint),
             place: None,
             observers: gateway.observers.clone(),
             is_stopping: gateway.is_stopping.clone(),
-            began: Instant::now(),
             client,
             streamed: None,
             reader: None,
@@ -127,15 +123,9 @@ impl Recording {
             .then(|| ResponseReader::new(record.call, response.headers()));
     }
 
-    /// Completes when the client has gone.
-    pub fn client_gone(&self) -> impl Future<Output = ()> + use<> {
-        let gone = self.client.as_ref().map(|client| client.gone.clone());
-        async move {
-            match gone {
-                Some(gone) => gone.wait().await,
-                None => future::pending().await,
-            }
-        }
+    /// Whether the client has gone.
+    pub fn is_client_gone(&self) -> bool {
+        self.client.as_ref().is_some_and(|client| client.gone.is_gone())
     }
 
     /// Renders a refusal or failure, and records its cause.
@@ -169,15 +159,15 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
+        let has_left = self.is_client_gone();
         let record = &mut self.record;
-        let has_left = self.client.as_ref().is_some_and(|client| client.gone.is_gone());
         if record.cause.is_none() && (has_left || !self.is_complete) {
             record.cause = Some(match self.is_stopping.load(Ordering::Relaxed) {
                 true => Cause::Stopped,
                 false => Cause::ClientGone,
             });
         }
-        record.took = self.began.elapsed();
+        record.took = record.began.elapsed();
         record.vendor = self.reader.as_ref().and_then(ResponseReader::result);
         record.bytes_in += self.streamed.as_ref().map_or(0, |bytes| bytes.load(Ordering::Relaxed));
         self.observers.observe(record);
@@ -210,8 +200,8 @@ pub fn record_fault(observers: &Observers, fault: ConnectionFault) {
 }
 
 /// The client's own id, if it is one that may be shown.
-fn client_id(request: &Request<RequestBody>) -> Option<String> {
-    let id = request.headers().get(X_REQUEST_ID)?.to_str().ok()?;
+fn client_id(fields: &HeaderMap) -> Option<String> {
+    let id = fields.get(X_REQUEST_ID)?.to_str().ok()?;
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let is_shown = (1..=64).contains(&id.len()) && id.bytes().all(is_plain);
     is_shown.then(|| id.to_owned())

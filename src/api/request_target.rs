@@ -3,8 +3,7 @@
 //! the upstream's names. The Host field is never judged, but in a tunnel: clients that speak to a 2captcha address send
 //! that name on purpose.
 
-use http::{HeaderMap, Method, Request, StatusCode, header, uri::Authority};
-use http_body::Body;
+use http::{HeaderMap, Method, StatusCode, header, request::Parts, uri::Authority};
 
 use super::{Settings, error_response::ErrorResponse};
 use crate::{
@@ -60,9 +59,9 @@ impl Names {
 }
 
 /// Refuses a request that is not for the API.
-pub fn check(request: &Request<impl Body>, entrance: Option<&Entrance>, names: &Names) -> Result<(), ErrorResponse> {
-    let authority = request.uri().authority();
-    let is_connect = request.method() == Method::CONNECT;
+pub fn check(head: &Parts, has_no_body: bool, entrance: Option<&Entrance>, names: &Names) -> Result<(), ErrorResponse> {
+    let authority = head.uri.authority();
+    let is_connect = head.method == Method::CONNECT;
     match entrance.map_or(&Way::Direct, |entrance| &entrance.way) {
         Way::Direct if is_connect => Err(refused(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -81,7 +80,7 @@ pub fn check(request: &Request<impl Body>, entrance: Option<&Entrance>, names: &
             Cause::PlainToTls,
             "this port speaks TLS: give your client the address with https:// instead of http://, or the port of [server] listen",
         )),
-        Way::Proxy if is_connect && !request.body().is_end_stream() => Err(ErrorResponse::new(
+        Way::Proxy if is_connect && !has_no_body => Err(ErrorResponse::new(
             StatusCode::BAD_REQUEST,
             "ERROR_GATEWAY_MALFORMED",
             Cause::Malformed,
@@ -89,9 +88,7 @@ pub fn check(request: &Request<impl Body>, entrance: Option<&Entrance>, names: &
         )),
         Way::Proxy => match authority {
             // The target of CONNECT is host and port alone (RFC 9112, section 3.2.3).
-            Some(authority) if names.is_proxied(authority) && !(is_connect && request.uri().scheme().is_some()) => {
-                Ok(())
-            }
+            Some(authority) if names.is_proxied(authority) && !(is_connect && head.uri.scheme().is_some()) => Ok(()),
             Some(_) => Err(refused(
                 StatusCode::FORBIDDEN,
                 "this proxy serves the upstream's names alone, on ports 80 and 443: use it for the API's client only ([server.proxy] names adds a name)",
@@ -105,7 +102,7 @@ pub fn check(request: &Request<impl Body>, entrance: Option<&Entrance>, names: &
             StatusCode::METHOD_NOT_ALLOWED,
             "CONNECT is not served in a tunnel",
         )),
-        Way::Tunnel(tunnel) => match is_consistent(tunnel, authority, request.headers()) {
+        Way::Tunnel(tunnel) => match is_consistent(tunnel, authority, &head.headers) {
             true => Ok(()),
             false => Err(refused(
                 StatusCode::MISDIRECTED_REQUEST,
@@ -140,6 +137,8 @@ fn is_consistent(tunnel: &Tunnel, authority: Option<&Authority>, fields: &Header
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
 
     fn names() -> Names {
@@ -252,9 +251,9 @@ mod tests {
             if let Some(host) = host {
                 request = request.header(header::HOST, host.as_bytes());
             }
-            let request = request.body(axum::body::Body::empty()).unwrap();
+            let (head, ()) = request.body(()).unwrap().into_parts();
             let way = Way::Tunnel(tunnel.into());
-            let served = check(&request, Some(&entrance(way)), &names()).is_ok();
+            let served = check(&head, true, Some(&entrance(way)), &names()).is_ok();
             assert_eq!(served, expected, "{connected} {server_name:?} {target} {host:?}");
         }
     }

@@ -31,7 +31,7 @@ pub async fn submit(
 ) -> Result<Response, ErrorResponse> {
     match hold(gateway, dialect, &head, body, recording).await {
         Ok(Held::Whole) => {}
-        Ok(Held::Beginning(facts)) => return Ok(stream(gateway, head, body, *facts, recording).await),
+        Ok(Held::Beginning(facts)) => return Ok(Box::pin(stream(gateway, head, body, facts, recording)).await),
         Err(refusal) => {
             if dialect == Dialect::Legacy {
                 recording.format.set_wishes(wishes(&head, body));
@@ -117,10 +117,10 @@ async fn stream(
     gateway: &Gateway,
     head: Box<Parts>,
     body: &mut HeldBody,
-    facts: Facts,
+    facts: Box<Facts>,
     recording: &mut Recording,
 ) -> Response {
-    let decision = note(gateway, facts, recording);
+    let decision = note(gateway, *facts, recording);
     let target = path_and_query(&head.uri);
     let request = as_sent(gateway, head, target, body, recording);
     send_submission(gateway, request, decision, recording).await

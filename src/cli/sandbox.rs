@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use tokio::sync::watch;
 use tracing::info;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     config::{Config, Overrides, units},
     sandbox::{Odds, Sandbox, Settings, certificate},
-    server::{self, Listener, Protocol, Server},
+    server::{self, Listener, Protocol, Server, Stop},
 };
 
 /// Where it listens, unless `--listen` says otherwise.
@@ -104,12 +105,17 @@ async fn serve(address: SocketAddr, setting: &str, args: &SandboxArgs) -> Result
         ban: args.ban,
         record: args.record,
     });
-    let stop = async { _ = signals.next().await };
     let protocol = acceptor.map_or(Protocol::Http, Protocol::Https);
     let server = Server::new(vec![Listener {
         socket: listener,
         protocol,
     }]);
-    server.run(sandbox.service(), stop, Duration::from_secs(1)).await;
+    let (stop, stops) = watch::channel(Stop::Not);
+    let serving = server.run(sandbox.service(), stops, Duration::from_secs(1));
+    let stopping = async {
+        signals.next().await;
+        stop.send_replace(Stop::Begun);
+    };
+    tokio::join!(serving, stopping);
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::{
     config::{self, AdminListen, Config, Overrides, Reading, load::PLACES},
     observe::{Counted, Observers, ledger::Keeper},
     reload::{Bell, Reloader},
-    server::{self, Listener, Server},
+    server::{Listener, Server, Stop},
     upstream::Upstream,
 };
 
@@ -89,7 +89,7 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level
         AdminListen::Off => None,
     };
 
-    let (stop, stopped) = watch::channel(());
+    let (stop, stops) = watch::channel(Stop::Not);
     let status = Status::default();
     status.change(|facts| facts.api_addresses = api_addresses);
     let grace = config.server.shutdown_grace;
@@ -120,7 +120,7 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level
         .limits(config.server.limits)
         .count(counted.connections)
         .on_fault(move |fault| recorder.record_fault(fault));
-    let serving = tokio::spawn(server.run(service, server::closed(stopped), grace));
+    let serving = tokio::spawn(server.run(service, stops, grace));
     if let Some(listener) = admin {
         let address = listener.local_addr().map_err(Failure::failed)?;
         info!(%address, "admin listening");
@@ -139,7 +139,7 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level
             "shutting down: requests in flight may finish within the grace; a second signal stops at once"
         );
         tokio::time::sleep(delay).await;
-        drop(stop);
+        stop.send_replace(Stop::Begun);
         // It does not panic; if it did, requests in flight would not have finished.
         serving.await.unwrap_or(false)
     };
@@ -161,6 +161,7 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level
     };
     if ended.is_err() {
         gateway.cut_off();
+        stop.send_replace(Stop::CutOff);
         let is_told = async {
             while gateway.in_flight() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;

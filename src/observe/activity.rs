@@ -120,7 +120,7 @@ impl Activity {
     /// Notes a submission.
     pub fn observe(&self, record: &Record) {
         if record.is_submission() {
-            self.observe_at(record, Instant::now());
+            self.observe_at(record, record.ended());
         }
     }
 

@@ -135,7 +135,7 @@ pub struct Clients {
 impl Clients {
     /// Warns of what a record shows. Returns it, for the metrics.
     pub fn observe(&self, record: &Record) -> Option<Habit> {
-        let now = Instant::now();
+        let now = record.ended();
         let habit = self.habit(record, now)?;
         self.notice(record, habit, now);
         Some(habit)

@@ -1,8 +1,6 @@
 //! The log: one event per record. Submissions are logged at info, other requests at debug, failures of the gateway or the
 //! upstream at warn; but while a failure lasts, only the first is a warning, and then one a minute says how many.
 
-use std::time::Instant;
-
 use http::Method;
 use parking_lot::Mutex;
 use tracing::{Level, info, warn};
@@ -23,7 +21,7 @@ pub struct Log {
 impl Log {
     /// Writes a record's event.
     pub fn observe(&self, record: &Record) {
-        let now = Instant::now();
+        let now = record.ended();
         let report = match record.cause.map(|cause| cause.fault()) {
             Some(Fault::Upstream) => Some(self.upstream.lock().fail(now)),
             Some(Fault::Gateway) => Some(self.gateway.lock().fail(now)),

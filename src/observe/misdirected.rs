@@ -30,7 +30,7 @@ impl Misdirected {
         };
         macro_rules! warning {
             ($message:literal) => {
-                if self.is_due(peer, cause, Instant::now()) {
+                if self.is_due(peer, cause, record.ended()) {
                     warn!(%peer, cause = <&str>::from(cause), $message)
                 }
             };

@@ -9,7 +9,7 @@ use std::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{HeaderValue, Method, StatusCode};
@@ -72,7 +72,9 @@ pub struct Record {
     pub cause: Option<Cause>,
     /// What happened, in words, where there is a cause.
     pub error: Option<String>,
-    /// From the request's head to the end of its response.
+    /// When the request's head had arrived.
+    pub began: Instant,
+    /// From then to the end of its response.
     pub took: Duration,
     /// From the moment the request was handed to the upstream until its response's head arrived, or until it failed.
     pub upstream: Option<Duration>,
@@ -137,7 +139,7 @@ impl From<&Plan<'_>> for Decided {
 }
 
 impl Record {
-    /// A record with an id of its own and nothing else known.
+    /// A record with an id of its own that begins now, and nothing else known.
     pub fn with_new_id() -> Self {
         Self {
             id: RequestId::next(),
@@ -163,11 +165,17 @@ impl Record {
             upstream_status: None,
             cause: None,
             error: None,
+            began: Instant::now(),
             took: Duration::ZERO,
             upstream: None,
             bytes_in: 0,
             bytes_out: 0,
         }
+    }
+
+    /// When its response ended.
+    pub fn ended(&self) -> Instant {
+        self.began + self.took
     }
 
     /// Whether it is about a submission, read or refused.

@@ -38,11 +38,11 @@ impl UpstreamSeen {
     /// Notes what a record says of the upstream.
     pub fn observe(&self, record: &Record) {
         if let Some(status) = record.upstream_status {
-            self.0.lock().response = Some((Instant::now(), status.as_u16()));
+            self.0.lock().response = Some((record.ended(), status.as_u16()));
         }
         if let Some(cause) = record.cause.filter(|cause| cause.fault() == Fault::Upstream) {
             self.0.lock().failure = Some(Failure {
-                at: Instant::now(),
+                at: record.ended(),
                 cause,
                 error: record.error.clone().unwrap_or_default(),
             });

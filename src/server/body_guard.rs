@@ -17,6 +17,7 @@ use super::{
     entrance::Client,
     progress::{Busy, Receiving},
 };
+use crate::idle_wake::take;
 
 /// How long the rest of a request's body is read that nobody wants any more: a client that is cut off while it sends may
 /// never read the response.
@@ -85,13 +86,13 @@ impl Body for RequestBody {
         {
             busy.progress().ask_for_body();
         }
-        let mut polled = Pin::new(&mut *body).poll_frame(cx);
+        let mut polled = take(body, cx);
         if polled.is_pending()
             && let Some(busy) = &this.busy
             && busy.progress().starve(cx.waker())
         {
             // Another thread may have read the rest before it saw the end, and after it was asked.
-            polled = Pin::new(&mut *body).poll_frame(cx);
+            polled = take(body, cx);
             if polled.is_pending() {
                 busy.progress().cut_off_body();
             }

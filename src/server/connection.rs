@@ -1,8 +1,16 @@
 //! One connection: TLS or not, HTTP on it, and what a proxy's client opens through it.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Waker},
+};
 
 use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use http::{HeaderValue, Method, Request, Response, Version, header, uri::Authority};
 use http_body::Body;
 use hyper::{
@@ -18,7 +26,7 @@ use tokio::{
     sync::watch,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tower::{BoxError, Service, ServiceExt};
+use tower::{BoxError, Service};
 
 use super::{
     Limits,
@@ -27,8 +35,9 @@ use super::{
     fault::{self, ConnectionFault, FaultKind, TLS_HANDSHAKE},
     listener::Protocol,
     progress::{Overdue, Progress, Watched},
-    serve::closed,
+    serve::{Stop, later},
 };
+use crate::{idle_wake::Alarms, until::until};
 
 pub type OnFault = Arc<dyn Fn(ConnectionFault) + Send + Sync>;
 
@@ -37,13 +46,13 @@ const MAX_FIELDS: usize = 256;
 
 /// What one connection is served with.
 pub struct Connection {
-    /// Closed when the server stops.
-    pub stopping: watch::Receiver<()>,
+    /// How far a stop of the server has come.
+    pub stop: watch::Receiver<Stop>,
     pub limits: Limits,
     pub on_fault: OnFault,
 }
 
-/// What a service of requests is.
+/// What a service of requests is. It is always ready: nothing waits in front of it.
 pub trait Requests:
     Service<Request<RequestBody>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
@@ -149,9 +158,10 @@ impl Connection {
 
     /// Waits for what comes before HTTP, unless the server stops meanwhile: nothing is in flight then.
     async fn unless_stopped<T>(&self, wait: impl Future<Output = T>) -> Result<T, BoxError> {
+        let mut stop = self.stop.clone();
         tokio::select! {
             result = wait => Ok(result),
-            () = closed(self.stopping.clone()) => Err("the server stopped".into()),
+            _ = later(&mut stop, Stop::Not) => Err("the server stopped".into()),
         }
     }
 
@@ -164,6 +174,18 @@ impl Connection {
 
     fn fault(&self, kind: FaultKind, peer: SocketAddr) {
         (self.on_fault)(ConnectionFault { peer: peer.ip(), kind });
+    }
+
+    /// Waits for what happens to a connection from outside, when a stop has come as far as `seen`.
+    fn event(&self, progress: &Progress, seen: Stop) -> BoxFuture<'static, Event> {
+        let (progress, limits, mut stop) = (progress.clone(), self.limits.clone(), self.stop.clone());
+        let event = async move {
+            tokio::select! {
+                overdue = progress.overdue(&limits) => Event::Overdue(overdue),
+                stop = later(&mut stop, seen) => Event::Stop(stop),
+            }
+        };
+        event.boxed()
     }
 
     /// Serves HTTP. Returns the tunnel that a proxy's client asked for and was granted.
@@ -190,8 +212,11 @@ impl Connection {
                 gone: of_service.client_gone(),
             };
             let request = body_guard::receive(request, receiving, &busy, client);
+            let mut service = service.clone();
+            let is_ready = service.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready();
+            debug_assert!(is_ready);
             // Boxed, so that an idle connection does not carry the space of a request in flight.
-            let response = Box::pin(service.clone().oneshot(request));
+            let response = Box::pin(service.call(request));
             async move {
                 let mut response = response.await?;
                 if response.status().is_success()
@@ -218,13 +243,14 @@ impl Connection {
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);
-        let mut overdue = pin!(progress.overdue(&self.limits));
-        let mut stop = pin!(closed(self.stopping.clone()));
+        let mut alarms = Alarms::default();
+        // Polled only when it has been woken, and not whenever the connection is.
+        let mut events = FuturesUnordered::from_iter([self.event(&progress, Stop::Not)]);
         let mut is_stopping = false;
         loop {
             tokio::select! {
                 biased;
-                result = connection.as_mut() => {
+                result = poll_fn(|cx| alarms.poll(connection.as_mut(), cx)) => {
                     let error = result.as_ref().err();
                     if let Some(kind) = error.and_then(|error| fault::of_head(error, progress.first_byte())) {
                         self.fault(kind, peer);
@@ -232,23 +258,34 @@ impl Connection {
                     result?;
                     break;
                 }
-                overdue = overdue.as_mut() => {
-                    if overdue == Overdue::Head {
-                        self.fault(FaultKind::TimedOut, peer);
+                Some(event) = events.next() => match event {
+                    Event::Overdue(overdue) => {
+                        if overdue == Overdue::Head {
+                            self.fault(FaultKind::TimedOut, peer);
+                        }
+                        break;
                     }
-                    break;
-                }
-                () = stop.as_mut(), if !is_stopping => {
-                    is_stopping = true;
-                    connection.as_mut().graceful_shutdown();
-                }
+                    Event::Stop(stop) => {
+                        is_stopping = true;
+                        connection.as_mut().graceful_shutdown();
+                        events.push(self.event(&progress, stop));
+                    }
+                },
                 // A stop does not wait for a client that has gone.
-                () = progress.client_gone().wait(), if is_stopping => break,
+                () = until(|| is_stopping && progress.client_gone().is_gone()) => break,
             }
         }
         let asked = asked.lock().take();
         Ok(asked)
     }
+}
+
+/// What happens to a connection from outside of it.
+enum Event {
+    /// It exceeded a limit.
+    Overdue(Overdue),
+    /// A stop has come as far as this.
+    Stop(Stop),
 }
 
 /// The tunnel that a request to a proxy asks for.
@@ -267,9 +304,9 @@ pub(crate) async fn serve_one<I>(stream: I, service: impl Requests, limits: Limi
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (_running, stopping) = watch::channel(());
+    let (_runs, stop) = watch::channel(Stop::Not);
     let connection = Connection {
-        stopping,
+        stop,
         limits,
         on_fault: Arc::new(|_| {}),
     };

@@ -29,4 +29,4 @@ pub use fault::{ConnectionFault, FaultKind};
 pub use limits::Limits;
 pub use listener::{Listener, Protocol};
 pub use progress::ClientGone;
-pub use serve::{Server, closed};
+pub use serve::{Server, Stop};

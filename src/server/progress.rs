@@ -4,7 +4,10 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -12,7 +15,6 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::watch,
     time::Instant,
 };
 
@@ -40,7 +42,8 @@ pub struct Progress(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    gone: watch::Sender<bool>,
+    /// Whether the client has gone.
+    gone: AtomicBool,
 }
 
 struct State {
@@ -107,7 +110,7 @@ impl Default for Progress {
                 reader: None,
                 consumer: None,
             }),
-            gone: watch::Sender::new(false),
+            gone: AtomicBool::new(false),
         }))
     }
 }
@@ -200,7 +203,9 @@ impl Progress {
         // It finds out whether the body is whole.
         consumer.into_iter().for_each(Waker::wake);
         if is_reset || is_late {
-            self.0.gone.send_replace(true);
+            self.0.gone.store(true, Ordering::Relaxed);
+            // The connection's own: its request in flight is polled once more.
+            reader.wake_by_ref();
         }
         true
     }
@@ -307,23 +312,15 @@ impl Drop for Busy {
     }
 }
 
-/// Tells when the client of a connection has gone, an extension of each of its requests: it reset the connection, or
-/// closed its sending side when it had waited for its response for a while.
+/// Tells whether the client of a connection has gone: it reset the connection, or closed its sending side when it had waited
+/// for its response for a while. Its request in flight is polled when that happens.
 #[derive(Clone)]
 pub struct ClientGone(Progress);
 
 impl ClientGone {
-    /// Completes when the client has gone.
-    pub async fn wait(self) {
-        let mut gone = self.0.0.gone.subscribe();
-        drop(self);
-        // An error means that the connection has ended.
-        let _ = gone.wait_for(|is_gone| *is_gone).await;
-    }
-
     /// Whether the client has gone.
     pub fn is_gone(&self) -> bool {
-        *self.0.0.gone.borrow()
+        self.0.0.gone.load(Ordering::Relaxed)
     }
 }
 

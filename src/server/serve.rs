@@ -1,9 +1,7 @@
 //! The accept loop.
 
 use std::{
-    future::{self, Future},
-    io,
-    pin::pin,
+    future, io,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -24,6 +22,17 @@ use super::{
     fault::ConnectionFault,
     listener::{Listener, Protocol},
 };
+
+/// How far a stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It serves.
+    Not,
+    /// Requests in flight may finish.
+    Begun,
+    /// They are cut off: each is polled once more, to see that.
+    CutOff,
+}
 
 /// A server of connections. The limits hold for all its listeners together.
 pub struct Server {
@@ -64,14 +73,14 @@ impl Server {
 
     /// Serves until the process ends.
     pub async fn run_forever(self, service: impl Requests) {
-        self.run(service, future::pending(), Duration::ZERO).await;
+        let (_runs, stop) = watch::channel(Stop::Not);
+        self.run(service, stop, Duration::ZERO).await;
     }
 
-    /// Serves until `stop` completes, then lets requests in flight finish within `grace`. Returns whether all did.
-    pub async fn run(self, service: impl Requests, stop: impl Future<Output = ()>, grace: Duration) -> bool {
-        let (stopped, stopping) = watch::channel(());
+    /// Serves until it is told to stop, then lets requests in flight finish within `grace`. Returns whether all did.
+    pub async fn run(self, service: impl Requests, mut stop: watch::Receiver<Stop>, grace: Duration) -> bool {
         let free = Arc::new(Semaphore::new(self.limits.connections));
-        let mut stop = pin!(stop);
+        let connection_stop = stop.clone();
         // The listener that is asked first: each in turn, so that none waits for the others.
         let mut first = 0;
         loop {
@@ -81,7 +90,7 @@ impl Server {
                 (accept(&self.listeners, first).await, permit)
             };
             let (accepted, permit) = tokio::select! {
-                () = &mut stop => break,
+                _ = later(&mut stop, Stop::Not) => break,
                 accepted = accept => accepted,
             };
             first += 1;
@@ -95,7 +104,7 @@ impl Server {
                 }
             };
             let connection = Connection {
-                stopping: stopping.clone(),
+                stop: connection_stop.clone(),
                 limits: self.limits.clone(),
                 on_fault: self.on_fault.clone(),
             };
@@ -108,7 +117,7 @@ impl Server {
                 drop((permit, counted));
             });
         }
-        drop((self.listeners, stopped));
+        drop(self.listeners);
         // Once all are free, every connection has ended.
         let ended = free.acquire_many(u32::try_from(self.limits.connections).unwrap_or(u32::MAX));
         tokio::time::timeout(grace, ended).await.is_ok()
@@ -145,7 +154,13 @@ async fn accept(listeners: &[Listener], first: usize) -> io::Result<(TcpStream, 
     .await
 }
 
-/// Completes when the sender is dropped.
-pub async fn closed(mut receiver: watch::Receiver<()>) {
-    while receiver.changed().await.is_ok() {}
+/// Waits until a stop has come further than `seen`.
+pub async fn later(stop: &mut watch::Receiver<Stop>, seen: Stop) -> Stop {
+    let reached = stop.wait_for(|stop| *stop != seen).await.map(|stop| *stop);
+    match reached {
+        Ok(stop) => stop,
+        // Whoever could tell has gone: that is a stop, too.
+        Err(_) if seen == Stop::Not => Stop::Begun,
+        Err(_) => future::pending().await,
+    }
 }

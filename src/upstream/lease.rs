@@ -16,6 +16,7 @@ use super::{
     outgoing::size_of,
     pool::{Connection, IdleLimit, Pool},
 };
+use crate::idle_wake::take;
 
 /// A response body that returns its connection to the pool at its end. Dropped before that, it closes the connection: an
 /// unread response would come before the next one.
@@ -79,7 +80,7 @@ impl http_body::Body for Leased {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let frame = ready!(take(&mut self.body, cx));
         self.end_lease_at_end();
         Poll::Ready(frame)
     }

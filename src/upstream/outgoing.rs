@@ -4,14 +4,13 @@ use std::{
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
-use tokio::time::Instant;
 use tower::BoxError;
 
 use super::socket::Socket;
@@ -33,13 +32,15 @@ pub struct Outgoing {
 pub struct Arrival {
     whole: Arc<OnceLock<Instant>>,
     /// How long it takes at most.
-    pub longest: Duration,
+    longest: Duration,
 }
 
 impl Arrival {
-    /// When the body was whole.
-    pub fn whole(&self) -> Option<Instant> {
-        self.whole.get().copied()
+    /// When the upstream, to which a request has been sent since `began`, should have responded: it has its time, `limit`,
+    /// from when it can have read the request.
+    pub fn deadline(&self, began: Instant, limit: Duration, now: Instant) -> Instant {
+        let readable = self.whole.get().copied();
+        readable.unwrap_or_else(|| now.min(began + self.longest)) + limit
     }
 }
 

@@ -1,10 +1,14 @@
 //! Idle connections. hyper-util's pool cannot choose a connection per request, so this one is our own.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::Pin,
+    task::{Context, Waker},
+    time::{Duration, Instant},
+};
 
 use hyper::client::conn::http1::SendRequest;
 use parking_lot::Mutex;
-use tokio::task::AbortHandle;
+use tokio::{task::AbortHandle, time::Sleep};
 
 use super::{
     Reuse,
@@ -22,8 +26,17 @@ pub struct Connection {
     pub socket: Socket,
     /// How many responses have come on it.
     pub responses: usize,
+    /// The time that a response has: kept from one request to the next, since to move a timer costs less than to make one.
+    pub timer: Pin<Box<Sleep>>,
     /// The task that reads and writes it.
     pub driver: AbortHandle,
+}
+
+impl Connection {
+    /// Lets go of the task that waited for the latest response: the timer would hold its memory, long after its end perhaps.
+    fn forget_task(&mut self) {
+        let _pending = self.timer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }
 }
 
 impl Drop for Connection {
@@ -108,12 +121,11 @@ impl Pool {
     }
 
     /// Takes the connection with the shortest idle time, if it is open and the request may reuse it.
-    pub fn take(&self, reuse: Reuse) -> Option<Connection> {
+    pub fn take(&self, reuse: Reuse, now: Instant) -> Option<Connection> {
         let mut state = self.state.lock();
         loop {
             // Not one whose exchange hyper has still to finish: of a request that was not written whole yet, perhaps.
             let latest = state.idle.iter().rposition(|idle| idle.connection.sender.is_ready())?;
-            let now = Instant::now();
             let known = state.closes.shortest(now);
             let is_too_old = state.idle[latest].is_too_old(known, self.max_idle_time, now);
             if let Reuse::IdleLess(limit) = reuse
@@ -159,6 +171,7 @@ impl Pool {
             state.idle.remove(0);
         }
         connection.responses += 1;
+        connection.forget_task();
         let is_closed = connection.sender.is_closed();
         state.idle.push(Idle {
             connection,

@@ -1,12 +1,14 @@
 //! An origin with its connections: takes an idle one or makes a new one.
 
 use std::{
+    future::poll_fn,
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{HeaderValue, Response, Version, header};
@@ -21,6 +23,7 @@ use super::{
     pool::{Connection, IdleLimit, Pool, PoolCounts},
     socket::Socket,
 };
+use crate::idle_wake::Alarms;
 
 /// The most fields of a response.
 const MAX_FIELDS: usize = 1024;
@@ -37,14 +40,6 @@ pub struct Route {
     opened: AtomicU64,
     /// Between two reads of a response body.
     idle_timeout: Duration,
-}
-
-/// A connection to send a request on.
-#[derive(Debug)]
-pub struct Fetched {
-    pub connection: Connection,
-    /// Whether it was just made, instead of taken from the pool.
-    pub is_fresh: bool,
 }
 
 impl Route {
@@ -91,22 +86,13 @@ impl Route {
         }
     }
 
-    /// An idle connection that may be reused, else a new one.
-    pub async fn connection(&self, reuse: Reuse) -> Result<Fetched, UpstreamError> {
-        if let Some(connection) = self.pool.take(reuse) {
-            return Ok(Fetched {
-                connection,
-                is_fresh: false,
-            });
-        }
-        Ok(Fetched {
-            // Apart, so that requests that need none do not carry the space.
-            connection: Box::pin(self.dial()).await?,
-            is_fresh: true,
-        })
+    /// An idle connection that may be reused.
+    pub fn reuse(&self, reuse: Reuse, now: Instant) -> Option<Connection> {
+        self.pool.take(reuse, now)
     }
 
-    async fn dial(&self) -> Result<Connection, UpstreamError> {
+    /// A new connection.
+    pub async fn make(&self) -> Result<Connection, UpstreamError> {
         let stream = self.dialer.dial().await?;
         self.opened.fetch_add(1, Ordering::Relaxed);
         match stream {
@@ -122,7 +108,8 @@ impl Route {
         let (sender, driver) = client().handshake(io).await.map_err(UpstreamError::Closed)?;
         let pool = self.pool.clone();
         let driver = tokio::spawn(async move {
-            if let Err(error) = driver.await {
+            let (mut driver, mut alarms) = (pin!(driver), Alarms::default());
+            if let Err(error) = poll_fn(|cx| alarms.poll(driver.as_mut(), cx)).await {
                 debug!("a connection to the upstream ended: {error}");
             }
             pool.tidy();
@@ -131,6 +118,7 @@ impl Route {
             sender,
             socket,
             responses: 0,
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             driver: driver.abort_handle(),
         })
     }

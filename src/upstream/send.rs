@@ -1,23 +1,22 @@
 //! Sends a request to the upstream, at most once.
 
 use std::{
-    future,
     net::SocketAddr,
-    pin::{Pin, pin},
-    time::Duration,
+    pin::pin,
+    time::{Duration, Instant},
 };
 
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use parking_lot::Mutex;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 use tracing::warn;
 
 use super::{
     Origin, Outgoing, ResponseBody, Settings, TlsError, UpstreamError,
-    pool::PoolCounts,
-    route::{Fetched, Route},
-    socket::Socket,
+    pool::{Connection, PoolCounts},
+    route::Route,
 };
+use crate::until::until;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +34,6 @@ pub fn takes_codings_off(fields: &HeaderMap) -> bool {
         .next()
         .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
     is_known && codings.next().is_none()
-}
-
-/// Completes when the response to a request is of no use any more.
-async fn needless(client_gone: Pin<&mut impl Future<Output = ()>>, purpose: Purpose, socket: &Socket) {
-    client_gone.await;
-    if purpose == Purpose::Submission && socket.is_request_written() {
-        future::pending().await
-    }
 }
 
 /// The idle connections that a request may reuse. Never one that has been idle for half of the upstream's idle limit or
@@ -133,99 +124,111 @@ impl Upstream {
         Ok(())
     }
 
-    /// Sends a request and waits for the response's header section; the body streams. When `client_gone` completes, the
-    /// request is cancelled, unless it is a submission and written as a whole: then its task exists, and is paid for.
+    /// Sends a request, for which there is time since `began`, and waits for the response's header section; the body streams.
+    /// When the client has gone, the request is cancelled, unless it is a submission and written as a whole: then its task
+    /// exists, and is paid for. (Whoever finds that a client has gone has its request polled.)
     pub async fn send(
-        &self,
-        request: Box<Request<Outgoing>>,
-        purpose: Purpose,
-        client_gone: impl Future<Output = ()>,
-    ) -> Result<Response<ResponseBody>, UpstreamError> {
-        let limit = self.settings.timeout;
-        let arrival = request.body().arrival();
-        let client_gone = pin!(client_gone);
-        let mut exchange = pin!(self.exchange(request, purpose, client_gone));
-        let begin = Instant::now();
-        let mut deadline = begin + limit;
-        loop {
-            if let Ok(result) = timeout_at(deadline, exchange.as_mut()).await {
-                return result;
-            }
-            let now = Instant::now();
-            // The upstream has its time from when it can have read the request.
-            deadline = match &arrival {
-                Some(arrival) => match arrival.whole() {
-                    Some(whole) => whole + limit,
-                    None => now.min(begin + arrival.longest) + limit,
-                },
-                None => now,
-            };
-            if deadline <= now {
-                return Err(UpstreamError::Timeout(limit));
-            }
-        }
-    }
-
-    async fn exchange(
         &self,
         mut request: Box<Request<Outgoing>>,
         purpose: Purpose,
-        mut client_gone: Pin<&mut impl Future<Output = ()>>,
+        began: Instant,
+        is_client_gone: impl Fn() -> bool,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
+        let limit = self.settings.timeout;
         let reuse = match purpose {
             Purpose::Submission => Reuse::IdleLess(self.settings.reuse_idle),
             Purpose::Other => Reuse::Any,
         };
+        let arrival = request.body().arrival();
+        let mut deadline = began + limit;
+        let mut now = began;
         loop {
-            let (route, mut fetched) = tokio::select! {
-                biased;
-                fetched = self.connection(reuse) => fetched?,
-                () = &mut client_gone => return Err(UpstreamError::ClientGone),
+            let reused = self.reused(reuse, now);
+            let is_fresh = reused.is_none();
+            let (route, mut connection) = match reused {
+                Some(reused) => reused,
+                // Apart, so that requests that need none do not carry the space.
+                None => Box::pin(self.made(deadline, &is_client_gone)).await?,
             };
-            if let Some(host) = request.headers_mut().get_mut(header::HOST) {
+            // It names the first origin.
+            if self.fallback.is_some()
+                && let Some(host) = request.headers_mut().get_mut(header::HOST)
+            {
                 host.clone_from(route.origin().host_field());
             }
-            let socket = fetched.connection.socket.clone();
-            request.body_mut().begin(&socket);
-            let sent = tokio::select! {
-                biased;
-                sent = fetched.connection.sender.try_send_request(*request) => sent,
-                () = needless(client_gone.as_mut(), purpose, &socket) => return Err(UpstreamError::ClientGone),
+            request.body_mut().begin(&connection.socket);
+            let is_needless =
+                || is_client_gone() && !(purpose == Purpose::Submission && connection.socket.is_request_written());
+            let mut response = pin!(connection.sender.try_send_request(*request));
+            let sent = loop {
+                connection.timer.as_mut().reset(deadline.into());
+                tokio::select! {
+                    biased;
+                    sent = response.as_mut() => break sent,
+                    () = until(is_needless) => return Err(UpstreamError::ClientGone),
+                    () = connection.timer.as_mut() => {
+                        now = Instant::now();
+                        deadline = arrival.as_ref().map_or(deadline, |arrival| arrival.deadline(began, limit, now));
+                        if deadline <= now {
+                            return Err(UpstreamError::Timeout(limit));
+                        }
+                    }
+                }
             };
             let mut error = match sent {
                 Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     return Err(UpstreamError::Switched);
                 }
                 Ok(response) if !takes_codings_off(response.headers()) => return Err(UpstreamError::TransferCoding),
-                Ok(response) => {
-                    return route.streaming(response, fetched.connection);
-                }
+                Ok(response) => return route.streaming(response, connection),
                 Err(error) => error,
             };
             // hyper hands a request back only if no byte of it was written.
             match error.take_message() {
-                Some(unsent) if !fetched.is_fresh => *request = unsent,
+                Some(unsent) if !is_fresh => *request = unsent,
                 Some(_) => return Err(UpstreamError::Unsent(error.into_error())),
                 None => return Err(UpstreamError::of_exchange(error.into_error())),
             }
+            now = Instant::now();
+        }
+    }
+
+    /// An idle connection to the origin that is used at the moment.
+    fn reused(&self, reuse: Reuse, now: Instant) -> Option<(&Route, Connection)> {
+        let route = match &self.fallback {
+            Some(fallback) if self.is_first_failing(now) => fallback,
+            _ => &self.first,
+        };
+        Some((route, route.reuse(reuse, now)?))
+    }
+
+    /// A new connection, unless it takes too long or the client goes.
+    async fn made(
+        &self,
+        deadline: Instant,
+        is_client_gone: impl Fn() -> bool,
+    ) -> Result<(&Route, Connection), UpstreamError> {
+        tokio::select! {
+            biased;
+            made = timeout_at(deadline.into(), self.make()) => match made {
+                Ok(made) => made,
+                Err(_) => Err(UpstreamError::Timeout(self.settings.timeout)),
+            },
+            () = until(is_client_gone) => Err(UpstreamError::ClientGone),
         }
     }
 
     /// A connection to the first origin, or to the fallback if none to the first can be made. No byte of the request has
     /// been written at that point, so that it is not sent twice.
-    async fn connection(&self, reuse: Reuse) -> Result<(&Route, Fetched), UpstreamError> {
+    async fn make(&self) -> Result<(&Route, Connection), UpstreamError> {
         let Some(fallback) = &self.fallback else {
-            return Ok((&self.first, self.first.connection(reuse).await?));
+            return Ok((&self.first, self.first.make().await?));
         };
-        let is_waiting = self
-            .first_failed
-            .lock()
-            .is_some_and(|failed| failed.elapsed() < FALLBACK_TIME);
-        if !is_waiting {
-            match self.first.connection(reuse).await {
-                Ok(fetched) => {
+        if !self.is_first_failing(Instant::now()) {
+            match self.first.make().await {
+                Ok(connection) => {
                     *self.first_failed.lock() = None;
-                    return Ok((&self.first, fetched));
+                    return Ok((&self.first, connection));
                 }
                 Err(error) => {
                     warn!(
@@ -237,6 +240,12 @@ impl Upstream {
                 }
             }
         }
-        Ok((fallback, fallback.connection(reuse).await?))
+        Ok((fallback, fallback.make().await?))
+    }
+
+    /// Whether no connection to the first origin could be made a short while ago.
+    fn is_first_failing(&self, now: Instant) -> bool {
+        let failed = *self.first_failed.lock();
+        failed.is_some_and(|failed| now - failed < FALLBACK_TIME)
     }
 }

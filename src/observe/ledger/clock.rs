@@ -18,15 +18,6 @@ pub struct Clock {
     at: Millis,
 }
 
-/// A moment on both clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// On the clock that nobody sets.
-    pub at: Millis,
-    /// The hour since 1970, by the time of day.
-    pub hour: u64,
-}
-
 impl Default for Clock {
     fn default() -> Self {
         Self {
@@ -39,15 +30,12 @@ impl Default for Clock {
 impl Clock {
     /// The time on the clock that nobody sets.
     pub fn now(&self) -> Millis {
-        self.at + self.began.elapsed().as_millis() as Millis
+        self.at(Instant::now())
     }
 
-    /// Now, on both clocks.
-    pub fn moment(&self) -> Moment {
-        Moment {
-            at: self.now(),
-            hour: time_of_day() / HOUR,
-        }
+    /// The time on the clock that nobody sets, of an instant.
+    pub fn at(&self, instant: Instant) -> Millis {
+        self.at + (instant - self.began).as_millis() as Millis
     }
 
     /// How far the time of day is from this clock, now.
@@ -77,6 +65,11 @@ impl Offset {
     }
 }
 
+/// The hour since 1970, by the time of day.
+pub fn hour() -> u64 {
+    time_of_day() / HOUR
+}
+
 /// The time of day.
 pub fn time_of_day() -> Millis {
     unix_millis(SystemTime::now())
@@ -84,6 +77,8 @@ pub fn time_of_day() -> Millis {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// The system's clock goes on by an hour: what was a minute ago stays a minute ago.
@@ -97,6 +92,6 @@ mod tests {
         let minute_ago = behind.now() - 60_000;
         let shown = behind.offset().time_of_day(minute_ago);
         assert!(time_of_day().abs_diff(shown + 60_000) < 10_000, "{shown}");
-        assert_eq!(behind.moment().hour, time_of_day() / HOUR);
+        assert_eq!(behind.at(began + Duration::from_secs(1)), behind.at + 1_000);
     }
 }

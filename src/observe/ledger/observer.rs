@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 
 use super::{
     book::{Book, Task},
-    clock::{Clock, HOUR, Millis, Moment, Offset, time_of_day},
+    clock::{Clock, HOUR, Millis, Offset, hour, time_of_day},
     pace::Pace,
     stats::Stats,
     store::{self, Store, StoreError},
@@ -151,16 +151,15 @@ impl Ledger {
 
     /// Enters what a record says about a task.
     pub fn observe(&self, record: &Record) {
-        if self.is_on() {
-            self.observe_at(record, self.clock.moment());
+        if !self.is_on() {
+            return;
         }
-    }
-
-    fn observe_at(&self, record: &Record, now: Moment) {
+        let now = self.clock.at(record.ended());
         match (record.call, record.vendor) {
             (None, Some(VendorResult::Created(id))) => {
+                let hour = hour();
                 let mut book = self.book.lock();
-                let arm = book.sums.arm(now.hour, &site(record), record.nocache);
+                let arm = book.sums.arm(hour, &site(record), record.nocache);
                 book.create(Task {
                     id,
                     arm,
@@ -170,8 +169,8 @@ impl Ledger {
                         .and_then(|captcha| captcha.kind)
                         .map_or("other", Into::into),
                     rule: rule(record),
-                    created: now.at,
-                    hour: now.hour,
+                    created: now,
+                    hour,
                     polls: 0,
                     end: None,
                     report: None,
@@ -181,19 +180,20 @@ impl Ledger {
                 });
             }
             (None, Some(VendorResult::Failed(code))) => {
+                let hour = hour();
                 let mut book = self.book.lock();
-                let arm = book.sums.arm(now.hour, &site(record), record.nocache);
-                book.refuse(now.hour, &arm, code);
+                let arm = book.sums.arm(hour, &site(record), record.nocache);
+                book.refuse(hour, &arm, code);
             }
             (Some(Call::Poll), result) => {
                 if let Some(task) = record.task {
-                    self.poll_ends(record, task, result, now.at);
+                    self.poll_ends(record, task, result, now);
                 }
             }
             // What a client says of a token counts, whatever the vendor makes of it.
             (Some(Call::Report(opinion)), _) => {
                 if let Some(task) = record.task {
-                    self.book.lock().report(now.at, task, opinion);
+                    self.book.lock().report(now, task, opinion);
                 }
             }
             _ => {}
