@@ -23,19 +23,19 @@ thread_local! {
 /// What a connection is polled with, in one task, so that [`take`] can hold back its wake-ups.
 #[derive(Default)]
 pub struct Alarms {
-    /// The waker of its task, and the one that the connection is given instead.
-    wakers: Option<(Waker, Waker)>,
+    /// The alarm of its task, and the same as the waker that the connection is given.
+    alarm: Option<(Arc<Alarm>, Waker)>,
 }
 
 impl Alarms {
     /// Polls the connection.
     pub fn poll<F: Future>(&mut self, connection: Pin<&mut F>, cx: &Context<'_>) -> Poll<F::Output> {
-        let known = self.wakers.take().filter(|(of_task, _)| of_task.will_wake(cx.waker()));
-        let (_, alarm) = self.wakers.insert(known.unwrap_or_else(|| {
-            let of_task = cx.waker().clone();
-            (of_task.clone(), Arc::new(Alarm(of_task)).into())
+        let known = self.alarm.take().filter(|(alarm, _)| alarm.0.will_wake(cx.waker()));
+        let (_, waker) = self.alarm.insert(known.unwrap_or_else(|| {
+            let alarm = Arc::new(Alarm(cx.waker().clone()));
+            (alarm.clone(), alarm.into())
         }));
-        connection.poll(&mut Context::from_waker(alarm))
+        connection.poll(&mut Context::from_waker(waker))
     }
 }
 

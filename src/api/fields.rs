@@ -36,13 +36,11 @@ const DIGESTS: [HeaderName; 3] = [
 /// A request's fields as the upstream gets them.
 pub fn upstream_fields(mut fields: HeaderMap, host: &HeaderValue, framing: Framing) -> HeaderMap {
     let is_kept = |name: &HeaderName| !is_dropped(name, framing) && !is_hop_by_hop(name, &[]);
-    if !keep_in_place(&mut fields, is_kept) {
-        return rebuilt_for_upstream(fields, host, framing);
+    let is_in_place = keep_in_place(&mut fields, is_kept);
+    match fields.get_mut(header::HOST) {
+        Some(sent) if is_in_place => sent.clone_from(host),
+        _ => return rebuilt_for_upstream(fields, host, framing),
     }
-    let Some(sent) = fields.get_mut(header::HOST) else {
-        return rebuilt_for_upstream(fields, host, framing);
-    };
-    sent.clone_from(host);
     if let (Framing::Buffered(length) | Framing::Edited { length, .. }, Some(value)) =
         (framing, fields.get_mut(header::CONTENT_LENGTH))
     {

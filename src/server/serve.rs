@@ -80,7 +80,6 @@ impl Server {
     /// Serves until it is told to stop, then lets requests in flight finish within `grace`. Returns whether all did.
     pub async fn run(self, service: impl Requests, mut stop: watch::Receiver<Stop>, grace: Duration) -> bool {
         let free = Arc::new(Semaphore::new(self.limits.connections));
-        let connection_stop = stop.clone();
         // The listener that is asked first: each in turn, so that none waits for the others.
         let mut first = 0;
         loop {
@@ -104,7 +103,7 @@ impl Server {
                 }
             };
             let connection = Connection {
-                stop: connection_stop.clone(),
+                stop: stop.clone(),
                 limits: self.limits.clone(),
                 on_fault: self.on_fault.clone(),
             };
