@@ -373,6 +373,24 @@ fn each_request_on_a_connection_has_its_own_time() {
 }
 
 #[test]
+fn what_the_system_says_of_a_connection_is_told() {
+    let upstream = RawUpstream::serve(|_, stream| {
+        socket2::SockRef::from(&*stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        false
+    });
+    let gateway = Gateway::start(&upstream.url, "");
+    let response = exchange(gateway.api, post("/createTask", TASK));
+    assert_eq!((response.status(), upstream.received().len()), (502, 1));
+    assert!(
+        response.text().contains("onnection reset by peer"),
+        "{}",
+        response.text()
+    );
+}
+
+#[test]
 fn an_upstream_that_closes_its_half_is_left() {
     use std::{net::Shutdown, sync::Mutex};
     // Before a response: there will be none.

@@ -1,6 +1,6 @@
 //! The reason why there is no response from the upstream.
 
-use std::{io, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use super::refusal::Refusal;
 use crate::observe::Cause;
@@ -69,19 +69,21 @@ pub enum UpstreamError {
     #[error("the proxy {proxy} is this gateway itself; [upstream] proxy has to name another, or be left out")]
     ProxyLoop { proxy: String },
     /// A new connection ended before anything was written to it.
-    #[error("the upstream closed a new connection at once ({0}); nothing was sent on it")]
+    #[error("the upstream closed a new connection at once ({}); nothing was sent on it", with_source(.0))]
     Unsent(hyper::Error),
     /// The client's body ended early or stopped arriving, after part of it was sent.
-    #[error("the body did not arrive whole ({0}); the upstream got part of it")]
+    #[error("the body did not arrive whole ({}); the upstream got part of it", with_source(.0))]
     Body(hyper::Error),
     /// The connection ended before the response.
     #[error(
-        "the upstream closed the connection without a response ({0}); the request may have reached it and was not sent again"
+        "the upstream closed the connection without a response ({}); the request may have reached it and was not sent again",
+        with_source(.0)
     )]
     Closed(hyper::Error),
     /// The response is not HTTP, or its head is beyond the HTTP library's limit.
     #[error(
-        "the upstream's response is not HTTP ({0}); check that [upstream] url names the API. The request may have reached it and was not sent again"
+        "the upstream's response is not HTTP ({}); check that [upstream] url names the API. The request may have reached it and was not sent again",
+        with_source(.0)
     )]
     NotHttp(hyper::Error),
     /// The response has a transfer coding other than chunked, which no request asked for (RFC 9112, section 7.4).
@@ -90,7 +92,7 @@ pub enum UpstreamError {
     )]
     TransferCoding,
     /// The body of the response broke off before any of it was passed on.
-    #[error("the upstream's response broke off at its beginning ({0}); the request reached it and was not sent again")]
+    #[error("the upstream's response broke off at its beginning ({}); the request reached it and was not sent again", with_source(.0))]
     CutOff(hyper::Error),
     /// The head of the response did not arrive in time.
     #[error(
@@ -103,6 +105,12 @@ pub enum UpstreamError {
     /// It responded with 101 (Switching Protocols), which no request that was sent on asks for (RFC 9110, section 15.2.2).
     #[error("the upstream switched protocols without being asked to; check that [upstream] url names the API")]
     Switched,
+}
+
+/// hyper's words for an error, and after them those of the system or of TLS.
+fn with_source(error: &hyper::Error) -> String {
+    let source = error.source().map(|source| format!(": {source}"));
+    format!("{error}{}", source.unwrap_or_default())
 }
 
 impl UpstreamError {
