@@ -45,6 +45,23 @@ fn assert_fails(gateway: &Gateway, cause: &str, text: &str, what: &str) -> Messa
     response
 }
 
+/// Whether some requests of each kind are served. Fails with the response to the first that is not.
+fn serves(gateway: &Gateway) -> Result<(), String> {
+    for _ in 0..3 {
+        for (request, beginning) in [
+            (post("/createTask", TASK), r#"{"errorId":0,"#),
+            (get(IN_PHP), "OK|"),
+            (post("/getTaskResult", r#"{"clientKey":"K","taskId":1}"#), r#"{"error"#),
+        ] {
+            let response = exchange(gateway.api, request);
+            if response.status() != 200 || !response.text().starts_with(beginning) {
+                return Err(response.text().to_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn every_request_goes_through_a_real_proxy() {
     let sandboxes = [false, true].map(sandbox);
@@ -64,16 +81,24 @@ fn every_request_goes_through_a_real_proxy() {
             for (_, url, trust, _) in &sandboxes {
                 scope.spawn(move || {
                     let what = format!("{kind:?}, {scheme}, {url}");
-                    let proxy = RealProxy::start(kind);
-                    let gateway = start(url, &format!("{scheme}://{userinfo}{}", proxy.address), trust);
-                    for _ in 0..3 {
-                        let created = exchange(gateway.api, post("/createTask", TASK));
-                        assert!(created.text().contains(r#""errorId":0"#), "{what}: {}", created.text());
-                        let submitted = exchange(gateway.api, get(IN_PHP));
-                        assert!(submitted.text().starts_with("OK|"), "{what}: {}", submitted.text());
-                        let poll = exchange(gateway.api, post("/getTaskResult", r#"{"clientKey":"K","taskId":1}"#));
-                        assert_eq!(poll.status(), 200, "{what}: {}", poll.text());
-                    }
+                    let attempt = || {
+                        let proxy = RealProxy::start(kind);
+                        let gateway = start(url, &format!("{scheme}://{userinfo}{}", proxy.address), trust);
+                        match serves(&gateway) {
+                            Ok(()) => Ok((proxy, gateway)),
+                            Err(response) => Err(format!("{what}: {response}\n{}", proxy.log())),
+                        }
+                    };
+                    let (proxy, gateway) = attempt()
+                        .or_else(|error| {
+                            eprintln!("{error}");
+                            // Dante let go of an open session once, in hundreds of runs. What may have reached the upstream is
+                            // not sent again, so a client sees that.
+                            let is_let_go =
+                                kind == Kind::Dante && error.contains("closed the connection without a response");
+                            if is_let_go { attempt() } else { Err(error) }
+                        })
+                        .unwrap_or_else(|error| panic!("{error}"));
                     // There is no other way.
                     proxy.end();
                     let failed = exchange(gateway.api, post("/createTask", TASK));
