@@ -103,7 +103,7 @@ async fn serve(overrides: Overrides, config: Config, counted: Counted, log_level
     let _keeper = Keeper::start(observers.ledger.clone()).map_err(Failure::failed)?;
     let gateway = Arc::new(Gateway::new(config.server.api, config.rules, upstream, observers));
     tokio::spawn(warn_of_a_loop(gateway.clone()));
-    tokio::spawn(free_memory::give_back());
+    tokio::spawn(free_memory::give_back(gateway.clone()));
     reloader.follow(gateway.clone(), bell).map_err(Failure::failed)?;
     for (what, address) in addresses {
         info!(%address, "{what}");

@@ -59,6 +59,10 @@ pub enum IdleLimit {
 /// The most connections that are idle at once. More than that many requests do not come at the same moment.
 const MAX_IDLE: usize = 128;
 
+/// So many stay when fewer are needed, and the others are closed after this time. A connection is small, but it keeps the
+/// pages of memory in use that it shares with what a burst of requests has left.
+const KEPT: (usize, Duration) = (16, Duration::from_secs(30));
+
 /// The idle connections, and what is known about how long the upstream keeps them.
 #[derive(Debug)]
 pub struct Pool {
@@ -181,15 +185,15 @@ impl Pool {
         drop(state);
         // It ended with its response, and was tidied away before it was here: what that says is wanted for the next request.
         if is_closed {
-            self.tidy();
+            self.tidy(now);
         }
     }
 
-    /// Removes connections that were closed while idle, and those that are too old. Called when one ends.
-    pub fn tidy(&self) {
+    /// Removes connections that were closed while idle, those that are too old, and those beyond need. Called when one ends,
+    /// and now and then.
+    pub fn tidy(&self, now: Instant) {
         let mut state = self.state.lock();
         let State { idle, closes, .. } = &mut *state;
-        let now = Instant::now();
         idle.retain(|idle| {
             let is_open = !idle.connection.sender.is_closed();
             if !is_open {
@@ -199,5 +203,51 @@ impl Pool {
         });
         let known = closes.shortest(now);
         idle.retain(|idle| !idle.is_too_old(known, self.max_idle_time, now));
+        let (kept, time) = KEPT;
+        let unused = idle.partition_point(|idle| now - idle.since >= time);
+        idle.drain(..unused.min(idle.len().saturating_sub(kept)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper_util::rt::TokioIo;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::upstream::route::client;
+
+    /// A connection to a listener.
+    async fn connection(listener: &TcpListener) -> (Connection, TcpStream) {
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        let socket = Socket::new(near);
+        let (sender, driver) = client().handshake(TokioIo::new(socket.clone())).await.unwrap();
+        let connection = Connection {
+            sender,
+            socket,
+            responses: 0,
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            driver: tokio::spawn(driver).abort_handle(),
+        };
+        (connection, far)
+    }
+
+    #[tokio::test]
+    async fn what_a_burst_leaves_is_closed_after_a_while() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pool = Pool::new(Duration::from_secs(60));
+        let mut others = Vec::new();
+        for _ in 0..MAX_IDLE + 1 {
+            let (connection, far) = connection(&listener).await;
+            others.push(far);
+            pool.put(connection, None);
+        }
+        let now = Instant::now();
+        let idle_after = |seconds| {
+            pool.tidy(now + Duration::from_secs(seconds));
+            pool.counts().idle
+        };
+        assert_eq!([25, 30, 59, 60].map(idle_after), [MAX_IDLE, 16, 16, 0]);
     }
 }

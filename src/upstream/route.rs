@@ -86,6 +86,11 @@ impl Route {
         }
     }
 
+    /// Closes idle connections that are too old or beyond need.
+    pub fn tidy(&self, now: Instant) {
+        self.pool.tidy(now);
+    }
+
     /// An idle connection that may be reused.
     pub fn reuse(&self, reuse: Reuse, now: Instant) -> Option<Connection> {
         self.pool.take(reuse, now)
@@ -112,7 +117,7 @@ impl Route {
             if let Err(error) = poll_fn(|cx| alarms.poll(driver.as_mut(), cx)).await {
                 debug!("a connection to the upstream ended: {error}");
             }
-            pool.tidy();
+            pool.tidy(Instant::now());
         });
         Ok(Connection {
             sender,

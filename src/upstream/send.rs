@@ -90,6 +90,11 @@ impl Upstream {
         }
     }
 
+    /// Closes idle connections that are too old or beyond need, at the time `now`. Called now and then.
+    pub fn tidy(&self, now: Instant) {
+        self.routes().for_each(|route| route.tidy(now));
+    }
+
     /// The first, and the fallback if there is one.
     pub fn origins(&self) -> impl Iterator<Item = &Origin> {
         self.settings.origins()
