@@ -21,7 +21,7 @@ const LARGE: usize = 1 << 20;
 pub async fn give_back(gateway: Arc<Gateway>) {
     loop {
         sleep(PAUSE).await;
-        gateway.upstream().tidy(Instant::now());
+        gateway.upstream().trim(Instant::now());
         drop(black_box(Vec::<u8>::with_capacity(LARGE)));
     }
 }

@@ -59,9 +59,12 @@ pub enum IdleLimit {
 /// The most connections that are idle at once. More than that many requests do not come at the same moment.
 const MAX_IDLE: usize = 128;
 
-/// So many stay when fewer are needed, and the others are closed after this time. A connection is small, but it keeps the
-/// pages of memory in use that it shares with what a burst of requests has left.
-const KEPT: (usize, Duration) = (16, Duration::from_secs(30));
+/// The most that are idle for longer than [`SURPLUS_TIME`].
+const KEPT: usize = 16;
+
+/// How long more than [`KEPT`] are idle. A connection is small, but it keeps the pages of memory in use that it shares with
+/// what a burst of requests has freed.
+const SURPLUS_TIME: Duration = Duration::from_secs(30);
 
 /// The idle connections, and what is known about how long the upstream keeps them.
 #[derive(Debug)]
@@ -185,15 +188,23 @@ impl Pool {
         drop(state);
         // It ended with its response, and was tidied away before it was here: what that says is wanted for the next request.
         if is_closed {
-            self.tidy(now);
+            self.tidy();
         }
     }
 
-    /// Removes connections that were closed while idle, those that are too old, and those beyond need. Called when one ends,
-    /// and now and then.
-    pub fn tidy(&self, now: Instant) {
+    /// Removes connections beyond need. Called now and then. Those that are too old for any request stay among the few: when
+    /// the upstream closes one, that says how long it keeps them.
+    pub fn trim(&self, now: Instant) {
+        let idle = &mut self.state.lock().idle;
+        let unused = idle.partition_point(|idle| now - idle.since >= SURPLUS_TIME);
+        idle.drain(..unused.min(idle.len().saturating_sub(KEPT)));
+    }
+
+    /// Removes connections that were closed while idle, and those that are too old. Called when one ends.
+    pub fn tidy(&self) {
         let mut state = self.state.lock();
         let State { idle, closes, .. } = &mut *state;
+        let now = Instant::now();
         idle.retain(|idle| {
             let is_open = !idle.connection.sender.is_closed();
             if !is_open {
@@ -203,9 +214,6 @@ impl Pool {
         });
         let known = closes.shortest(now);
         idle.retain(|idle| !idle.is_too_old(known, self.max_idle_time, now));
-        let (kept, time) = KEPT;
-        let unused = idle.partition_point(|idle| now - idle.since >= time);
-        idle.drain(..unused.min(idle.len().saturating_sub(kept)));
     }
 }
 
@@ -245,9 +253,9 @@ mod tests {
         }
         let now = Instant::now();
         let idle_after = |seconds| {
-            pool.tidy(now + Duration::from_secs(seconds));
+            pool.trim(now + Duration::from_secs(seconds));
             pool.counts().idle
         };
-        assert_eq!([25, 30, 59, 60].map(idle_after), [MAX_IDLE, 16, 16, 0]);
+        assert_eq!([25, 30, 60].map(idle_after), [MAX_IDLE, KEPT, KEPT]);
     }
 }

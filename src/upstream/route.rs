@@ -86,9 +86,9 @@ impl Route {
         }
     }
 
-    /// Closes idle connections that are too old or beyond need.
-    pub fn tidy(&self, now: Instant) {
-        self.pool.tidy(now);
+    /// Closes idle connections beyond need.
+    pub fn trim(&self, now: Instant) {
+        self.pool.trim(now);
     }
 
     /// An idle connection that may be reused.
@@ -117,7 +117,7 @@ impl Route {
             if let Err(error) = poll_fn(|cx| alarms.poll(driver.as_mut(), cx)).await {
                 debug!("a connection to the upstream ended: {error}");
             }
-            pool.tidy(Instant::now());
+            pool.tidy();
         });
         Ok(Connection {
             sender,

@@ -90,9 +90,9 @@ impl Upstream {
         }
     }
 
-    /// Closes idle connections that are too old or beyond need, at the time `now`. Called now and then.
-    pub fn tidy(&self, now: Instant) {
-        self.routes().for_each(|route| route.tidy(now));
+    /// Closes idle connections beyond need, at the time `now`. Called now and then.
+    pub fn trim(&self, now: Instant) {
+        self.routes().for_each(|route| route.trim(now));
     }
 
     /// The first, and the fallback if there is one.
