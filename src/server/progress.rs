@@ -202,8 +202,8 @@ impl Progress {
         drop(state);
         // It finds out whether the body is whole.
         consumer.into_iter().for_each(Waker::wake);
-        if is_reset || is_late {
-            self.0.gone.store(true, Ordering::Relaxed);
+        // Once: a stream may repeat its error for as long as it is read.
+        if (is_reset || is_late) && !self.0.gone.swap(true, Ordering::Relaxed) {
             // The connection's own: its request in flight is polled once more.
             reader.wake_by_ref();
         }
@@ -396,5 +396,33 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
             None => stream.poll_write_vectored(cx, slices),
         };
         self.noted(poll)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::atomic::AtomicUsize, task::Wake};
+
+    use super::*;
+
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A TLS stream that has met a broken record says so whenever it is read.
+    #[test]
+    fn a_client_that_goes_wakes_its_request_once() {
+        let woken = Arc::new(Count(AtomicUsize::new(0)));
+        let progress = Progress::default();
+        let _busy = progress.begin(Receiving::Open);
+        for _ in 0..3 {
+            assert!(progress.note_end(true, &woken.clone().into()));
+        }
+        assert!(progress.client_gone().is_gone());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     }
 }
