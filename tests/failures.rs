@@ -99,6 +99,36 @@ fn a_connection_that_the_upstream_closes_while_idle_costs_no_submission() {
 }
 
 #[test]
+fn a_close_teaches_when_it_comes_and_not_when_it_is_looked_for() {
+    let peers = Arc::new(Mutex::new(Vec::new()));
+    let seen = peers.clone();
+    let upstream = RawUpstream::serve(move |_, stream| {
+        let mut seen = seen.lock().unwrap();
+        seen.push(stream.peer_addr().unwrap());
+        let is_first = seen.len() == 1;
+        drop(seen);
+        stream.write_all(OK).unwrap();
+        if is_first {
+            thread::sleep(Duration::from_secs(1));
+        }
+        !is_first
+    });
+    let gateway = Gateway::start(&upstream.url, "");
+    let poll_after = |milliseconds| {
+        thread::sleep(Duration::from_millis(milliseconds));
+        assert_eq!(exchange(gateway.api, post("/getTaskResult", "{}")).status(), 200);
+        *peers.lock().unwrap().last().unwrap()
+    };
+    poll_after(0);
+    let second = poll_after(3_000);
+    assert_ne!(
+        poll_after(800),
+        second,
+        "idle for more than half of the one second that was seen"
+    );
+}
+
+#[test]
 fn connections_are_used_again_but_by_submissions_only_when_fresh() {
     use std::sync::Mutex;
     let peers = Arc::new(Mutex::new(Vec::new()));

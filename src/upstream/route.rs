@@ -113,8 +113,12 @@ impl Route {
         let (sender, driver) = client().handshake(io).await.map_err(UpstreamError::Closed)?;
         let pool = self.pool.clone();
         let driver = tokio::spawn(async move {
-            let (mut driver, mut alarms) = (pin!(driver), Alarms::default());
-            if let Err(error) = poll_fn(|cx| alarms.poll(driver.as_mut(), cx)).await {
+            // Dropped before the pool looks: only then is the sender closed.
+            let ended = {
+                let (mut driver, mut alarms) = (pin!(driver), Alarms::default());
+                poll_fn(|cx| alarms.poll(driver.as_mut(), cx)).await
+            };
+            if let Err(error) = ended {
                 debug!("a connection to the upstream ended: {error}");
             }
             pool.tidy();
