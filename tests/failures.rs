@@ -414,7 +414,7 @@ fn what_the_system_says_of_a_connection_is_told() {
     let response = exchange(gateway.api, post("/createTask", TASK));
     assert_eq!((response.status(), upstream.received().len()), (502, 1));
     assert!(
-        response.text().contains("onnection reset by peer"),
+        response.text().contains("Connection reset by peer"),
         "{}",
         response.text()
     );

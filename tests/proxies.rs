@@ -89,16 +89,17 @@ fn every_request_goes_through_a_real_proxy() {
                             Err(response) => Err(format!("{what}: {response}\n{}", proxy.log())),
                         }
                     };
-                    let (proxy, gateway) = attempt()
-                        .or_else(|error| {
-                            eprintln!("{error}");
-                            // Dante let go of an open session once, in hundreds of runs. What may have reached the upstream is
-                            // not sent again, so a client sees that.
-                            let is_let_go =
-                                kind == Kind::Dante && error.contains("closed the connection without a response");
-                            if is_let_go { attempt() } else { Err(error) }
-                        })
-                        .unwrap_or_else(|error| panic!("{error}"));
+                    let mut served = attempt();
+                    // Dante let go of an open session once, in hundreds of runs. What may have reached the upstream is not sent
+                    // again, so a client sees that.
+                    if let Err(error) = &served
+                        && kind == Kind::Dante
+                        && error.contains("closed the connection without a response")
+                    {
+                        eprintln!("{error}");
+                        served = attempt();
+                    }
+                    let (proxy, gateway) = served.unwrap_or_else(|error| panic!("{error}"));
                     // There is no other way.
                     proxy.end();
                     let failed = exchange(gateway.api, post("/createTask", TASK));

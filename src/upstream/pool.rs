@@ -219,37 +219,19 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
-    use hyper_util::rt::TokioIo;
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::TcpListener;
 
     use super::*;
-    use crate::upstream::route::client;
-
-    /// A connection to a listener.
-    async fn connection(listener: &TcpListener) -> (Connection, TcpStream) {
-        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (far, _) = listener.accept().await.unwrap();
-        let socket = Socket::new(near);
-        let (sender, driver) = client().handshake(TokioIo::new(socket.clone())).await.unwrap();
-        let connection = Connection {
-            sender,
-            socket,
-            responses: 0,
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
-            driver: tokio::spawn(driver).abort_handle(),
-        };
-        (connection, far)
-    }
+    use crate::upstream::{Settings, route::Route};
 
     #[tokio::test]
     async fn what_a_burst_leaves_is_closed_after_a_while() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let route = Route::new(&origin, None, &Settings::default(), &[]).unwrap();
         let pool = Pool::new(Duration::from_secs(60));
-        let mut others = Vec::new();
         for _ in 0..MAX_IDLE + 1 {
-            let (connection, far) = connection(&listener).await;
-            others.push(far);
-            pool.put(connection, None);
+            pool.put(route.make().await.unwrap(), None);
         }
         let now = Instant::now();
         let idle_after = |seconds| {
