@@ -324,8 +324,8 @@ def latency(processes, stub, port, workload, seconds):
     report = load.end()
     stub.wait_until_quiet(0.03)
     reached = stub.requests() - load.before
-    # The last request may have been cut off by the end of the load.
-    if not 0 <= reached - report["requests"] <= 1:
+    # The end of the load may have cut the last request off, and that of the load before, which a slow proxy sends only now.
+    if not 0 <= reached - report["requests"] <= 2:
         fail(f"{load.what}: {report['requests']} responses, but {reached} requests reached the upstream")
     return report["p50"], report["p99"]
 
