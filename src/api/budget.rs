@@ -1,9 +1,11 @@
 //! What may be held of all bodies together, so that many clients cannot take the memory that one may have.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 /// Bodies up to this many bytes are small: they are held until they are whole, and only then is their request in flight.
 pub const SMALL: usize = 64 << 10;
@@ -12,14 +14,32 @@ pub const SMALL: usize = 64 << 10;
 /// small ones.
 #[derive(Debug)]
 pub struct Budget {
-    limit: usize,
-    used: Mutex<Used>,
+    all: Used,
+    large: Used,
 }
 
-#[derive(Debug, Default)]
+/// What is used of a number of bytes.
+#[derive(Debug)]
 struct Used {
-    all: usize,
-    large: usize,
+    limit: usize,
+    bytes: AtomicUsize,
+}
+
+impl Used {
+    fn of(limit: usize) -> Self {
+        let bytes = AtomicUsize::new(0);
+        Self { limit, bytes }
+    }
+
+    /// Changes what one body uses of it. Less is always allowed.
+    fn change(&self, from: usize, to: usize) -> Result<(), OverBudget> {
+        if from == to {
+            return Ok(());
+        }
+        let changed = |used: usize| Some(used - from + to).filter(|used| to < from || *used <= self.limit);
+        let change = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
+        change.map(drop).map_err(|_| OverBudget)
+    }
 }
 
 /// The budget does not allow more.
@@ -29,8 +49,10 @@ pub struct OverBudget;
 impl Budget {
     /// A budget of this many bytes.
     pub fn new(limit: usize) -> Arc<Self> {
-        let used = Mutex::default();
-        Arc::new(Self { limit, used })
+        Arc::new(Self {
+            all: Used::of(limit),
+            large: Used::of(limit / 4 * 3),
+        })
     }
 
     /// What one body uses of it: nothing yet.
@@ -82,18 +104,14 @@ impl Charge {
     }
 
     fn change(&mut self, bytes: usize, is_large: bool) -> Result<(), OverBudget> {
-        let large = |is_large, bytes| if is_large { bytes } else { 0 };
-        let mut used = self.budget.used.lock();
-        let new = Used {
-            all: used.all - self.bytes + bytes,
-            large: used.large - large(self.is_large, self.bytes) + large(is_large, bytes),
-        };
-        let limit = self.budget.limit;
-        let is_over = new.all > limit || is_large && new.large > limit / 4 * 3;
-        if is_over && bytes > self.bytes {
-            return Err(OverBudget);
+        let Budget { all, large } = &*self.budget;
+        let of_large = |is_large, bytes| if is_large { bytes } else { 0 };
+        let (from, to) = (of_large(self.is_large, self.bytes), of_large(is_large, bytes));
+        large.change(from, to)?;
+        if let Err(error) = all.change(self.bytes, bytes) {
+            large.change(to, from)?;
+            return Err(error);
         }
-        *used = new;
         (self.bytes, self.is_large) = (bytes, is_large);
         Ok(())
     }
@@ -159,7 +177,9 @@ mod tests {
         drop(rest);
         assert_eq!(budget.charge().add(SMALL), Ok(()));
         drop((large, growing, small));
-        assert_eq!(budget.used.lock().all, 0);
-        assert_eq!(budget.used.lock().large, 0);
+        assert_eq!(
+            [&budget.all, &budget.large].map(|used| used.bytes.load(Ordering::Relaxed)),
+            [0, 0]
+        );
     }
 }
