@@ -73,10 +73,10 @@ fn names_no_field(fields: &HeaderMap) -> bool {
     value.is_some_and(|value| value.eq_ignore_ascii_case(b"keep-alive")) || connection_options(fields).is_empty()
 }
 
-/// Removes a field of which there is one. A map puts its last field into the place of one that is removed; so all that stand
-/// behind it are taken out before, the last one first, and put back.
+/// Removes a field of which there is one. A map puts its last field into the place of one that is removed: all but the next
+/// field behind it are taken out before, the last one first, and put back. So it is the next one that takes its place.
 fn remove_in_order(fields: &mut HeaderMap, name: &HeaderName) {
-    let behind: SmallVec<[HeaderName; 8]> = fields.keys().skip_while(|key| *key != name).skip(1).cloned().collect();
+    let behind: SmallVec<[HeaderName; 8]> = fields.keys().skip_while(|key| *key != name).skip(2).cloned().collect();
     let taken: SmallVec<[_; 8]> = behind.iter().rev().map(|name| fields.remove(name)).collect();
     fields.remove(name);
     for (name, value) in behind.into_iter().zip(taken.into_iter().rev()) {

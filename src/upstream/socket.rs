@@ -89,11 +89,11 @@ impl Socket {
     }
 
     fn step(&self, from: u8, to: u8) {
-        // It fails where another step is due.
-        let _ = self
-            .0
-            .sending
-            .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        let sending = &self.0.sending;
+        // Where another step is due there is nothing to exchange.
+        if sending.load(Ordering::Relaxed) == from {
+            let _ = sending.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     /// Tries until it would not block. A write that fails is left to the reader: the upstream may have responded before it
