@@ -50,13 +50,14 @@ pub async fn pass(
             gateway.places.take_arriving()?
         }
     });
+    let now = Instant::now();
     // A poll that found no place is none.
-    if let Some(response) = guard::pace(gateway, recording) {
+    if let Some(response) = guard::pace(gateway, now, recording) {
         recording.place = None;
         return Ok(response);
     }
     let request = as_sent(gateway, head, target, body, recording);
-    let mut response = match send(gateway, request, Purpose::Other, recording).await {
+    let mut response = match send(gateway, request, Purpose::Other, now, recording).await {
         Ok(response) => client_response(response, false, None),
         Err(failure) => failure,
     };
@@ -85,7 +86,7 @@ pub async fn send_submission(
     decision: Option<HeaderValue>,
     recording: &mut Recording,
 ) -> Response {
-    let mut response = match send(gateway, request, Purpose::Submission, recording).await {
+    let mut response = match send(gateway, request, Purpose::Submission, Instant::now(), recording).await {
         Ok(response) => client_response(response, true, decision),
         Err(failure) => fields::with_decision(failure, decision),
     };
@@ -93,17 +94,17 @@ pub async fn send_submission(
     response
 }
 
-/// The upstream's response, or the gateway's own to a failure.
+/// The upstream's response, or the gateway's own to a failure. The upstream's time begins at `began`.
 async fn send(
     gateway: &Gateway,
     request: Box<Request<Outgoing>>,
     purpose: Purpose,
+    began: Instant,
     recording: &mut Recording,
 ) -> Result<http::Response<ResponseBody>, Response> {
     if gateway.has_cut_off() {
         return Err(recording.refuse(&ErrorResponse::stopping()));
     }
-    let began = Instant::now();
     let result = tokio::select! {
         biased;
         result = gateway.upstream.send(request, purpose, began, || recording.is_client_gone()) => {

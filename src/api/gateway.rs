@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     observe::{Observers, gauges::Now},
-    rules::RuleSet,
+    rules::{RuleSet, Unreadable},
     server::ConnectionFault,
     upstream::Upstream,
 };
@@ -84,9 +84,9 @@ pub struct Gateway {
     pub(super) budget: Arc<Budget>,
     /// So many bodies that take long to judge are judged at once.
     pub(super) judges: Arc<Semaphore>,
-    pub(super) observers: Arc<Observers>,
+    pub(super) observers: Observers,
     /// Whether requests in flight are cut off because the gateway stops.
-    pub(super) is_stopping: Arc<AtomicBool>,
+    is_stopping: AtomicBool,
 }
 
 impl Gateway {
@@ -98,8 +98,8 @@ impl Gateway {
             judges: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
             names: Names::new(upstream.origins(), &settings),
             settings,
-            observers: Arc::new(observers),
-            is_stopping: Arc::default(),
+            observers,
+            is_stopping: AtomicBool::new(false),
             rules: RwLock::new(Arc::new(rules)),
             upstream,
         }
@@ -166,6 +166,11 @@ impl Gateway {
     /// Whether requests are cut off. Nothing is sent on any more.
     pub(super) fn has_cut_off(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// What the rules in force say of a submission that cannot be read.
+    pub(super) fn unreadable(&self) -> Unreadable {
+        self.rules.read().unreadable()
     }
 
     /// The rules in force. A request takes them once.

@@ -2,6 +2,8 @@
 //! more often than every 2 seconds (<https://docs.capmonster.cloud/docs/api/methods/get-task-result/>), and for ids that are
 //! none. By default the gateway only warns; what it answers itself instead, it says in the field [`GUARD`].
 
+use std::time::Instant;
+
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::{Either, Full};
 
@@ -69,13 +71,16 @@ pub fn refuse_wrong_id(gateway: &Gateway, id: Option<&str>, recording: &mut Reco
     Some(said(recording.refuse(&refusal), "wrong-id"))
 }
 
-/// Counts a poll that is about to be sent; or the gateway's own response to it, if it comes too early.
-pub fn pace(gateway: &Gateway, recording: &mut Recording) -> Option<Response> {
+/// Counts a poll that is about to be sent, at the time `now`; or the gateway's own response to it, if it comes too early.
+pub fn pace(gateway: &Gateway, now: Instant, recording: &mut Recording) -> Option<Response> {
     if !is_guarded_poll(gateway, recording) {
         return None;
     }
     let is_paced = gateway.settings.guard.polls == PollGuard::Pace;
-    let (polled, pace) = gateway.observers.ledger.poll_begins(recording.record.task?, is_paced);
+    let (polled, pace) = gateway
+        .observers
+        .ledger
+        .poll_begins(now, recording.record.task?, is_paced);
     recording.record.polled = polled;
     match pace {
         Pace::Send => None,

@@ -50,7 +50,7 @@ async fn handle(
 ) -> Result<http::Response<Recorded>, Infallible> {
     let endpoint = Endpoint::of(head.uri.path());
     let dialect = submission_dialect(endpoint, &head.method);
-    let mut recording = Recording::begin(&gateway, &head, body.take_client(), endpoint, dialect);
+    let mut recording = Recording::begin(gateway.clone(), &head, body.take_client(), endpoint, dialect);
     let is_connect = head.method == Method::CONNECT;
     let response = match admission::check(&gateway, &head, body.is_end_stream(), recording.entrance()) {
         // The server opens the tunnel.
@@ -89,7 +89,7 @@ async fn route(
 
 /// The doubt about a request that is not read, where a rule denies: it is not known to be harmless.
 fn doubt_of_unread(gateway: &Gateway, head: &Parts, is_bare: bool) -> Option<Doubt> {
-    match gateway.rules().unreadable() {
+    match gateway.unreadable() {
         Unreadable::Forward => None,
         Unreadable::Deny => plain_shape::unread(head.uri.path(), head.method.as_str(), is_bare).err(),
     }

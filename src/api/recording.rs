@@ -6,9 +6,10 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -44,8 +45,7 @@ pub struct Recording {
     pub format: ResponseFormat,
     /// Its place among the requests in flight, once it has one.
     pub place: Option<Place>,
-    observers: Arc<Observers>,
-    is_stopping: Arc<AtomicBool>,
+    gateway: Arc<Gateway>,
     client: Option<Client>,
     /// How many bytes of the request's body arrive while it is sent on.
     streamed: Option<Arc<AtomicU64>>,
@@ -58,27 +58,27 @@ pub struct Recording {
 impl Recording {
     /// Begins the record of a request.
     pub fn begin(
-        gateway: &Gateway,
+        gateway: Arc<Gateway>,
         head: &Parts,
         client: Option<Client>,
         endpoint: Endpoint,
         dialect: Option<Dialect>,
     ) -> Box<Self> {
+        let began = client.as_ref().map_or_else(Instant::now, |client| client.began);
         Box::new(Self {
             record: Record {
-                peer: client.as_ref().map(|client| client.entrance.peer.ip()),
+                peer: client.as_ref().map(|client| client.entrance().peer.ip()),
                 client_id: client_id(&head.headers),
                 path: shown_path(head.uri.path()),
                 endpoint,
                 dialect,
                 method: Some(head.method.clone()),
                 agent: head.headers.get(header::USER_AGENT).cloned(),
-                ..Record::with_new_id()
+                ..Record::begun(began)
             },
             format: ResponseFormat::of(&head.uri, endpoint),
             place: None,
-            observers: gateway.observers.clone(),
-            is_stopping: gateway.is_stopping.clone(),
+            gateway,
             client,
             streamed: None,
             reader: None,
@@ -88,7 +88,7 @@ impl Recording {
 
     /// How the request came in.
     pub fn entrance(&self) -> Option<&Entrance> {
-        self.client.as_ref().map(|client| &*client.entrance)
+        self.client.as_ref().map(Client::entrance)
     }
 
     /// Counts the bytes of the request's body that arrive while it is sent on.
@@ -102,7 +102,7 @@ impl Recording {
         // A browser's preflight request (OPTIONS) is no poll.
         let is_about_task = matches!(self.record.method, Some(Method::GET | Method::HEAD | Method::POST))
             && task::request::is_about_task(self.record.endpoint, target);
-        if !is_about_task || !self.observers.ledger.is_on() {
+        if !is_about_task || !self.gateway.observers.ledger.is_on() {
             return None;
         }
         let body = plain(body, Coded::of(fields))?;
@@ -119,13 +119,13 @@ impl Recording {
         let record = &mut self.record;
         record.upstream_status = Some(response.status());
         let is_about_task = record.is_submission() || record.call.is_some();
-        self.reader = (is_about_task && self.observers.ledger.is_on())
+        self.reader = (is_about_task && self.gateway.observers.ledger.is_on())
             .then(|| ResponseReader::new(record.call, response.headers()));
     }
 
     /// Whether the client has gone.
     pub fn is_client_gone(&self) -> bool {
-        self.client.as_ref().is_some_and(|client| client.gone.is_gone())
+        self.client.as_ref().is_some_and(Client::is_gone)
     }
 
     /// Renders a refusal or failure, and records its cause.
@@ -162,7 +162,7 @@ impl Drop for Recording {
         let has_left = self.is_client_gone();
         let record = &mut self.record;
         if record.cause.is_none() && (has_left || !self.is_complete) {
-            record.cause = Some(match self.is_stopping.load(Ordering::Relaxed) {
+            record.cause = Some(match self.gateway.has_cut_off() {
                 true => Cause::Stopped,
                 false => Cause::ClientGone,
             });
@@ -170,7 +170,7 @@ impl Drop for Recording {
         record.took = record.began.elapsed();
         record.vendor = self.reader.as_ref().and_then(ResponseReader::result);
         record.bytes_in += self.streamed.as_ref().map_or(0, |bytes| bytes.load(Ordering::Relaxed));
-        self.observers.observe(record);
+        self.gateway.observers.observe(record);
     }
 }
 

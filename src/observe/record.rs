@@ -141,6 +141,11 @@ impl From<&Plan<'_>> for Decided {
 impl Record {
     /// A record with an id of its own that begins now, and nothing else known.
     pub fn with_new_id() -> Self {
+        Self::begun(Instant::now())
+    }
+
+    /// A record with an id of its own that began then, and nothing else known.
+    pub fn begun(began: Instant) -> Self {
         Self {
             id: RequestId::next(),
             peer: None,
@@ -165,7 +170,7 @@ impl Record {
             upstream_status: None,
             cause: None,
             error: None,
-            began: Instant::now(),
+            began,
             took: Duration::ZERO,
             upstream: None,
             bytes_in: 0,

@@ -13,10 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
-use super::{
-    entrance::Client,
-    progress::{Busy, Receiving},
-};
+use super::progress::{Begun, Busy, Client, Receiving};
 use crate::idle_wake::take;
 
 /// How long the rest of a request's body is read that nobody wants any more: a client that is cut off while it sends may
@@ -48,15 +45,15 @@ pub fn receiving(request: &Request<Incoming>) -> Receiving {
     }
 }
 
-/// A request whose body keeps the connection busy.
-pub fn receive(request: Request<Incoming>, receiving: Receiving, busy: &Busy, client: Client) -> Request<RequestBody> {
-    let lasts = receiving != Receiving::Ended;
-    request.map(|body| RequestBody {
-        body: lasts.then_some(body),
-        busy: lasts.then(|| busy.clone()),
+/// A request whose body keeps the connection busy, and what its response keeps busy.
+pub fn receive(request: Request<Incoming>, receiving: Receiving, begun: Begun) -> (Request<RequestBody>, Busy) {
+    let request = request.map(|body| RequestBody {
+        body: begun.body.is_some().then_some(body),
+        busy: begun.body,
         waits: receiving == Receiving::Unasked,
-        client: Some(client),
-    })
+        client: Some(begun.client),
+    });
+    (request, begun.response)
 }
 
 impl RequestBody {
@@ -98,10 +95,8 @@ impl Body for RequestBody {
             }
         }
         let frame = ready!(polled);
-        if (body.is_end_stream() || !matches!(frame, Some(Ok(_))))
-            && let Some(busy) = this.busy.take()
-        {
-            busy.end_body();
+        if body.is_end_stream() || !matches!(frame, Some(Ok(_))) {
+            this.busy = None;
         }
         Poll::Ready(frame)
     }
@@ -125,7 +120,7 @@ impl Drop for RequestBody {
             runtime.spawn(async move {
                 let rest = async { while let Some(Ok(_)) = body.frame().await {} };
                 let _ = tokio::time::timeout(LINGER, rest).await;
-                busy.end_body();
+                drop(busy);
             });
         }
     }

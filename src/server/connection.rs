@@ -31,11 +31,12 @@ use tower::{BoxError, Service};
 use super::{
     Limits,
     body_guard::{self, RequestBody, ResponseBody},
-    entrance::{Client, Entrance, Tunnel, Way},
+    entrance::{Entrance, Tunnel, Way},
     fault::{self, ConnectionFault, FaultKind, TLS_HANDSHAKE},
     listener::Protocol,
-    progress::{Overdue, Progress, Watched},
+    progress::{Overdue, Progress, Receiving},
     serve::{Stop, later},
+    watched::Watched,
 };
 use crate::{idle_wake::Alarms, until::until};
 
@@ -193,25 +194,21 @@ impl Connection {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let progress = Progress::default();
-        let stream = Watched::new(stream, progress.clone());
-        let of_service = progress.clone();
         let peer = entrance.peer;
         let is_misdirected = matches!(entrance.way, Way::WithoutTls);
+        let progress = Progress::new(entrance);
+        let stream = Watched::new(stream, progress.clone());
+        let of_service = progress.clone();
         let asked = Arc::new(Mutex::new(None));
         let granted = asked.clone();
-        let entrance = Arc::new(entrance);
         // Not a tower service: hyper would begin it later, and perhaps hear before that that the client sends no more.
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let receiving = body_guard::receiving(&request);
-            let busy = of_service.begin(receiving);
+            let begun = of_service.begin(receiving);
             let version = request.version();
-            let tunnel = tunnel_wished(&mut request, &entrance.way).map(|asked| (asked, granted.clone()));
-            let client = Client {
-                entrance: entrance.clone(),
-                gone: of_service.client_gone(),
-            };
-            let request = body_guard::receive(request, receiving, &busy, client);
+            let asked = tunnel_wished(&mut request, &of_service.entrance().way);
+            let tunnel = asked.map(|asked| (asked, granted.clone()));
+            let (request, busy) = body_guard::receive(request, receiving, begun);
             let mut service = service.clone();
             let is_ready = service.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready();
             debug_assert!(is_ready);
@@ -226,7 +223,8 @@ impl Connection {
                     return Ok(response.map(|body| ResponseBody::new(body, None)));
                 }
                 // It may send its body all the same, which would be taken for the next request.
-                if busy.progress().is_unasked() || is_misdirected || ends_with_connection(version, &response) {
+                let is_unasked = receiving == Receiving::Unasked && busy.progress().is_unasked();
+                if is_unasked || is_misdirected || ends_with_connection(version, &response) {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
                 }
@@ -272,7 +270,7 @@ impl Connection {
                     }
                 },
                 // A stop does not wait for a client that has gone.
-                () = until(|| is_stopping && progress.client_gone().is_gone()) => break,
+                () = until(|| is_stopping && progress.is_client_gone()) => break,
             }
         }
         let asked = asked.lock().take();

@@ -2,16 +2,6 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::ClientGone;
-
-/// The client of a request. Its body has it.
-pub struct Client {
-    /// How the request came in.
-    pub entrance: Arc<Entrance>,
-    /// Whether the client has gone.
-    pub gone: ClientGone,
-}
-
 /// How a request came in.
 #[derive(Clone, Debug)]
 pub struct Entrance {

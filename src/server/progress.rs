@@ -2,24 +2,18 @@
 //! a slow head; and for clients that close their sending side before they have their response.
 
 use std::{
-    io::{self, IoSlice},
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Waker, ready},
+    task::Waker,
     time::Duration,
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Instant,
-};
+use tokio::time::Instant;
 
-use super::Limits;
-use crate::small_writes::{Space, join};
+use super::{Limits, entrance::Entrance};
 
 /// A client that closes its sending side within this time of its last byte is still there, and reads its response: some
 /// shell tools and HTTP/1.0 clients do that. One that closes later has given up.
@@ -41,6 +35,7 @@ enum Phase {
 pub struct Progress(Arc<Shared>);
 
 struct Shared {
+    entrance: Entrance,
     state: Mutex<State>,
     /// Whether the client has gone.
     gone: AtomicBool,
@@ -93,10 +88,12 @@ impl State {
     }
 }
 
-impl Default for Progress {
-    fn default() -> Self {
+impl Progress {
+    /// A connection on which nothing has arrived yet.
+    pub fn new(entrance: Entrance) -> Self {
         let now = Instant::now();
         Self(Arc::new(Shared {
+            entrance,
             state: Mutex::new(State {
                 phase: Phase::Idle(now),
                 in_flight: 0,
@@ -113,25 +110,43 @@ impl Default for Progress {
             gone: AtomicBool::new(false),
         }))
     }
-}
 
-impl Progress {
-    /// A request begins. The connection is busy until the returned value and its clones are dropped.
-    pub fn begin(&self, body: Receiving) -> Busy {
+    /// How the connection came in.
+    pub fn entrance(&self) -> &Entrance {
+        &self.0.entrance
+    }
+
+    /// A request begins, whose body has come this far.
+    pub fn begin(&self, body: Receiving) -> Begun {
+        let has_body = body != Receiving::Ended;
         let mut state = self.0.state.lock();
+        // Only a request that follows another at once has arrived before it began.
+        let began = match state.phase {
+            Phase::Head(_) => state.latest_byte,
+            Phase::Idle(_) | Phase::Busy => Instant::now(),
+        };
         state.phase = Phase::Busy;
-        state.in_flight += 1;
+        state.in_flight += 1 + u32::from(has_body);
         state.begun += 1;
         state.body = body;
-        Busy {
+        let part = |of_body| Busy {
             progress: self.clone(),
-            number: state.begun,
+            of_body,
+        };
+        Begun {
+            response: part(None),
+            body: has_body.then(|| part(Some(state.begun))),
+            client: Client {
+                progress: self.clone(),
+                began: began.into_std(),
+            },
         }
     }
 
-    /// Tells when the client has gone.
-    pub fn client_gone(&self) -> ClientGone {
-        ClientGone(self.clone())
+    /// Whether the client has gone: it reset the connection, or closed its sending side when it had waited for its response
+    /// for a while. Its request in flight is polled when that happens.
+    pub fn is_client_gone(&self) -> bool {
+        self.0.gone.load(Ordering::Relaxed)
     }
 
     /// The client was asked for its body.
@@ -142,16 +157,6 @@ impl Progress {
     /// Whether the client still waits to be asked for its body.
     pub fn is_unasked(&self) -> bool {
         self.0.state.lock().body == Receiving::Unasked
-    }
-
-    /// The body of a request has ended, or nobody waits for more of it. The next request may have begun already.
-    fn end_body(&self, request: u64) {
-        let mut state = self.0.state.lock();
-        if state.begun == request {
-            state.body = Receiving::Ended;
-            state.consumer = None;
-            wake_reader(state);
-        }
     }
 
     /// hyper has no more of the body of the latest request for whoever reads it. Returns whether what the client sends has
@@ -177,7 +182,7 @@ impl Progress {
     }
 
     /// Bytes arrived.
-    fn note_bytes(&self, bytes: &[u8]) {
+    pub fn note_bytes(&self, bytes: &[u8]) {
         let mut state = self.0.state.lock();
         state.first_byte = state.first_byte.or_else(|| bytes.first().copied());
         state.latest_byte = Instant::now();
@@ -190,7 +195,7 @@ impl Progress {
 
     /// What the client sends has ended, perhaps by a reset. Returns whether hyper must not know yet; `reader` is woken when
     /// it may.
-    fn note_end(&self, is_reset: bool, reader: &Waker) -> bool {
+    pub fn note_end(&self, is_reset: bool, reader: &Waker) -> bool {
         let mut state = self.0.state.lock();
         if !state.withholds_end() {
             return false;
@@ -211,14 +216,14 @@ impl Progress {
     }
 
     /// Bytes were ready to be written; the client took them or stalls.
-    fn note_write(&self, is_stalled: bool) {
+    pub fn note_write(&self, is_stalled: bool) {
         let mut state = self.0.state.lock();
         state.is_unflushed = true;
         state.stalled = is_stalled.then(|| state.stalled.unwrap_or_else(Instant::now));
     }
 
     /// All bytes were written.
-    fn note_flushed(&self) {
+    pub fn note_flushed(&self) {
         let mut state = self.0.state.lock();
         state.is_unflushed = false;
         state.stalled = None;
@@ -273,10 +278,20 @@ fn wake_reader(mut state: MutexGuard<'_, State>) {
     }
 }
 
+/// A request that begins.
+pub struct Begun {
+    /// Lasts until its response has ended.
+    pub response: Busy,
+    /// Lasts until its body has ended, or nobody waits for more of it; `None` if there is no body.
+    pub body: Option<Busy>,
+    pub client: Client,
+}
+
 /// A part of an exchange that is in flight. At the end of the last one the connection becomes idle.
 pub struct Busy {
     progress: Progress,
-    number: u64,
+    /// The number of the request whose body this is; `None` for a response.
+    of_body: Option<u64>,
 }
 
 impl Busy {
@@ -284,126 +299,49 @@ impl Busy {
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
-
-    /// The body of its request has ended, or nobody waits for more of it.
-    pub fn end_body(self) {
-        self.progress.end_body(self.number);
-    }
-}
-
-impl Clone for Busy {
-    fn clone(&self) -> Self {
-        self.progress.0.state.lock().in_flight += 1;
-        Self {
-            progress: self.progress.clone(),
-            number: self.number,
-        }
-    }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
         let mut state = self.progress.0.state.lock();
+        // The next request may have begun already. A body that was never asked for may still come.
+        if self.of_body == Some(state.begun) && state.body != Receiving::Unasked {
+            state.body = Receiving::Ended;
+            state.consumer = None;
+        }
         state.in_flight -= 1;
         if state.in_flight == 0 {
             state.phase = Phase::Idle(Instant::now());
-            wake_reader(state);
         }
+        wake_reader(state);
     }
 }
 
-/// Tells whether the client of a connection has gone: it reset the connection, or closed its sending side when it had waited
-/// for its response for a while. Its request in flight is polled when that happens.
-#[derive(Clone)]
-pub struct ClientGone(Progress);
-
-impl ClientGone {
-    /// Whether the client has gone.
-    pub fn is_gone(&self) -> bool {
-        self.0.0.gone.load(Ordering::Relaxed)
-    }
-}
-
-/// A stream that reports to a [`Progress`] when bytes arrive and end, and when they cannot be written.
-pub struct Watched<I> {
-    stream: I,
+/// The client of a request.
+pub struct Client {
     progress: Progress,
+    /// When the head of its request had arrived.
+    pub began: std::time::Instant,
 }
 
-impl<I> Watched<I> {
-    /// Watches a stream.
-    pub fn new(stream: I, progress: Progress) -> Self {
-        Self { stream, progress }
+impl Client {
+    /// How its request came in.
+    pub fn entrance(&self) -> &Entrance {
+        self.progress.entrance()
     }
 
-    fn noted<T>(&self, poll: Poll<T>) -> Poll<T> {
-        self.progress.note_write(poll.is_pending());
-        poll
-    }
-}
-
-impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
-        if buffer.filled().len() > before {
-            self.progress.note_bytes(&buffer.filled()[before..]);
-            return Poll::Ready(result);
-        }
-        // TLS calls an end without its alert an error.
-        let is_reset = result
-            .as_ref()
-            .is_err_and(|error| error.kind() != io::ErrorKind::UnexpectedEof);
-        match self.progress.note_end(is_reset, cx.waker()) {
-            true => Poll::Pending,
-            false => Poll::Ready(result),
-        }
-    }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.noted(poll)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let poll = Pin::new(&mut self.stream).poll_flush(cx);
-        match poll {
-            Poll::Ready(_) => self.progress.note_flushed(),
-            Poll::Pending => self.progress.note_write(true),
-        }
-        poll
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let mut space = Space::new();
-        let stream = Pin::new(&mut self.stream);
-        let poll = match join(slices, &mut space) {
-            Some(bytes) => stream.poll_write(cx, bytes),
-            None => stream.poll_write_vectored(cx, slices),
-        };
-        self.noted(poll)
+    /// Whether it has gone.
+    pub fn is_gone(&self) -> bool {
+        self.progress.is_client_gone()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::atomic::AtomicUsize, task::Wake};
+    use std::{net::SocketAddr, sync::atomic::AtomicUsize, task::Wake};
 
     use super::*;
+    use crate::server::Way;
 
     struct Count(AtomicUsize);
 
@@ -417,12 +355,17 @@ mod tests {
     #[test]
     fn a_client_that_goes_wakes_its_request_once() {
         let woken = Arc::new(Count(AtomicUsize::new(0)));
-        let progress = Progress::default();
-        let _busy = progress.begin(Receiving::Open);
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+        let progress = Progress::new(Entrance {
+            local: nobody,
+            peer: nobody,
+            way: Way::Direct,
+        });
+        let _begun = progress.begin(Receiving::Open);
         for _ in 0..3 {
             assert!(progress.note_end(true, &woken.clone().into()));
         }
-        assert!(progress.client_gone().is_gone());
+        assert!(progress.is_client_gone());
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     ops::Range,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use parking_lot::Mutex;
@@ -208,10 +209,10 @@ impl Ledger {
         }
     }
 
-    /// A poll of a task begins: how many there were, and whether it is sent. A task that is not known is not paced.
-    pub fn poll_begins(&self, id: TaskId, is_paced: bool) -> (Option<Polled>, Pace) {
+    /// A poll of a task begins at the time `now`: how many there were, and whether it is sent. A task that is not known is not paced.
+    pub fn poll_begins(&self, now: Instant, id: TaskId, is_paced: bool) -> (Option<Polled>, Pace) {
         let mut book = self.book.lock();
-        match book.poll_begins(self.clock.now(), id, is_paced) {
+        match book.poll_begins(self.clock.at(now), id, is_paced) {
             Some((polled, pace)) => (Some(polled), pace),
             None => (None, Pace::Send),
         }
