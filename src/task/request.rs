@@ -87,7 +87,7 @@ fn of_json(call: Call, body: &[u8]) -> Option<TaskRequest<'_>> {
     let body: Body<'_> = json::read(body)?;
     Some(TaskRequest {
         call,
-        id: body.id.map(|id| Cow::Borrowed(id.get().trim_matches('"'))),
+        id: body.id.map(|id| Cow::Borrowed(json::text(id))),
     })
 }
 
@@ -105,7 +105,7 @@ fn of_legacy<'a>(target: &'a str, body: &'a [u8]) -> Option<TaskRequest<'a>> {
     if body.trim_ascii_start().starts_with(b"{") {
         let body: Body<'_> = json::read(body)?;
         action = body.action;
-        id = body.id.map(|id| Cow::Borrowed(id.get().trim_matches('"')));
+        id = body.id.map(|id| Cow::Borrowed(json::text(id)));
         has_ids = body.ids.is_some();
     }
     let query = target.split_once('?').map_or("", |(_, query)| query).as_bytes();

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Call, ErrorCode, TaskId, json};
+use super::{
+    Call, ErrorCode, TaskId,
+    json::{self, text},
+};
 
 /// What the vendor responded to a submission, a poll or a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +72,6 @@ fn of_json(call: Option<Call>, body: Body<'_>) -> Option<VendorResult> {
         (None, Some("0")) => Some(failed(text(body.request?))),
         (None, _) => None,
     }
-}
-
-/// A number, or a string that needs no escapes.
-fn text(value: &RawValue) -> &str {
-    value.get().trim_matches('"')
 }
 
 fn of_text(call: Option<Call>, text: &str) -> Option<VendorResult> {

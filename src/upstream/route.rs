@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Response, Version, header};
+use http::{HeaderName, HeaderValue, Response, Version, header};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tracing::debug;
@@ -27,6 +27,8 @@ use crate::idle_wake::Alarms;
 
 /// The most fields of a response.
 const MAX_FIELDS: usize = 1024;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// The largest header section of a response, in bytes.
 const MAX_HEAD: usize = 256 << 10;
@@ -169,7 +171,7 @@ fn idle_limit(head: &http::response::Parts) -> IdleLimit {
         return IdleLimit::Closes;
     }
     let announced = fields
-        .get("keep-alive")
+        .get(KEEP_ALIVE)
         .and_then(|value| keep_alive_timeout(value.to_str().ok()?));
     announced.map_or(IdleLimit::Unknown, IdleLimit::Announced)
 }
@@ -185,6 +187,6 @@ fn keep_alive_timeout(value: &str) -> Option<Duration> {
 
 /// Whether a Connection field announces that the connection ends with this response.
 fn says_close(connection: &HeaderValue) -> bool {
-    let mut options = connection.to_str().unwrap_or_default().split(',');
-    options.any(|option| option.trim().eq_ignore_ascii_case("close"))
+    let mut options = connection.as_bytes().split(|byte| *byte == b',');
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
