@@ -4,18 +4,14 @@
 
 FROM rust:1-slim-bookworm AS build
 WORKDIR /src
-# The dependencies first, below a program that does nothing: a change of the source leaves this layer as it is.
 COPY Cargo.toml Cargo.lock ./
 # Cargo requires a file for each bench that the manifest names, whatever it contains.
-RUN mkdir -p src benches && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
- && sed -n 's/^name = "\(.*\)"$/benches\/\1.rs/p' Cargo.toml > /tmp/benches && xargs touch < /tmp/benches
-# With a target named, static linking is for the program alone and not for what builds it.
-ENV RUSTFLAGS="-C target-feature=+crt-static"
-RUN cargo build --profile dist --locked --target "$(uname -m)-unknown-linux-gnu"
+RUN mkdir benches && sed -n 's/^name = "\(.*\)"$/benches\/\1.rs/p' Cargo.toml > /tmp/benches && xargs touch < /tmp/benches
+COPY deploy/build deploy/train.rs deploy/
 COPY src src
-RUN touch src/main.rs src/lib.rs \
- && cargo build --profile dist --locked --target "$(uname -m)-unknown-linux-gnu" \
- && install -D "target/$(uname -m)-unknown-linux-gnu/dist/nocache-gateway" /out/nocache-gateway
+ENV RUSTFLAGS="-C target-feature=+crt-static"
+# Twice, to optimise it by a profile of its own work.
+RUN deploy/build && install -D "target/$(uname -m)-unknown-linux-gnu/dist/nocache-gateway" /out/nocache-gateway
 
 FROM scratch
 ARG VERSION=dev
