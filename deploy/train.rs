@@ -146,6 +146,16 @@ fn work(port: u16) -> Result<()> {
         let id = client.submit("/in.php", Some(form))?;
         client.exchange(&format!("/res.php?key={KEY}&action=get&id={id}"), None)?;
         if round % 10 == 0 {
+            let fields = [
+                ("key", KEY),
+                ("method", "userrecaptcha"),
+                ("googlekey", "6LcEXAMPLE"),
+                ("pageurl", site),
+            ];
+            let parts = fields.map(|(name, value)| {
+                format!("--part\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+            });
+            client.submit("/in.php", Some(parts.concat() + "--part--\r\n"))?;
             for picture in &pictures {
                 let body = format!(r#"{{"clientKey":"{KEY}","task":{{"type":"ImageToTextTask","body":"{picture}"}}}}"#);
                 client.submit("/createTask", Some(body))?;
@@ -184,15 +194,12 @@ impl Client {
             "Host: api.capmonster.cloud\r\nUser-Agent: python-requests/2.32.3\r\nAccept-Encoding: gzip, deflate\r\n";
         request += "Accept: */*\r\nConnection: keep-alive\r\n";
         if let Some(body) = body {
-            let kind = if body.starts_with('{') {
-                "json"
-            } else {
-                "x-www-form-urlencoded"
+            let kind = match body.as_bytes() {
+                [b'{', ..] => "application/json",
+                [b'-', ..] => "multipart/form-data; boundary=part",
+                _ => "application/x-www-form-urlencoded",
             };
-            request += &format!(
-                "Content-Type: application/{kind}\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            );
+            request += &format!("Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         } else {
             request += "\r\n";
         }
