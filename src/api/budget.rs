@@ -1,11 +1,9 @@
 //! What may be held of all bodies together, so that many clients cannot take the memory that one may have.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 /// Bodies up to this many bytes are small: they are held until they are whole, and only then is their request in flight.
 pub const SMALL: usize = 64 << 10;
@@ -14,32 +12,14 @@ pub const SMALL: usize = 64 << 10;
 /// small ones.
 #[derive(Debug)]
 pub struct Budget {
-    all: Used,
-    large: Used,
-}
-
-/// What is used of a number of bytes.
-#[derive(Debug)]
-struct Used {
     limit: usize,
-    bytes: AtomicUsize,
+    used: Mutex<Used>,
 }
 
-impl Used {
-    fn of(limit: usize) -> Self {
-        let bytes = AtomicUsize::new(0);
-        Self { limit, bytes }
-    }
-
-    /// Changes what one body uses of it. Less is always allowed.
-    fn change(&self, from: usize, to: usize) -> Result<(), OverBudget> {
-        if from == to {
-            return Ok(());
-        }
-        let changed = |used: usize| Some(used - from + to).filter(|used| to < from || *used <= self.limit);
-        let change = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
-        change.map(drop).map_err(|_| OverBudget)
-    }
+#[derive(Debug, Default)]
+struct Used {
+    all: usize,
+    large: usize,
 }
 
 /// The budget does not allow more.
@@ -49,10 +29,8 @@ pub struct OverBudget;
 impl Budget {
     /// A budget of this many bytes.
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self {
-            all: Used::of(limit),
-            large: Used::of(limit / 4 * 3),
-        })
+        let used = Mutex::default();
+        Arc::new(Self { limit, used })
     }
 
     /// What one body uses of it: nothing yet.
@@ -104,14 +82,22 @@ impl Charge {
     }
 
     fn change(&mut self, bytes: usize, is_large: bool) -> Result<(), OverBudget> {
-        let Budget { all, large } = &*self.budget;
-        let of_large = |is_large, bytes| if is_large { bytes } else { 0 };
-        let (from, to) = (of_large(self.is_large, self.bytes), of_large(is_large, bytes));
-        large.change(from, to)?;
-        if let Err(error) = all.change(self.bytes, bytes) {
-            large.change(to, from)?;
-            return Err(error);
+        // Many a charge is dropped with nothing left in it.
+        if (bytes, is_large) == (self.bytes, self.is_large) {
+            return Ok(());
         }
+        let large = |is_large, bytes| if is_large { bytes } else { 0 };
+        let mut used = self.budget.used.lock();
+        let new = Used {
+            all: used.all - self.bytes + bytes,
+            large: used.large - large(self.is_large, self.bytes) + large(is_large, bytes),
+        };
+        let limit = self.budget.limit;
+        let is_over = new.all > limit || is_large && new.large > limit / 4 * 3;
+        if is_over && bytes > self.bytes {
+            return Err(OverBudget);
+        }
+        *used = new;
         (self.bytes, self.is_large) = (bytes, is_large);
         Ok(())
     }
@@ -177,9 +163,7 @@ mod tests {
         drop(rest);
         assert_eq!(budget.charge().add(SMALL), Ok(()));
         drop((large, growing, small));
-        assert_eq!(
-            [&budget.all, &budget.large].map(|used| used.bytes.load(Ordering::Relaxed)),
-            [0, 0]
-        );
+        assert_eq!(budget.used.lock().all, 0);
+        assert_eq!(budget.used.lock().large, 0);
     }
 }
