@@ -15,7 +15,8 @@ use crate::small_writes::{Space, join};
 pub struct Watched<I> {
     stream: I,
     progress: Progress,
-    /// Whether there may be something to flush.
+    /// Whether there may be something to flush. The progress knows it too, but only under its lock, and hyper flushes whenever
+    /// it looks at the stream.
     is_unflushed: bool,
 }
 

@@ -28,10 +28,10 @@ use crate::idle_wake::Alarms;
 /// The most fields of a response.
 const MAX_FIELDS: usize = 1024;
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-
 /// The largest header section of a response, in bytes.
 const MAX_HEAD: usize = 256 << 10;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// An origin with its connections.
 #[derive(Debug)]

@@ -209,7 +209,8 @@ impl Ledger {
         }
     }
 
-    /// A poll of a task begins at the time `now`: how many there were, and whether it is sent. A task that is not known is not paced.
+    /// A poll of a task begins at the time `now`: how many there were, and whether it is sent. A task that is not known is
+    /// not paced.
     pub fn poll_begins(&self, now: Instant, id: TaskId, is_paced: bool) -> (Option<Polled>, Pace) {
         let mut book = self.book.lock();
         match book.poll_begins(self.clock.at(now), id, is_paced) {
