@@ -10,8 +10,8 @@ RUN mkdir benches && sed -n 's/^name = "\(.*\)"$/benches\/\1.rs/p' Cargo.toml > 
 COPY deploy/build deploy/train.rs deploy/
 COPY src src
 ENV RUSTFLAGS="-C target-feature=+crt-static"
-# Twice, to optimise it by a profile of its own work.
-RUN deploy/build && install -D "target/$(uname -m)-unknown-linux-gnu/dist/nocache-gateway" /out/nocache-gateway
+# Twice, to optimise it by a profile of its own work; so a change of the source builds all dependencies again.
+RUN program=$(deploy/build) && install -D "$program" /out/nocache-gateway
 
 FROM scratch
 ARG VERSION=dev

@@ -341,13 +341,15 @@ def run_facts(options):
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     system = platform.freedesktop_os_release()["PRETTY_NAME"]
     binary = gateway_binary().read_bytes()
+    has_profile = "profiled" in gateway_binary().parts
+    origin = "given by `GATEWAY_BIN`" if GIVEN else "of this commit, " + ("as it ships" if has_profile else "without a profile")
     given = {name: value for name, value in vars(options).items() if value not in (None, False) and name not in ("out", "check")}
     words = [f"--{name}" if value is True else f"--{name} {value}" for name, value in given.items()]
     return [
         f"Date: {datetime.date.today()}",
         f"Command: `bench/{' '.join([Path(sys.argv[0]).name, *words])}`",
         f"Commit: {commit}{', with changes of the source' if changed else ''}",
-        f"Binary: {'given by `GATEWAY_BIN`' if GIVEN else 'of this commit, as it ships'}, {len(binary) / 2**20:.1f} MiB, "
+        f"Binary: {origin}, {len(binary) / 2**20:.1f} MiB, "
         f"SHA-256 {hashlib.sha256(binary).hexdigest()[:12]}…",
         f"Machine: {len(os.sched_getaffinity(0))} cores, {model}, {memory:.0f} GiB, Linux {platform.release()}, {system}",
     ]

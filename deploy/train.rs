@@ -1,15 +1,16 @@
 //! Has a program do what the gateway does all day: submissions and polls of both dialects, and pictures, to an upstream with
-//! TLS and to one without. `deploy/build` makes a profile of that. It compiles this with rustc alone: `train PROGRAM FOLDER`.
+//! TLS and to one without. `deploy/build`, which compiles this with rustc alone, makes a profile of that: `train PROGRAM
+//! FOLDER`, and what the gateways were profiled with is in the folder.
 
 use std::{
     error::Error,
     fs::{self, File},
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    path::{Path, PathBuf},
-    process::{Child, Command},
+    path::Path,
+    process::{Child, Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -20,6 +21,8 @@ const CLIENTS: usize = 8;
 
 /// How many times each client does everything.
 const ROUNDS: usize = 100;
+
+const LONGEST_START: Duration = Duration::from_secs(30);
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,28 +40,19 @@ fn main() -> Result<()> {
     // The one with TLS first, which writes the certificate.
     for scheme in ["https", "http"] {
         let mut sandbox = Command::new(program);
-        sandbox
-            .args(["sandbox", "--listen", "127.0.0.1:0"])
-            .env("LLVM_PROFILE_FILE", "/dev/null");
+        sandbox.args(["sandbox", "--listen", "127.0.0.1:0"]);
         if scheme == "https" {
             sandbox.arg("--tls").arg(&certificate);
         }
-        let sandbox = Server::start(&mut sandbox, folder.join("sandbox.log"))?;
+        // The sandbox is the same program, but not what is profiled.
+        let sandbox = Server::start(sandbox, Path::new("/dev/null"), &folder.join("sandbox.log"))?;
         let mut gateway = Command::new(program);
-        gateway
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin-listen",
-                "127.0.0.1:0",
-                "--config",
-            ])
-            .arg(&config);
+        gateway.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        gateway.arg("--config").arg(&config);
         gateway
             .arg("--upstream")
             .arg(format!("{scheme}://127.0.0.1:{}", sandbox.port));
-        let gateway = Server::start(&mut gateway, folder.join("gateway.log"))?;
+        let gateway = Server::start(gateway, &folder.join("%p.profraw"), &folder.join("gateway.log"))?;
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| thread::spawn(move || work(gateway.port)))
             .collect();
@@ -78,35 +72,43 @@ struct Server {
 }
 
 impl Server {
-    /// Starts it with its log in a file, and waits until that says the port.
-    fn start(command: &mut Command, log: PathBuf) -> Result<Self> {
-        let mut child = command.stderr(File::create(&log)?).spawn()?;
-        while child.try_wait()?.is_none() {
-            let said = fs::read_to_string(&log)?;
+    /// Starts it with its log in a file, and waits until that says the port. Nothing of the environment changes what it does.
+    fn start(mut command: Command, profile: &Path, log: &Path) -> Result<Self> {
+        command.env_clear().env("LLVM_PROFILE_FILE", profile);
+        let child = command.stdout(Stdio::null()).stderr(File::create(log)?).spawn()?;
+        let mut server = Self { child, port: 0 };
+        let begin = Instant::now();
+        while server.child.try_wait()?.is_none() && begin.elapsed() < LONGEST_START {
+            let said = fs::read_to_string(log)?;
             let listening = said.lines().find(|line| {
                 line.contains(r#""message":"listening""#) || line.contains(r#""message":"sandbox listening"#)
             });
-            let address = listening.and_then(|line| line.trim_end_matches("\"}").rsplit_once(':'));
+            let address = listening.and_then(|line| line.strip_suffix("\"}")?.rsplit_once(':'));
             if let Some((_, port)) = address {
-                return Ok(Self {
-                    child,
-                    port: port.parse()?,
-                });
+                server.port = port.parse()?;
+                return Ok(server);
             }
             thread::sleep(Duration::from_millis(10));
         }
-        Err(fs::read_to_string(&log)?.into())
+        Err(format!("a server does not start: {}", fs::read_to_string(log)?).into())
     }
 
     /// Asks it to end, since it writes its profile then.
     fn stop(mut self) -> Result<()> {
-        Command::new("sh")
-            .args(["-c", &format!("kill {}", self.child.id())])
-            .status()?;
+        let kill = format!("kill {}", self.child.id());
+        Command::new("sh").args(["-c", &kill]).status()?;
         match self.child.wait()?.success() {
             true => Ok(()),
             false => Err("a server failed".into()),
         }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended, unless something failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
